@@ -1,0 +1,39 @@
+"""The exceptions that cross rooms. What a failure means for a score is decided in one table, `run/errors.py`."""
+
+
+class PtbError(Exception):
+    """Base of every error that reaches a user as one plain sentence."""
+
+
+class InputError(PtbError):
+    """The user's input is wrong, or this machine lacks what the command needs.
+
+    Raised before anything is changed. The message is one sentence with the mend; the command exits with 2.
+    It must not be raised for anything that an agent or a submission did.
+    """
+
+
+class InfrastructureError(PtbError):
+    """The machine, the network, a quota or a helper process failed: never a failure of the agent.
+
+    Attributes:
+        cause: a key of the table in `run/errors.py`, such as `engine_failed`.
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class SubmissionError(PtbError):
+    """What the agent submitted cannot be used, for a reason of its own.
+
+    It may only be raised after it has been ruled out that the machine is at fault, since it costs the run its score.
+
+    Attributes:
+        cause: a key of the table in `run/errors.py`, such as `submission_broken`.
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause

@@ -1,0 +1,332 @@
+"""The typed content of every file in a run directory. Other rooms meet at these records, never at each other's objects.
+
+All times are seconds, all scores fractions 0-1, all sizes bytes. Every model refuses unknown keys, so that a file of
+another version is an error and not a silent misreading.
+"""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- what is asked for -------------------------------------------------------------------------------------------
+
+
+class AgentSpec(Record):
+    """An agent as a run uses it: a scaffold with its settings.
+
+    Attributes:
+        name: as the user wrote it, settings included, such as `recipe-sft?steps=150`; leaderboard rows group by it.
+        scaffold: entry point in `posttrainbench.agents`.
+        settings: what the scaffold is started with; values from the catalog, overridden by those in `name`.
+    """
+
+    name: str
+    scaffold: str
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
+class RunSpec(Record):
+    """`run.json`: all that defines a run, fixed before anything of it happens.
+
+    Attributes:
+        run: the run's identity, unique within its experiment; never parsed.
+        model: base model's id in the catalog.
+        budget: seconds of wall-clock time for the agent.
+        seed: handed to the agent, and the evaluation's first seed.
+        rules: id of the rule set that the prompt states and the audit applies.
+        sandbox: entry point in `posttrainbench.sandboxes`.
+        prompt_sha256: of the prompt's text.
+        kit_sha256: of the kit's manifest (relative path -> SHA-256 of each file).
+        model_sha256: of the base model's weight files.
+        versions: of this package, Python and the libraries that a score may depend on.
+        host: where the run was created: system, machine, CPU count.
+    """
+
+    run: str
+    created: str
+    agent: AgentSpec
+    model: str
+    benchmark: str
+    suite: str
+    budget: float = Field(gt=0)
+    seed: int = Field(ge=0)
+    rules: str
+    sandbox: str
+    engine: str
+    prompt_sha256: str
+    kit_sha256: str
+    model_sha256: str
+    versions: dict[str, str]
+    host: dict[str, str]
+
+
+class Task(Record):
+    """`kit/task.json`: the prompt's facts for programs. Paths are as the sandbox shows them."""
+
+    model: str
+    benchmark: str
+    budget: float
+    seed: int
+    workspace: str
+    kit: str
+    base_model: str
+    submission: str
+    models: dict[str, str]
+
+
+# --- what happened -----------------------------------------------------------------------------------------------
+
+
+class Stage(StrEnum):
+    """The stages, in order."""
+
+    PREPARE = "prepare"
+    SOLVE = "solve"
+    COLLECT = "collect"
+    AUDIT = "audit"
+    EVALUATE = "evaluate"
+    SETTLE = "settle"
+
+
+class JournalEntry(Record):
+    """One line of `journal.jsonl`."""
+
+    time: str
+    stage: Stage
+    event: Literal["start", "done", "failed", "interrupted", "again"]
+    seconds: float | None = None
+    cause: str | None = None
+    detail: str | None = None
+
+
+class AgentEnd(StrEnum):
+    """How the agent's process ended."""
+
+    EXITED = "exited"  # by itself, exit code 0
+    CRASHED = "crashed"  # by itself, another exit code or a signal
+    DEADLINE = "deadline"  # ended by the host
+
+
+class Outcome(Record):
+    """`solve/outcome.json`: the agent's end.
+
+    Attributes:
+        exit_code: of the agent's command; negative for a signal; None when the host ended it.
+        seconds: wall-clock time from start to the death of the last process.
+        output_bytes: printed by the agent, dropped ones included.
+        output_dropped: bytes beyond the limit of what is kept.
+        leftover_processes: background processes that the agent had left alive when it ended.
+        isolation: what the sandbox promised: `namespaces` or `none`.
+        network: `none` when the sandbox had no network, `host` when it was not restricted.
+    """
+
+    end: AgentEnd
+    exit_code: int | None
+    seconds: float
+    output_bytes: int
+    output_dropped: int
+    leftover_processes: int
+    isolation: Literal["namespaces", "none"]
+    network: Literal["none", "host"]
+
+
+class OutputLine(Record):
+    """One line of `solve/output.jsonl`: what the agent printed, `t` seconds after its start."""
+
+    t: float
+    stream: Literal["stdout", "stderr"]
+    line: str
+
+
+class Refusal(Record):
+    """A file that the submission may not contain, and why."""
+
+    path: str
+    reason: str
+
+
+class SubmissionManifest(Record):
+    """`submission/manifest.json`.
+
+    Attributes:
+        state: `accepted`: it may be evaluated; `missing`: no `final_model` was left; `refused`: it holds what no
+            submission may hold; `broken`: it is no complete checkpoint of the base model's architecture.
+        files: relative path -> SHA-256 of every file taken over.
+        refused: files that were left behind.
+        problems: why the state is not `accepted`, one sentence each.
+        facts: harmless changes worth knowing, such as changed decoding settings.
+    """
+
+    state: Literal["accepted", "missing", "refused", "broken"]
+    files: dict[str, str]
+    refused: list[Refusal]
+    problems: list[str]
+    facts: list[str]
+
+
+# --- what the audit found ----------------------------------------------------------------------------------------
+
+
+class Level(StrEnum):
+    """How far forbidden content got; only the last two can cost a score."""
+
+    NAME = "NAME"
+    PATH = "PATH"
+    READ = "READ"
+    USED = "USED"
+    IN_WEIGHTS = "IN_WEIGHTS"
+
+    @property
+    def rank(self) -> int:
+        """0 for `NAME` up to 4 for `IN_WEIGHTS`."""
+        return list(Level).index(self)
+
+
+class Evidence(Record):
+    """A quotation that lets a person check a finding.
+
+    Attributes:
+        file: relative to the run directory.
+        line: 1-based, where the file has lines.
+        text: what stands there, shortened.
+        item: id of the test item (or the checkpoint, or the kit file) that it matches.
+        item_text: the matching text of that item, shortened.
+    """
+
+    file: str
+    line: int | None = None
+    text: str = ""
+    item: str = ""
+    item_text: str = ""
+
+
+class Finding(Record):
+    """One line of `audit/findings.jsonl`: a fact that a detector established. It is no verdict.
+
+    Attributes:
+        rule: the rule that it bears on, a key of the rule sets.
+        level: how far it got.
+        count: how many distinct things (test items, tensors, files) support it; rules set tolerances on it.
+        evidence: at least one quotation, at most some twenty.
+    """
+
+    detector: str
+    rule: str
+    level: Level
+    summary: str
+    count: int
+    evidence: list[Evidence]
+
+
+class Skipped(Record):
+    """Something a detector did not look at, and why."""
+
+    path: str
+    reason: str
+
+
+class Coverage(Record):
+    """What one detector looked at. A rule none of whose detectors checked anything is `not_checked`, never clean.
+
+    Attributes:
+        checked: True when the detector saw all that it needs for a verdict.
+        documents: files or tensors looked at.
+        size: bytes looked at.
+    """
+
+    detector: str
+    rule: str
+    checked: bool
+    documents: int
+    size: int
+    seconds: float
+    skipped: list[Skipped]
+    note: str = ""
+
+
+RuleState = Literal["clean", "flagged", "not_checked"]
+
+
+class Verdict(Record):
+    """`audit/verdict.json`: a rule set applied to the findings.
+
+    Attributes:
+        rules: rule -> state.
+        reasons: one sentence for each rule that is not clean.
+        required: the rules without which the suite accepts no result.
+    """
+
+    rule_set: str
+    rules: dict[str, RuleState]
+    reasons: list[str]
+    required: list[str]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether any rule is flagged."""
+        return "flagged" in self.rules.values()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every required rule has been checked."""
+        return all(self.rules.get(rule, "not_checked") != "not_checked" for rule in self.required)
+
+
+# --- what it is worth --------------------------------------------------------------------------------------------
+
+
+class Metrics(Record):
+    """`evaluate/metrics.json`: one checkpoint on one benchmark.
+
+    Attributes:
+        score: mean over the items.
+        stderr: standard error of that mean over the items.
+        items: item id -> score.
+        config: everything that may change the score: versions, template, generation settings, seed, limits, engine.
+        seconds: wall-clock time.
+    """
+
+    benchmark: str
+    score: float
+    stderr: float
+    items: dict[str, float]
+    config: dict[str, Any]
+    seconds: float
+
+
+class Status(StrEnum):
+    """What a settled run counts as."""
+
+    SCORED = "scored"
+    BASE_FALLBACK = "base_fallback"
+    INFRASTRUCTURE_ERROR = "infrastructure_error"
+    NOT_AUDITED = "not_audited"
+
+
+class Result(Record):
+    """`result.json`. `ptb run --json` prints exactly this.
+
+    Attributes:
+        score: the adjusted score, which counts; None when nothing counts.
+        raw_score: of the submission itself; None when it could not be evaluated.
+        reasons: why `score` is not `raw_score`, or why there is none; one sentence each.
+        evidence: the quotations behind the flagged rules, strongest first.
+    """
+
+    run: str
+    status: Status
+    score: float | None
+    raw_score: float | None
+    base_score: float | None
+    instruct_score: float | None
+    verdict: dict[str, RuleState]
+    reasons: list[str]
+    evidence: list[Evidence]
