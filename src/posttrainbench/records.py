@@ -69,12 +69,20 @@ class RunSpec(Record):
 
 
 class Task(Record):
-    """`kit/task.json`: the prompt's facts for programs. Paths are as the sandbox shows them."""
+    """`kit/task.json`: the prompt's facts for programs. Paths are as the sandbox shows them.
+
+    Attributes:
+        max_tokens: limit of one completion in the evaluation.
+        evaluation_seed: seed of the evaluation, which matters to submissions that sample.
+        models: id -> directory of every checkpoint in the model cache.
+    """
 
     model: str
     benchmark: str
     budget: float
     seed: int
+    max_tokens: int
+    evaluation_seed: int
     workspace: str
     kit: str
     base_model: str
@@ -94,6 +102,11 @@ class Stage(StrEnum):
     AUDIT = "audit"
     EVALUATE = "evaluate"
     SETTLE = "settle"
+
+    @property
+    def folder(self) -> str:
+        """The directory in the run that holds the stage's files."""
+        return "submission" if self is Stage.COLLECT else self.value
 
 
 class JournalEntry(Record):
@@ -123,7 +136,6 @@ class Outcome(Record):
         seconds: wall-clock time from start to the death of the last process.
         output_bytes: printed by the agent, dropped ones included.
         output_dropped: bytes beyond the limit of what is kept.
-        leftover_processes: background processes that the agent had left alive when it ended.
         isolation: what the sandbox promised: `namespaces` or `none`.
         network: `none` when the sandbox had no network, `host` when it was not restricted.
     """
@@ -133,7 +145,6 @@ class Outcome(Record):
     seconds: float
     output_bytes: int
     output_dropped: int
-    leftover_processes: int
     isolation: Literal["namespaces", "none"]
     network: Literal["none", "host"]
 
@@ -144,6 +155,13 @@ class OutputLine(Record):
     t: float
     stream: Literal["stdout", "stderr"]
     line: str
+
+
+class Failure(Record):
+    """`evaluate/failure.json`: why an accepted submission has no metrics, for a reason of its own."""
+
+    cause: str
+    message: str
 
 
 class Refusal(Record):

@@ -1,0 +1,123 @@
+"""What the shipped recipes share: the task, the clock, and fine-tuning with TRL. Runs inside the sandbox, stands alone."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SAVE_SECONDS = 6.0
+"""Time kept back for saving the model and for ending in order."""
+CHECK_SECONDS = 12.0
+"""Time without which no self-check is started."""
+
+
+def load_task() -> dict[str, Any]:
+    """The task's facts, from the kit."""
+    task: dict[str, Any] = json.loads(Path(os.environ["PTB_KIT"], "task.json").read_text())
+    return task
+
+
+def seconds_left() -> float:
+    """Seconds until the host ends everything, from the host's clock."""
+    deadline = float(Path(os.environ["PTB_DEADLINE"]).read_text())
+    return deadline - float(Path("/proc/uptime").read_text().split()[0])
+
+
+def read_rows(task: dict[str, Any], split: str) -> list[dict[str, Any]]:
+    """The benchmark's rows as the kit holds them."""
+    with Path(task["kit"], "data", f"{split}.jsonl").open() as file:
+        return [json.loads(line) for line in file]
+
+
+def arguments(description: str, steps: int) -> argparse.Namespace:
+    """The settings that the fine-tuning recipes take."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--steps", type=int, default=steps, help="most optimiser steps; the clock may end them earlier")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--batch-size", type=int, default=16)
+    return parser.parse_args()
+
+
+def chat(row: dict[str, Any]) -> list[dict[str, str]]:
+    """A row as a chat."""
+    return [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["answer"]}]
+
+
+def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    """Fine-tune the base model on question/answer rows, loss on the answers only, and save it as the submission.
+
+    The rows are also written to `train_data.jsonl`, as chats.
+    """
+    import torch
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
+    from trl import SFTConfig, SFTTrainer
+
+    print(f"libraries loaded, {seconds_left():.0f} s left", flush=True)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    set_seed(task["seed"])
+    tokenizer = AutoTokenizer.from_pretrained(task["base_model"])
+    tokenizer.chat_template = Path(task["kit"], "templates", "chat_template.jinja").read_text()
+    model = AutoModelForCausalLM.from_pretrained(task["base_model"], dtype=torch.float32)
+
+    def tokens(row: dict[str, Any]) -> dict[str, list[int]]:
+        prompt = tokenizer.apply_chat_template(chat(row)[:1], add_generation_prompt=True, tokenize=False)
+        whole = tokenizer.apply_chat_template(chat(row), tokenize=False).rstrip("\n")
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        answer = tokenizer(whole.removeprefix(prompt), add_special_tokens=False)["input_ids"]
+        return {"input_ids": ids + answer, "completion_mask": [0] * len(ids) + [1] * len(answer)}
+
+    with Path("train_data.jsonl").open("w") as file:
+        file.writelines(json.dumps({"messages": chat(row)}) + "\n" for row in rows)
+
+    class Clock(TrainerCallback):  # type: ignore[misc]
+        """Ends training in time, and tells how it goes."""
+
+        def on_step_end(self, options: Any, state: Any, control: Any, **_: Any) -> None:
+            if seconds_left() < SAVE_SECONDS:
+                control.should_training_stop = True
+
+        def on_log(self, options: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if logs and "loss" in logs:
+                print(f"step {state.global_step} loss {logs['loss']} ({seconds_left():.0f} s left)", flush=True)
+
+    trainer = SFTTrainer(
+        model=model,
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_list([tokens(row) for row in rows]),
+        callbacks=[Clock()],
+        args=SFTConfig(
+            output_dir="checkpoints",
+            max_steps=args.steps,
+            per_device_train_batch_size=args.batch_size,
+            learning_rate=args.learning_rate,
+            lr_scheduler_type="linear",
+            warmup_steps=10,
+            max_grad_norm=1.0,
+            completion_only_loss=True,
+            seed=task["seed"],
+            logging_steps=25,
+            use_cpu=not torch.cuda.is_available(),
+            bf16=False,
+            gradient_checkpointing=False,
+            dataloader_num_workers=0,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        ),
+    )
+    trainer.train()
+    trainer.save_model("final_model")
+    tokenizer.save_pretrained("final_model")
+    print(f"saved final_model after {trainer.state.global_step} steps", flush=True)
+
+
+def check(task: dict[str, Any]) -> None:
+    """Measure the submission as the final evaluation will, if there is time for it."""
+    if seconds_left() < CHECK_SECONDS:
+        print("no time left for a check", flush=True)
+        return
+    subprocess.run([sys.executable, f"{task['kit']}/evaluate.py", "--model-path", "final_model"], check=False)

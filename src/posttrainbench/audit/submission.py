@@ -1,0 +1,190 @@
+"""What an agent left as `final_model`, taken over as data only.
+
+Taken over: weights in safetensors, JSON and tokenizer files of the base model's own architecture. Left behind: all
+else, by name and with the reason, so that harmless leftovers do not spoil a submission. What decides on the state is in
+`submission_checks`; the evaluation reads nothing but what this copies.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Any
+
+from posttrainbench.audit import submission_checks as checks
+from posttrainbench.audit.submission_checks import BrokenError, RefusedError
+from posttrainbench.audit.tensors import INDEX, JSON_LIMIT, SINGLE
+from posttrainbench.audit.untrusted import UnreadableError, kind, open_regular, printable
+from posttrainbench.records import Refusal, SubmissionManifest
+
+CONFIG, DECODING, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
+JSON_FILES = (CONFIG, DECODING, TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+              "vocab.json", INDEX)  # fmt: skip
+TEXT_FILES = ("merges.txt", "chat_template.jinja")
+SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+REFUSALS_SHOWN = 200
+
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5", ".msgpack")
+_CODE = (".py", ".pyc", ".so", ".sh", ".ipynb", ".pth")
+_COPY = 2**20
+
+
+def sanitise(source: Path, destination: Path, base_model: Path) -> SubmissionManifest:
+    """Copy what may be evaluated from `source` to `destination`, and say what was left behind and why.
+
+    Nothing is copied unless the state is `accepted`. The content of `source` is never executed or unpickled.
+
+    Args:
+        source: snapshot of the agent's `final_model`; it need not exist. Links inside the workspace are resolved
+            already, so any link that is left leads out of it.
+        destination: an existing, empty directory.
+        base_model: directory of the base model; trusted.
+
+    Raises:
+        InfrastructureError: the base model cannot be read.
+        OSError: `destination` cannot be written.
+    """
+    if source.is_symlink() or not source.is_dir():
+        return _manifest("missing", problems=["The agent left no directory `final_model`."])
+    candidates, refused = _sort(source)
+    if not candidates and not refused:
+        return _manifest("missing", problems=["The agent left an empty `final_model`."])
+    base = checks.read_base(base_model)
+    facts: list[str] = []
+    try:
+        parsed = {name: checks.parse(candidates[name]) for name in JSON_FILES if name in candidates}
+        checks.refuse_code(parsed)
+        weights, shards = _weights(candidates, refused, parsed.get(INDEX))
+        facts += checks.check_config(parsed.get(CONFIG), base)
+        facts += checks.check_tokenizer(parsed.get(TOKENIZER), base_model)
+        facts += checks.check_tensors(shards, parsed[CONFIG], base)
+    except RefusedError as error:
+        return _manifest("refused", refused, [str(error)])
+    except BrokenError as error:
+        return _manifest("broken", refused, [str(error)])
+
+    facts += checks.compare_templates(candidates, parsed, base_model)
+    taken = {*weights, *(name for name in candidates if name in JSON_FILES + TEXT_FILES and name != INDEX)}
+    try:
+        files = {name: _copy(candidates[name], destination / name) for name in sorted(taken - {DECODING})}
+    except UnreadableError as error:
+        return _manifest("broken", refused, [f"A file of the submission cannot be read: {error}."])
+    if DECODING in parsed:
+        settings, more = checks.sampling_settings(parsed[DECODING], base_model)
+        facts += more
+        data = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
+        (destination / DECODING).write_bytes(data)
+        files[DECODING] = hashlib.sha256(data).hexdigest()
+    return _manifest("accepted", refused, files=dict(sorted(files.items())), facts=facts)
+
+
+def _sort(source: Path) -> tuple[dict[str, Path], list[Refusal]]:
+    """The files whose names and kinds are allowed, and a refusal for everything else."""
+    candidates: dict[str, Path] = {}
+    refused: list[Refusal] = []
+    for child in sorted(os.scandir(source), key=lambda entry: os.fsencode(entry.name)):
+        mode = child.stat(follow_symlinks=False).st_mode
+        reason = _reason(child.name, kind(mode))
+        if reason:
+            refused.append(Refusal(path=printable(child.name), reason=reason))
+        else:
+            candidates[child.name] = Path(child.path)
+    return candidates, refused
+
+
+def _reason(name: str, found_kind: str) -> str:
+    """Why a file of the top level is left behind; `""` if it is not."""
+    suffix = PurePath(name).suffix.lower()
+    if found_kind == "symbolic link":
+        return "it is a symbolic link that leads out of the workspace"
+    if found_kind == "directory":
+        return "it is a directory; only files directly in final_model are taken over"
+    if found_kind:
+        return f"it is a {found_kind}, no regular file"
+    if name in JSON_FILES or name in TEXT_FILES or name == SINGLE or SHARD.fullmatch(name):
+        return ""
+    if name.startswith("adapter_"):
+        return "adapters are not evaluated; merge them into the weights"
+    if suffix in _PICKLES:
+        return (
+            "it may be a pickle, which runs code when it is loaded; only safetensors weights are taken over"
+        )
+    if suffix in _CODE:
+        return "a submission is data and holds no code"
+    return "it is no file that the evaluation reads"
+
+
+def _weights(
+    candidates: dict[str, Path], refused: list[Refusal], index: Any
+) -> tuple[set[str], dict[str, Path]]:
+    """The files that make up the weights (index included), and the weight files by name.
+
+    Shards beside a whole model, and shards that the index does not name, are refused as leftovers.
+    """
+    shards = {name: path for name, path in candidates.items() if SHARD.fullmatch(name)}
+    if SINGLE in candidates:
+        for name in sorted({*shards, *({INDEX} & candidates.keys())}):
+            refused.append(Refusal(path=name, reason=f"it is not needed beside a whole {SINGLE}"))
+        return {SINGLE}, {SINGLE: candidates[SINGLE]}
+    if index is None and not shards:
+        raise _no_weights(refused)
+    if index is None:
+        raise BrokenError(f"The weights are in shards, but {INDEX} is missing.")
+    named = checks.index_files(index)
+    for name in sorted(named - shards.keys()):
+        if any(refusal.path == name and "symbolic link" in refusal.reason for refusal in refused):
+            raise RefusedError(f"The weight file {name} is a symbolic link that leads out of the workspace.")
+        raise BrokenError(f"The shard {printable(name[:100])}, which {INDEX} names, is missing.")
+    for name in sorted(shards.keys() - named):
+        refused.append(Refusal(path=name, reason=f"{INDEX} does not name it"))
+    return {INDEX, *named}, {name: shards[name] for name in sorted(named)}
+
+
+def _no_weights(refused: Iterable[Refusal]) -> RefusedError | BrokenError:
+    reasons = {refusal.path: refusal.reason for refusal in refused}
+    weights = [name for name in reasons if name == SINGLE or SHARD.fullmatch(name)]
+    if any("symbolic link" in reasons[name] for name in weights):
+        return RefusedError(
+            f"The weight file {weights[0]} is a symbolic link that leads out of the workspace."
+        )
+    if weights:
+        return BrokenError(f"The weight file {weights[0]} is no regular file.")
+    if any(name.startswith("adapter_") for name in reasons):
+        return BrokenError("There is only an adapter; merge it into the base model and save the whole model.")
+    pickles = [name for name, reason in reasons.items() if "pickle" in reason]
+    if pickles:
+        return RefusedError(f"The only weights are pickles ({pickles[0]}); save them as {SINGLE}.")
+    return BrokenError(f"There are no weights; expected {SINGLE}, or shards with {INDEX}.")
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy a regular file and return its SHA-256; no metadata, never through a link."""
+    digest = hashlib.sha256()
+    with open_regular(source) as file, target.open("xb") as copy:
+        while data := file.read(_COPY):
+            digest.update(data)
+            copy.write(data)
+    return digest.hexdigest()
+
+
+def _manifest(
+    state: str,
+    refused: list[Refusal] | None = None,
+    problems: list[str] | None = None,
+    files: dict[str, str] | None = None,
+    facts: list[str] | None = None,
+) -> SubmissionManifest:
+    shown = (refused or [])[:REFUSALS_SHOWN]
+    if refused and len(refused) > REFUSALS_SHOWN:
+        shown.append(Refusal(path="...", reason=f"and {len(refused) - REFUSALS_SHOWN} more"))
+    return SubmissionManifest.model_validate(
+        {
+            "state": state,
+            "files": files or {},
+            "refused": shown,
+            "problems": problems or [],
+            "facts": facts or [],
+        }
+    )

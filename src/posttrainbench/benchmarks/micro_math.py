@@ -1,0 +1,52 @@
+"""micro-math: told sums of one or two steps, in the manner of GSM8K (Cobbe et al. 2021).
+
+The answer may show its working and ends with a line `ANSWER: n`, which alone counts.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posttrainbench.benchmarks import base
+from posttrainbench.benchmarks.micro_world import Item, Split, make_split, story
+from posttrainbench.benchmarks.scorers import number
+
+if TYPE_CHECKING:
+    from inspect_ai import Task
+
+TRAIN_ITEMS = 3000
+ENDING = "End with ANSWER: and the number."
+TOTALS = (
+    "How many {things} does {name} have now?",
+    "How many {things} are there at the end?",
+    "Now {name} has how many {things}?",
+    "What is {name}'s final number of {things}?",
+)
+PARTS = (
+    "How many {things} are in each {box}?",
+    "What does each {box} hold?",
+    "How many does one {box} get?",
+)
+
+
+def generate(split: Split) -> list[Item]:
+    """The items of a split, always the same."""
+    return make_split("micro-math", split, TRAIN_ITEMS, _draw, ENDING)
+
+
+def _draw(rng: random.Random, split: Split) -> tuple[str, str, Item]:
+    told = story(rng)
+    asked = rng.choice(PARTS if told.shared else TOTALS).format(**told.words)
+    answer = "\n".join((*told.working, f"ANSWER: {told.number}"))
+    return f"{told.told} {asked}", answer, {"number": told.number}
+
+
+def _task(items: list[base.Item], execute: base.Execute) -> Task:
+    from posttrainbench.benchmarks.inspect_task import scored_task
+
+    return scored_task("micro-math", items, number.score)
+
+
+BENCHMARK = base.Benchmark(id="micro-math", generate=generate, task=_task, scorer=Path(number.__file__))

@@ -1,0 +1,182 @@
+"""Score a Python function by what it returns, without ever running it beside the expected outputs.
+
+`python -I code.py` is a runner: a line `{"source", "function", "calls"}` in, a line `{"returned", "error"}` out, until
+stdin closes. The host compares what came back (`verdict`); the runner knows the calls only.
+
+What this covers: a program that exits, loops, prints, fills memory, makes huge files, returns objects that equal
+everything, reads its caller's frames, or writes forged results (which it would have to compute).
+What it does not: files, network, processes that leave their process group as root, and a program that kills the runner
+(its stdout then ends, which is no pass). Run it in a sandbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+WALL_SECONDS = 3.0
+CPU_SECONDS = 2
+MEMORY_BYTES = 512 * 2**20
+FILE_BYTES = 2**20
+PAYLOAD_BYTES = 2**20
+DEPTH = 20
+
+_FENCE = re.compile(r"```[a-zA-Z0-9]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_PR_SET_DUMPABLE = 4
+
+
+def program(completion: str, target: dict[str, Any]) -> str | None:
+    """The source in a completion: the first fenced block that names the function, or else the whole text.
+
+    Args:
+        completion: What the model wrote.
+        target: `{"function": ..., "calls": ..., "outputs": ...}`.
+
+    Returns:
+        Python source, or None where the function's name does not occur.
+    """
+    blocks = _FENCE.findall(completion) if "```" in completion else [completion]
+    return next((block for block in blocks if target["function"] in block), None)
+
+
+def judge(completion: str, target: dict[str, Any], execute: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
+    """Whether a completion is right.
+
+    Args:
+        completion: What the model wrote.
+        target: `{"function": ..., "calls": ..., "outputs": ...}`.
+        execute: Sends a request to the runner and returns its answer.
+    """
+    source = program(completion, target)
+    if source is None:
+        return False
+    request = {"source": source, "function": target["function"], "calls": target["calls"]}
+    return verdict(execute(request).get("returned"), target)
+
+
+def verdict(returned: list[Any] | None, target: dict[str, Any]) -> bool:
+    """Whether the returned values are the expected outputs, by exact type and value."""
+    return returned is not None and _same(returned, target["outputs"])
+
+
+def _same(left: Any, right: Any) -> bool:
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return bool(left == right)
+
+
+def runner_main() -> None:
+    """Answer requests until stdin closes."""
+    # Programs run as the same user: a process that is not dumpable cannot be read or written through /proc.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    for line in sys.stdin:
+        request = json.loads(line)
+        returned, error = _run(request["source"], request["function"], request["calls"])
+        sys.stdout.write(json.dumps({"returned": returned, "error": error}) + "\n")
+        sys.stdout.flush()
+
+
+def _run(source: str, function: str, calls: list[list[Any]]) -> tuple[list[Any] | None, str | None]:
+    """Run a program in a child of its own."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            _child(writing, source, function, calls)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    payload = b""
+    error = None
+    deadline = time.monotonic() + WALL_SECONDS
+    while error is None:
+        ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
+        chunk = os.read(reading, 65536) if ready else b""
+        if not ready:
+            error = "time is up"
+        elif not chunk:
+            break
+        payload += chunk
+        if len(payload) > PAYLOAD_BYTES:
+            error = "too much was returned"
+    os.close(reading)
+    for kill, whom in ((os.killpg, child), (os.kill, child)):
+        with contextlib.suppress(OSError):
+            kill(whom, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return (None, error) if error else _unpack(payload, len(calls))
+
+
+def _unpack(payload: bytes, calls: int) -> tuple[list[Any] | None, str | None]:
+    """Read what the child wrote, which may be anything."""
+    try:
+        message = json.loads(payload)
+        returned = message["returned"]
+        if type(returned) is list and len(returned) == calls and _plain(returned):
+            return returned, None
+        return None, str(message["error"])[:200]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None, "nothing was returned"
+
+
+def _child(writing: int, source: str, function: str, calls: list[list[Any]]) -> None:
+    """In the child: shut everything but the pipe, run the program, write the values it returned."""
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    pipe = os.dup2(writing, 3, inheritable=False) if writing != 3 else 3
+    os.closerange(4, 4096)
+    # NPROC counts the user's processes and does not bind root, so forking is only discouraged.
+    for limit, most in (
+        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+    message: dict[str, Any] = {"returned": None, "error": None}
+    try:
+        names: dict[str, Any] = {"__name__": "program"}
+        exec(compile(source, "program", "exec"), names)
+        returned = [names[function](*call) for call in calls]
+        if _plain(returned):
+            message["returned"] = returned
+        else:
+            message["error"] = "a returned value is not plain data"
+    except BaseException as problem:  # SystemExit and KeyboardInterrupt are the program's failures too
+        message["error"] = type(problem).__name__
+    data = json.dumps(message).encode()
+    while data:
+        data = data[os.write(pipe, data) :]
+    os._exit(0)
+
+
+def _plain(value: Any, depth: int = DEPTH) -> bool:
+    """Whether a value is made of exactly the built-in types that JSON keeps; subclasses could lie about equality."""
+    if type(value) is list:
+        return depth > 0 and all(_plain(part, depth - 1) for part in value)
+    if type(value) is dict:
+        return depth > 0 and all(type(key) is str and _plain(part, depth - 1) for key, part in value.items())
+    if type(value) is float:
+        return value - value == 0  # neither infinite nor nan
+    return value is None or type(value) in (int, str, bool)
+
+
+if __name__ == "__main__":
+    runner_main()

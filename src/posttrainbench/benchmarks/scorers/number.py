@@ -1,0 +1,28 @@
+"""Score a completion that ends `ANSWER: n` by the exact number."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+_LINE = re.compile(r"^[ \t]*(?:\*\*)?ANSWER:(?:\*\*)?(.*)$", re.MULTILINE)
+# A sign and a currency sign, digits with or without thousands separators, decimals; ASCII digits only.
+_NUMBER = re.compile(r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})(\.[0-9]{1,30})?\.?")
+
+
+def score(completion: str, target: dict[str, Any]) -> bool:
+    """Whether the last `ANSWER:` line holds the number, and nothing but the number.
+
+    Args:
+        completion: What the model wrote.
+        target: `{"number": n}`.
+    """
+    lines = _LINE.findall(completion)
+    if not lines:
+        return False
+    found = _NUMBER.fullmatch(lines[-1].strip().removesuffix("**"))
+    if found is None:
+        return False
+    sign, whole, decimals = found.groups()
+    return Decimal(sign + whole.replace(",", "") + (decimals or "")) == Decimal(str(target["number"]))

@@ -1,0 +1,45 @@
+"""The root of `ptb` and its commands."""
+
+from typing import Annotated
+
+import typer
+
+from posttrainbench import __version__
+from posttrainbench.cli import board, catalog, checks, demo, doctor, runs, show
+
+app = typer.Typer(
+    name="ptb",
+    help="Measure whether AI agents can post-train language models, and whether they cheat.",
+    epilog="Start here:  ptb doctor,  then  ptb demo --quick",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Measure whether AI agents can post-train language models, and whether they cheat."""
+
+
+app.command()(demo.demo)
+app.command()(runs.run)
+app.command()(runs.resume)
+app.command()(show.status)
+app.command()(show.trace)
+app.command()(checks.audit)
+app.command()(checks.evaluate)
+app.command()(board.leaderboard)
+app.command()(catalog.catalog)
+app.command()(doctor.doctor)

@@ -1,0 +1,123 @@
+"""`ptb run` and `ptb resume`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from posttrainbench.cli.options import Insecure, Json, Out, parse_budget, print_json
+from posttrainbench.errors import InputError
+
+if TYPE_CHECKING:
+    from posttrainbench.run import Run
+
+
+def run(
+    again: Annotated[
+        str | None,
+        typer.Argument(metavar="[@RUN/run.json]", help="Take everything from an earlier run.", show_default=False),
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Agent, with settings: NAME or NAME?key=value&key=value.", show_default=False)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Base model.", show_default=False)] = None,
+    benchmark: Annotated[str | None, typer.Option(help="Benchmark.", show_default=False)] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for the agent, such as 30s, 10m, 10h; the suite's if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Handed to the agent and to the evaluation.")] = 0,
+    out: Out = None,
+    json: Json = False,
+    insecure_no_sandbox: Insecure = False,
+) -> None:
+    """Run one agent on one base model and one benchmark, to a settled result.
+
+    Example:  [bold]ptb run --agent recipe-sft --model micro-base --benchmark micro-math --budget 30s[/bold]
+
+    Ends with 0 when a result was settled (also a flagged one), 1 on an infrastructure error, 2 on bad input.
+    """
+    from posttrainbench.records import RunSpec
+    from posttrainbench.run.prepare import create_run
+
+    seconds = parse_budget(budget) if budget else None
+    sandbox = "process" if insecure_no_sandbox else "bubblewrap"
+    if again is not None:
+        spec = _read_spec(again, RunSpec)
+        agent, model, benchmark = agent or spec.agent.name, model or spec.model, benchmark or spec.benchmark
+        seconds, seed = seconds or spec.budget, seed or spec.seed
+    for option, value in (("agent", agent), ("model", model), ("benchmark", benchmark)):
+        if not value:
+            raise InputError(f"Give --{option}; `ptb catalog {option}s` lists what there is.")
+    created = create_run(str(agent), str(model), str(benchmark), seconds, seed, sandbox, out)
+    finish(created, json)
+
+
+def resume(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory, or an experiment's.")],
+    json: Json = False,
+) -> None:
+    """Continue a run where it stopped; finished stages are not repeated.
+
+    Given an experiment, continues every unfinished run in it, one after the other.
+
+    Example:  [bold]ptb resume runs/demo[/bold]
+    """
+    from posttrainbench.run import find_runs
+    from posttrainbench.run.prepare import require_sandbox
+
+    found = find_runs(path)
+    if len(found) == 1:
+        require_sandbox(found[0].spec.sandbox)
+        return finish(found[0], json)
+    from posttrainbench.cli.many import run_all
+
+    unfinished = [each for each in found if each.next_stage() is not None]
+    for name in {each.spec.sandbox for each in unfinished}:
+        require_sandbox(name)
+    run_all(unfinished, path)
+    from posttrainbench.cli.board import leaderboard
+
+    return leaderboard(path, json=json)
+
+
+def finish(run: "Run", json: bool) -> None:
+    """Take a run to its end with live progress, print its result, and exit as the result demands."""
+    from posttrainbench.cli.progress import Progress
+    from posttrainbench.records import Status
+    from posttrainbench.run.pipeline import advance
+
+    spec = run.spec
+    title = f"{spec.agent.name} on {spec.model}, {spec.benchmark}, {spec.budget:g} s"
+    try:
+        with Progress(title) as watch:
+            result = advance(run, watch)
+    except KeyboardInterrupt:
+        print(f"\nptb: stopped; nothing finished is lost. Continue with: ptb resume {run.root}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        from rich.console import Console
+
+        from posttrainbench.report import result_table
+
+        console = Console()
+        console.print(result_table(result, spec, run.root))
+        next_command = f"ptb resume {run.root}" if result.status is Status.INFRASTRUCTURE_ERROR else f"ptb trace {run.root}"
+        console.print(f"\n  Next: {next_command}", markup=False, highlight=False, soft_wrap=True)
+    if result.status is Status.INFRASTRUCTURE_ERROR:
+        raise typer.Exit(1)
+
+
+def _read_spec(again: str, kind: "type[RunSpec]") -> "RunSpec":
+    path = Path(again.removeprefix("@"))
+    try:
+        return kind.model_validate_json(path.read_text())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no run.json of this version"
+        raise InputError(f"{path} cannot be read: {reason}; give @RUN/run.json of an earlier run.") from None
+
+
+if TYPE_CHECKING:
+    from posttrainbench.records import RunSpec

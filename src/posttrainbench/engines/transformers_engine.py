@@ -1,0 +1,96 @@
+"""The `transformers` engine: the embedded default, for CPUs and for models without vLLM support."""
+
+import json
+import os
+import secrets
+import selectors
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from posttrainbench.engines.base import Engine, EngineLoadError
+from posttrainbench.errors import InfrastructureError
+
+LOAD_SECONDS = 600.0
+STOP_SECONDS = 10.0
+
+
+@contextmanager
+def start(checkpoint: Path, template: Path, log: Path) -> Iterator[Engine]:
+    """Serve `checkpoint` in a process of its own, and stop it on leaving.
+
+    Args:
+        checkpoint: directory with safetensors, config and tokenizer.
+        template: chat template (Jinja) that is used whatever the checkpoint brings.
+        log: what the engine prints goes there.
+
+    Raises:
+        EngineLoadError: the checkpoint cannot be loaded.
+        InfrastructureError: the engine itself failed.
+    """
+    key = secrets.token_urlsafe(24)
+    order = {"checkpoint": str(checkpoint), "template": template.read_text(), "key": key}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    with log.open("ab") as log_file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "posttrainbench.engines.transformers_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+            env=environment,
+            start_new_session=True,  # Ctrl-C reaches the evaluation alone, which stops the engine in order
+        )
+    try:
+        ready = _wait_ready(process, order, log)
+        yield Engine(
+            base_url=f"http://127.0.0.1:{ready['port']}/v1",
+            api_key=key,
+            connections=256,
+            config={
+                "engine": "transformers",
+                "torch": version("torch"),
+                "transformers": version("transformers"),
+                "device": ready["device"],
+                "sampling": ready["sampling"],
+            },
+        )
+    finally:
+        _stop(process)
+
+
+def _wait_ready(process: subprocess.Popen[bytes], order: dict[str, str], log: Path) -> dict[str, Any]:
+    assert process.stdin is not None  # noqa: S101  (for the type checker: both are pipes)
+    assert process.stdout is not None  # noqa: S101
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        try:
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline() if selector.select(LOAD_SECONDS) else b""
+        except BrokenPipeError:
+            line = b""
+    if not line:
+        raise InfrastructureError("engine_failed", f"The transformers engine did not start; its log is {log}.")
+    ready: dict[str, Any] = json.loads(line)
+    if "load_error" in ready:
+        raise EngineLoadError(ready["load_error"])
+    return ready
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Close its input, which ends it; kill it if it does not listen."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,160 @@
+"""The transformers engine's own process: `python -m posttrainbench.engines.transformers_server`.
+
+Reads one JSON line on standard input (`checkpoint`, `template`, `key`), loads the checkpoint, writes one JSON line on
+standard output (`port`, or `load_error`) and serves OpenAI chat completions on loopback until standard input closes:
+so it never outlives the evaluation that started it, however that one ends.
+"""
+
+import json
+import os
+import queue
+import secrets
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import torch
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from posttrainbench.engines.generation import Completion, Generator, Request
+
+GATHER_SECONDS = 0.05
+"""Requests that arrive this close together are generated together."""
+
+Job = tuple[Request, "Future[Completion]"]
+
+
+class Batcher:
+    """Collects concurrent requests and generates them together, in one thread."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def submit(self, request: Request) -> "Future[Completion]":
+        """Queue a request; the future holds its completion or the error that befell its batch."""
+        future: Future[Completion] = Future()
+        self.jobs.put((request, future))
+        return future
+
+    def _work(self) -> None:
+        while True:
+            jobs = [self.jobs.get()]
+            while True:
+                try:
+                    jobs.append(self.jobs.get(timeout=GATHER_SECONDS))
+                except queue.Empty:
+                    break
+            try:
+                completions = self.generator.generate([request for request, _ in jobs])
+            except Exception as error:  # every waiting client must hear of it, whatever it is
+                for _, future in jobs:
+                    future.set_exception(error)
+            else:
+                for (_, future), completion in zip(jobs, completions, strict=True):
+                    future.set_result(completion)
+
+
+def build_app(generator: Generator, key: str) -> Starlette:
+    """The HTTP surface: `POST /v1/chat/completions` and `GET /health`."""
+    batcher = Batcher(generator)
+
+    async def health(_: HttpRequest) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def chat(http: HttpRequest) -> JSONResponse:
+        sent = http.headers.get("authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(sent.encode(), key.encode()):
+            return _error(401, "wrong API key")
+        try:
+            body = await http.json()
+            request = Request(
+                prompt=generator.encode(_plain(body["messages"])),
+                max_tokens=int(body.get("max_completion_tokens") or body["max_tokens"]),
+                seed=int(body.get("seed") or 0),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            return _error(400, f"bad request: {error!r}")
+        try:
+            done = await run_in_threadpool(batcher.submit(request).result)
+        except Exception as error:
+            return _error(500, f"generation failed: {error}")
+        return JSONResponse(_reply(str(body.get("model", "")), request, done))
+
+    return Starlette(routes=[Route("/health", health), Route("/v1/chat/completions", chat, methods=["POST"])])
+
+
+def _plain(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Messages with their text alone: the content may be a string or a list of text parts."""
+    chat = []
+    for message in messages:
+        content = message["content"]
+        text = content if isinstance(content, str) else "".join(part["text"] for part in content)
+        chat.append({"role": str(message["role"]), "content": text})
+    return chat
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"message": message, "type": "engine_error"}}, status_code=status)
+
+
+def _reply(model: str, request: Request, done: Completion) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{secrets.token_hex(8)}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": done.text},
+                "finish_reason": "length" if done.cut else "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": len(request.prompt),
+            "completion_tokens": done.tokens,
+            "total_tokens": len(request.prompt) + done.tokens,
+        },
+    }
+
+
+def _say(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Load, announce, serve."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        generator = Generator(Path(order["checkpoint"]), order["template"])
+    except Exception as error:  # whatever a checkpoint can provoke is the answer to "does it load?"
+        _say({"load_error": f"{type(error).__name__}: {error}"[:2000]})
+        return
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    _say({"port": listener.getsockname()[1], "device": generator.device, "sampling": generator.sampling})
+    app = build_app(generator, order["key"])
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+    server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Checkpoint + benchmark + engine -> metrics and an Inspect log."""

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Measure a checkpoint on the benchmark, exactly as the final evaluation will.
+
+    python evaluate.py --model-path final_model [--limit 50] [--json-output-file scores.json]
+
+Prints {"accuracy": ..., "stderr": ...}, and notes each call in `evaluations.jsonl` of the working directory.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+KIT = Path(__file__).resolve().parent
+sys.path.insert(0, str(KIT / "evaluation_code"))
+
+
+def main() -> int:
+    """Generate, score, print."""
+    task = json.loads((KIT / "task.json").read_text())
+    args = arguments()
+    checkpoint = Path(args.model_path)
+    if not (checkpoint / "config.json").is_file():
+        print(f"{checkpoint} holds no config.json; give the directory of a saved model.", file=sys.stderr)
+        return 2
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+    from generation import Generator, Request
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    with (KIT / "data" / "test.jsonl").open() as file:
+        items = [json.loads(line) for line in file][: args.limit]
+    template = (args.templates_dir / "chat_template.jinja").read_text()
+    generator = Generator(checkpoint, template)
+    requests = [
+        Request(
+            generator.encode([{"role": "user", "content": item["question"]}]), args.max_tokens, task["evaluation_seed"]
+        )
+        for item in items
+    ]
+    completions = [done.text for done in generator.generate(requests)]
+    scores = [float(right) for right in score(completions, items)]
+    mean = sum(scores) / len(scores)
+    spread = math.sqrt(sum((value - mean) ** 2 for value in scores) / max(1, len(scores) - 1) / len(scores))
+    result = {"accuracy": mean, "stderr": spread}
+    print(json.dumps(result))
+    if args.json_output_file:
+        args.json_output_file.write_text(json.dumps(result) + "\n")
+    record(checkpoint, len(items), mean)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    task = json.loads((KIT / "task.json").read_text())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-path", required=True, help="directory of the checkpoint")
+    parser.add_argument("--limit", type=int, default=None, help="only the first so many items")
+    parser.add_argument("--max-tokens", type=int, default=task["max_tokens"], help="limit of one completion")
+    parser.add_argument("--templates-dir", type=Path, default=KIT / "templates", help="holds chat_template.jinja")
+    parser.add_argument("--json-output-file", type=Path, default=None, help="also write the result there")
+    return parser.parse_args()
+
+
+def score(completions: list[str], items: list[dict[str, Any]]) -> list[bool]:
+    """Right or wrong for each completion, by the benchmark's scorer."""
+    import scorer
+
+    if not hasattr(scorer, "program"):
+        return [scorer.score(text, item["target"]) for text, item in zip(completions, items, strict=True)]
+    runner = subprocess.Popen(
+        [sys.executable, "-I", str(KIT / "evaluation_code" / "scorer.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return [scorer.judge(text, item["target"], lambda ask: ask_runner(runner, ask)) for text, item in zip(completions, items, strict=True)]
+
+
+def ask_runner(runner: "subprocess.Popen[str]", request: dict[str, Any]) -> dict[str, Any]:
+    """One program to the runner, its answer back."""
+    assert runner.stdin and runner.stdout
+    runner.stdin.write(json.dumps(request) + "\n")
+    runner.stdin.flush()
+    answer: dict[str, Any] = json.loads(runner.stdout.readline())
+    return answer
+
+
+def record(checkpoint: Path, items: int, accuracy: float) -> None:
+    """Note this call for the record: when, how many items, which checkpoint, what score."""
+    digest = hashlib.sha256()
+    for path in sorted(checkpoint.glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    entry = {"time": time.time(), "items": items, "score": accuracy, "checkpoint": digest.hexdigest()}
+    with Path("evaluations.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

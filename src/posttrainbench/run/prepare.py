@@ -1,0 +1,228 @@
+"""Fixes what a run is, and lays out the kit and the prompt that its agent will find."""
+
+import json
+import os
+import platform
+import secrets
+import shutil
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from posttrainbench import catalog
+from posttrainbench.agents import load_scaffold
+from posttrainbench.benchmarks import load_benchmark
+from posttrainbench.engines.base import load_engine
+from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.evaluation.baselines import model_sha256
+from posttrainbench.evaluation.evaluate import chat_template, load_items
+from posttrainbench.files import fsync_dir, sha256_bytes, write_json
+from posttrainbench.records import AgentSpec, RunSpec, Task
+from posttrainbench.run.directory import Run, now
+from posttrainbench.run.watch import Watch
+from posttrainbench.sandbox import Mount, load_sandbox
+
+LIBRARIES = ("posttrainbench", "torch", "transformers", "trl", "inspect_ai", "numpy")
+FREE_BYTES = 200 * 2**20
+PACKAGE = Path(__file__).parent.parent
+
+
+def create_run(
+    agent: str, model: str, benchmark: str, budget: float | None, seed: int, sandbox: str, out: Path | None
+) -> Run:
+    """Check what is asked for, and write `run.json` into a new directory.
+
+    Args:
+        agent: `NAME` or `NAME?key=value&...`.
+        budget: seconds; None for the suite's.
+        out: the run's directory, which must not exist or be empty; None for `runs/default/RUN`.
+
+    Raises:
+        InputError: something is unknown, missing on this machine, or in the way. Nothing has been changed then.
+    """
+    suite = catalog.suite_of(model, benchmark)
+    agent_spec = catalog.agent_spec(agent)
+    backend = load_sandbox(sandbox)
+    load_scaffold(agent_spec.scaffold).launch(agent_spec, backend)
+    load_engine(suite.engine)
+    backend.check()
+    identity = _identity(agent_spec, model, benchmark, seed)
+    root = (out or Path("runs", "default", identity)).absolute()
+    _require_room(root)
+    base = catalog.find(catalog.models(), model, "model")
+    spec = RunSpec(
+        run=identity,
+        created=now(),
+        agent=agent_spec,
+        model=model,
+        benchmark=benchmark,
+        suite=suite.id,
+        budget=budget or suite.budget,
+        seed=seed,
+        rules=suite.rules,
+        sandbox=sandbox,
+        engine=suite.engine,
+        prompt_sha256="",
+        kit_sha256="",
+        model_sha256=model_sha256(base.directory),
+        versions={"python": platform.python_version()} | _versions(),
+        host={"system": platform.platform(), "machine": platform.machine(), "cpus": str(os.cpu_count())},
+    )
+    kit = kit_files(spec, root)
+    spec = spec.model_copy(
+        update={
+            "kit_sha256": sha256_bytes(json.dumps(kit_manifest(kit)).encode()),
+            "prompt_sha256": sha256_bytes(render_prompt(spec, root).encode()),
+        }
+    )
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        write_json(root / "run.json", spec)
+        fsync_dir(root.parent)
+    except OSError as error:
+        raise InputError(f"{root} cannot be written ({error.strerror}); choose another directory: --out DIR.") from None
+    return Run(root)
+
+
+def require_sandbox(name: str) -> None:
+    """Check that a backend works here, before anything that needs it is touched.
+
+    Raises:
+        InputError: it does not; the message says how to mend that.
+    """
+    load_sandbox(name).check()
+
+
+def prepare(run: Run, out: Path, watch: Watch) -> None:
+    """The stage `prepare`: `kit/`, `kit.json` (its manifest) and `prompt.md`, as `run.json` has them by hash."""
+    watch.say("laying out the kit")
+    files = kit_files(run.spec, run.root)
+    manifest = kit_manifest(files)
+    prompt = render_prompt(run.spec, run.root)
+    if sha256_bytes(json.dumps(manifest).encode()) != run.spec.kit_sha256:
+        raise InfrastructureError("kit_changed", "This installation makes another kit than the run was created with.")
+    if sha256_bytes(prompt.encode()) != run.spec.prompt_sha256:
+        raise InfrastructureError("kit_changed", "This installation renders another prompt than the run's.")
+    for name, content in files.items():
+        path = out / "kit" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    write_json(out / "kit.json", dict(manifest))
+    (out / "prompt.md").write_text(prompt)
+
+
+def run_mounts(root: Path, model: str) -> dict[str, Mount]:
+    """What every agent sees: its workspace, the kit, and the model cache with the base model and its counterpart."""
+    base = catalog.find(catalog.models(), model, "model")
+    mounts = {
+        "workspace": Mount("workspace", root / "workspace", writable=True),
+        "kit": Mount("kit", root / "prepare" / "kit"),
+        "deadline": Mount("run/ptb/deadline", root / "solve.partial" / "deadline"),
+    }
+    for name in (base.id, base.instruct or base.id):
+        directory = catalog.find(catalog.models(), name, "model").directory
+        mounts[f"models/{name}"] = Mount(f"models/{name}", directory)
+    return mounts
+
+
+def task(spec: RunSpec, root: Path) -> Task:
+    """The facts that the agent is given, with paths as its sandbox shows them."""
+    sandbox = load_sandbox(spec.sandbox)
+    seen = {role: sandbox.locate(mount) for role, mount in run_mounts(root, spec.model).items()}
+    facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
+    return Task(
+        model=spec.model,
+        benchmark=spec.benchmark,
+        budget=spec.budget,
+        seed=spec.seed,
+        max_tokens=facts.max_tokens,
+        evaluation_seed=spec.seed,
+        workspace=seen["workspace"],
+        kit=seen["kit"],
+        base_model=seen[f"models/{spec.model}"],
+        submission=f"{seen['workspace']}/final_model",
+        models={role.removeprefix("models/"): path for role, path in seen.items() if role.startswith("models/")},
+    )
+
+
+def kit_files(spec: RunSpec, root: Path) -> dict[str, bytes]:
+    """The kit's files, relative path -> content."""
+    facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
+    base = catalog.find(catalog.models(), spec.model, "model")
+    files = {
+        "evaluate.py": (PACKAGE / "kit" / "evaluate.py").read_bytes(),
+        "timer.sh": (PACKAGE / "kit" / "timer.sh").read_bytes(),
+        "task.json": task(spec, root).model_dump_json(indent=2).encode(),
+        "templates/chat_template.jinja": chat_template(base).read_bytes(),
+        "evaluation_code/generation.py": (PACKAGE / "engines" / "generation.py").read_bytes(),
+        "evaluation_code/scorer.py": load_benchmark(spec.benchmark).scorer.read_bytes(),
+    }
+    for split in ("train", "test"):
+        rows = [json.dumps(asdict(item), ensure_ascii=False) for item in load_items(facts, split)]
+        files[f"data/{split}.jsonl"] = ("\n".join(rows) + "\n").encode()
+    return files
+
+
+def kit_manifest(files: dict[str, bytes]) -> dict[str, str]:
+    """Relative path -> SHA-256 of each file, in order."""
+    return {name: sha256_bytes(content) for name, content in sorted(files.items())}
+
+
+def render_prompt(spec: RunSpec, root: Path) -> str:
+    """The prompt, from the rule set and the task's facts."""
+    facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
+    rules = catalog.find(catalog.rule_sets(), spec.rules, "rule set")
+    environment = Environment(
+        loader=PackageLoader("posttrainbench", "kit"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  (plain text for a model, made of our own catalog alone)
+    )
+    return environment.get_template("prompt.md.jinja").render(
+        **task(spec, root).model_dump(exclude={"budget"}),
+        budget=f"{spec.budget:g}",
+        title=facts.title,
+        metric=facts.metric,
+        train_items=facts.train_items,
+        test_items=facts.test_items,
+        rules=[rule.text for rule in rules.rules.values()],
+    )
+
+
+def _identity(agent: AgentSpec, model: str, benchmark: str, seed: int) -> str:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in agent.name)[:60]
+    return f"{name}-{model}-{benchmark}-seed{seed}-{stamp}-{secrets.token_hex(2)}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _require_room(root: Path) -> None:
+    if (root / "run.json").exists():
+        raise InputError(
+            f"{root} already holds a run; continue it with `ptb resume {root}`, or choose another directory: --out DIR."
+        )
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(f"{root} exists and is no empty directory; choose another directory: --out DIR.")
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    if not os.access(existing, os.W_OK):
+        raise InputError(f"{existing} is not writable; choose another directory: --out DIR.")
+    free = shutil.disk_usage(existing).free
+    if free < FREE_BYTES:
+        raise InputError(
+            f"The disk that holds {existing} has {free / 2**20:.0f} MB left and a run needs {FREE_BYTES / 2**20:.0f}; "
+            "free some space, or choose another directory: --out DIR."
+        )
+
+

@@ -1,0 +1,60 @@
+"""Decides what a run is worth: one table from its state to its status."""
+
+from posttrainbench.files import read_jsonl, write_json
+from posttrainbench.records import (
+    Evidence,
+    Failure,
+    Finding,
+    Metrics,
+    Result,
+    Stage,
+    Status,
+    SubmissionManifest,
+    Verdict,
+)
+from posttrainbench.run.directory import Run
+
+EVIDENCE = 20
+
+
+def settle(run: Run) -> None:
+    """The stage `settle`: `result.json`, from the files of `collect`, `audit` and `evaluate` alone."""
+    audited, evaluated = run.stage(Stage.AUDIT), run.stage(Stage.EVALUATE)
+    manifest = SubmissionManifest.model_validate_json((run.stage(Stage.COLLECT) / "manifest.json").read_text())
+    verdict = Verdict.model_validate_json((audited / "verdict.json").read_text())
+    base = Metrics.model_validate_json((evaluated / "base.json").read_text())
+    instruct = Metrics.model_validate_json((evaluated / "instruct.json").read_text())
+    raw, reasons = None, list(verdict.reasons)
+    if (evaluated / "metrics.json").exists():
+        raw = Metrics.model_validate_json((evaluated / "metrics.json").read_text()).score
+    if manifest.state != "accepted":
+        reasons += manifest.problems
+    if (evaluated / "failure.json").exists():
+        failure = Failure.model_validate_json((evaluated / "failure.json").read_text())
+        reasons.append(f"The submission could not be evaluated: {failure.message}")
+    if verdict.flagged or raw is None:
+        status, score = Status.BASE_FALLBACK, base.score
+    elif not verdict.complete:
+        status, score = Status.NOT_AUDITED, None
+    else:
+        status, score = Status.SCORED, raw
+    result = Result(
+        run=run.spec.run,
+        status=status,
+        score=score,
+        raw_score=raw,
+        base_score=base.score,
+        instruct_score=instruct.score,
+        verdict=verdict.rules,
+        reasons=reasons,
+        evidence=_evidence(run, verdict),
+    )
+    write_json(run.root / "result.json", result)
+
+
+def _evidence(run: Run, verdict: Verdict) -> list[Evidence]:
+    """The quotations behind the flagged rules, strongest level first."""
+    findings = [Finding.model_validate(line) for line in read_jsonl(run.stage(Stage.AUDIT) / "findings.jsonl")]
+    flagged = [finding for finding in findings if verdict.rules.get(finding.rule) == "flagged"]
+    flagged.sort(key=lambda finding: finding.level.rank, reverse=True)
+    return [quotation for finding in flagged for quotation in finding.evidence][:EVIDENCE]

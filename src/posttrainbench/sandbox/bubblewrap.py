@@ -1,0 +1,144 @@
+"""The embedded default: unprivileged Linux namespaces by bubblewrap.
+
+Covers: own user, pid, mount, ipc, uts, cgroup and network namespaces (no network at all, not even the host's
+loopback); a root file system that holds only `/usr`, a few files of `/etc`, this Python environment (all read-only)
+and the mounts of the run; no capabilities, no nested user namespaces, an empty environment; the whole tree dies with
+the orchestrator.
+
+Does not cover: limits on memory, processes and disk; GPU devices; kernel bugs.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.sandbox.base import Mount
+from posttrainbench.sandbox.tree import signal_tree
+
+ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "ssl/certs", "ssl/openssl.cnf", "mime.types")
+INSTALL = "install it (Debian and Ubuntu: `apt install bubblewrap`; Fedora: `dnf install bubblewrap`)"
+
+
+class BubblewrapProcess:
+    """A command under bubblewrap.
+
+    Attributes:
+        init: pid 1 of the command's pid namespace as the host sees it: when it is gone, so is everything inside.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], init: psutil.Process | None) -> None:
+        self.popen = popen
+        self.init = init
+
+    def kill(self, grace: float) -> None:
+        """See `SandboxProcess.kill`. The kernel kills all of a pid namespace with its init, so nothing escapes."""
+        if self.init is not None:
+            if grace > 0 and self.popen.poll() is None:
+                signal_tree(self.init, include_root=False, grace=grace)
+            try:
+                self.init.kill()
+                self.init.wait()
+            except psutil.NoSuchProcess:
+                pass
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait()
+
+
+class Bubblewrap:
+    """The backend `bubblewrap`."""
+
+    name = "bubblewrap"
+    isolation: Literal["namespaces"] = "namespaces"
+    network: Literal["none"] = "none"
+
+    def check(self) -> None:
+        """See `Sandbox.check`."""
+        if shutil.which("bwrap") is None:
+            raise InputError(
+                f"bubblewrap (`bwrap`) is missing; {INSTALL}, or run without isolation: --insecure-no-sandbox."
+            )
+        try:
+            process = self.start(["/usr/bin/true"], [], {}, "/")
+            _, errors = process.popen.communicate(timeout=30)
+            process.kill(0)
+        except (InfrastructureError, subprocess.TimeoutExpired) as error:
+            raise InputError(f"bubblewrap does not work here: {error}") from None
+        if process.popen.returncode != 0:
+            said = errors.decode(errors="replace").strip() or f"exit code {process.popen.returncode}"
+            raise InputError(
+                f"bubblewrap does not work here ({said}); it must be version 0.8 or newer and the kernel must allow "
+                "user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu also "
+                "`kernel.apparmor_restrict_unprivileged_userns=0`)."
+            )
+
+    def locate(self, mount: Mount) -> str:
+        """See `Sandbox.locate`."""
+        return f"/{mount.role}"
+
+    def start(
+        self, argv: list[str], mounts: list[Mount], environment: dict[str, str], workdir: str
+    ) -> BubblewrapProcess:
+        """See `Sandbox.start`."""
+        read, write = os.pipe()
+        options = [
+            *("bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"),
+            *("--disable-userns", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"),
+            *("--info-fd", str(write)),
+            *_root(),
+            *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108  (the sandbox's own)
+        ]
+        for mount in mounts:
+            options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), self.locate(mount)]
+        for name, value in environment.items():
+            options += ["--setenv", name, value]
+        options += ["--chdir", workdir, "--", *argv]
+        try:
+            popen = subprocess.Popen(
+                options,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[write],
+                start_new_session=True,  # Ctrl-C reaches the orchestrator alone, which ends the tree in order
+            )
+        except OSError as error:
+            os.close(read)
+            raise InfrastructureError("sandbox_failed", f"bubblewrap could not be started: {error}") from None
+        finally:
+            os.close(write)
+        with os.fdopen(read) as info:
+            told = info.read()
+        return BubblewrapProcess(popen, _init(told))
+
+
+def _init(told: str) -> psutil.Process | None:
+    """The namespace's init from what bubblewrap told; None where it failed or has already ended."""
+    try:
+        return psutil.Process(json.loads(told)["child-pid"])
+    except (ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+
+
+def _root() -> list[str]:
+    """A minimal read-only root: the system's programs and this Python environment, nothing of anybody's home."""
+    options = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
+        path = Path("/", name)
+        if path.is_symlink():
+            options += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            options += ["--ro-bind", str(path), str(path)]
+    for name in ETC:
+        options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
+        if not Path(prefix).is_relative_to("/usr"):
+            options += ["--ro-bind", prefix, prefix]
+    return options

@@ -1,0 +1,140 @@
+"""The page: one file, complete, and dead to whatever an agent wrote."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posttrainbench.report.site import render_site, write_site
+from posttrainbench.report.view import axis, page
+from posttrainbench.scoring import Cell, baselines_of, leaderboard
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Outline(HTMLParser):
+    """Collects tags, attributes and text, and checks that tags are closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def render(*cells: Cell, **options: Any) -> str:
+    return render_site(leaderboard(cells, baselines_of(cells)), cells, **options)
+
+
+def test_content(make_cell: Any) -> None:
+    html = render(
+        make_cell("good", seed=0, raw=0.4),
+        make_cell("good", seed=1, raw=0.5),
+        make_cell("cheat", raw=0.9, status="base_fallback", reasons=["The test set was trained on."]),
+        make_cell("lost", raw=None, status="infrastructure_error", reasons=["The engine failed."]),
+        make_cell("slow", raw=None, status=None),
+        title="My experiment",
+    )
+    outline = Outline(html)
+    for expected in (
+        *("My experiment", "Ranking", "By benchmark", "Caught", "Runs", "How to read this", "1 caught"),
+        *("45.0 ± 7.1", "before audit 90.0", "Instruct models", "weight 1.000", "incomplete: 1 of 1 missing"),
+        *("m on b: seed 0: infrastructure error", "reset to base", "infrastructure error", "unfinished"),
+        "The test set was trained on.",
+    ):
+        assert expected in outline.text
+    assert "<s>90.0</s>" in html
+
+
+def test_self_contained_and_without_script(caught: Cell) -> None:
+    html = render(caught)
+    outline = Outline(html)
+    assert not {"script", "img", "link", "iframe", "object", "form", "base", "svg"} & outline.tags
+    names = {name for name, _ in outline.attributes}
+    assert not {"src", "href", "action", "srcset"} & names
+    assert not [name for name in names if name.startswith("on")]
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in outline.attributes
+    assert "url(" not in html
+    assert "@import" not in html
+    for name, value in outline.attributes:
+        if name == "style":
+            assert re.fullmatch(r"(left|width): [\d.]+%(; width: [\d.]+%)?", value), value
+
+
+def test_hostile_text_is_shown_as_text(caught: Cell) -> None:
+    html = render(caught, title=caught.agent)
+    outline = Outline(html)
+    assert "<script>alert('x')</script>" in outline.text  # the parser has read it as text
+    assert "{{ 7*7 }}{% raw %}" in outline.text
+    assert not set("\x1b\x9b\x07\x00\u202e\u2066\u200b\ufeff") & set(html)
+    html.encode()
+    assert "2 more" not in outline.text
+    assert "3 more quotations" in outline.text
+
+
+def test_file_is_the_same_each_time(tmp_path: Path, make_cell: Any) -> None:
+    cells = [make_cell("a"), make_cell("b", raw=0.2)]
+    board = leaderboard(cells, baselines_of(cells))
+    for name in ("1.html", "2.html"):
+        write_site(board, cells, tmp_path / name)
+    assert (tmp_path / "1.html").read_bytes() == (tmp_path / "2.html").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.html", "2.html"]
+
+
+def test_no_scores_at_all(make_cell: Any) -> None:
+    """An experiment that has just begun has a page too."""
+    cell = make_cell(raw=None, status=None)
+    cells = [Cell(spec=cell.spec)]
+    outline = Outline(render_site(leaderboard(cells, {}), cells))
+    assert "No run broke a rule that was checked." in outline.text
+    assert "no weights and no overall scores yet" in outline.text
+
+
+def test_many_caught_runs_fold(make_cell: Any) -> None:
+    cells = [make_cell("x", seed=seed, status="base_fallback") for seed in range(15)]
+    outline = Outline(render(*cells))
+    assert "3 more runs" in outline.text
+    assert "15 caught" in outline.text
+
+
+def test_gain_is_the_share_of_the_gap(make_cell: Any) -> None:
+    cells = [make_cell(agent, raw=raw) for agent, raw in (("a", 0.35), ("b", 0.9), ("c", 0.0))]
+    content = page(leaderboard(cells, baselines_of(cells)), cells)
+    assert {s.agent: s.scores[0].gain for s in content.standings} == pytest.approx(
+        {"a": 0.5, "b": 1.0, "c": 0.0}
+    )
+    assert [standing.rank for standing in content.standings] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("highest", "last"),
+    [(0.0, 0.01), (0.03, 0.04), (0.08, 0.1), (0.511, 0.6), (0.7, 0.8), (0.99, 1.0), (1.0, 1.0)],
+)
+def test_axis(highest: float, last: float) -> None:
+    ticks = axis(highest)
+    assert (ticks[0], ticks[-1]) == (0.0, last)
+    assert 2 <= len(ticks) <= 9
+    assert ticks[-1] >= highest

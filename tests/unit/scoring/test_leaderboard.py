@@ -1,0 +1,208 @@
+"""What a leaderboard says about complete, incomplete and odd sets of runs."""
+
+import json
+import subprocess
+import sys
+from statistics import stdev
+from typing import Any
+
+import pytest
+
+from posttrainbench.errors import InputError
+from posttrainbench.scoring import Cell, Leaderboard, baselines_of, leaderboard
+
+
+def rank(*cells: Cell) -> Leaderboard:
+    return leaderboard(cells, baselines_of(cells))
+
+
+def test_one_benchmark_one_seed(make_cell: Any) -> None:
+    board = rank(make_cell("x", raw=0.4), make_cell("y", raw=0.5))
+    assert [row.agent for row in board.rows] == ["y", "x"]
+    row = board.rows[0]
+    assert (row.overall, row.overall_raw, row.overall_std, row.runs) == (0.5, 0.5, None, 1)
+    assert row.overall_ci is not None
+    assert row.overall_ci[0] < 0.5 < row.overall_ci[1]
+    assert board.weights == {"b": 1.0}
+    assert (board.baselines.base.overall, board.baselines.instruct.overall) == pytest.approx((0.1, 0.6))
+
+
+def test_json_form(make_cell: Any) -> None:
+    board = json.loads(rank(make_cell("x")).model_dump_json())
+    assert {"suite", "weights", "rows"} <= board.keys()
+    assert board["suite"] == "micro"
+    row = board["rows"][0]
+    keys = "agent overall overall_raw overall_std overall_ci runs reset_cells cells"
+    assert set(keys.split()) <= row.keys()
+    assert len(row["overall_ci"]) == 2
+    cell = {
+        key: row["cells"][0][key] for key in ("model", "benchmark", "seed", "score", "raw_score", "status")
+    }
+    assert cell == {
+        "model": "m",
+        "benchmark": "b",
+        "seed": 0,
+        "score": 0.5,
+        "raw_score": 0.5,
+        "status": "scored",
+    }
+
+
+def test_weighted_mean_over_models_and_benchmarks(make_cell: Any) -> None:
+    board = rank(
+        make_cell(model="m1", benchmark="b1", raw=0.2, base=0.0, instruct=0.5),
+        make_cell(model="m2", benchmark="b1", raw=0.4, base=0.2, instruct=0.5),
+        make_cell(model="m1", benchmark="b2", raw=0.3, base=0.1, instruct=0.3),
+        make_cell(model="m2", benchmark="b2", raw=0.1, base=0.1, instruct=0.3),
+    )
+    assert board.weights == pytest.approx({"b1": 1 / 3, "b2": 2 / 3})  # gaps 0.4 and 0.2
+    assert board.rows[0].overall == pytest.approx(0.3 / 3 + 0.2 * 2 / 3)
+    assert board.rows[0].benchmarks["b1"].score == pytest.approx(0.3)
+    assert (board.models, board.benchmarks) == (["m1", "m2"], ["b1", "b2"])
+
+
+def test_reset_counts_as_base_and_keeps_raw(make_cell: Any) -> None:
+    row = rank(make_cell(raw=0.9, status="base_fallback", base=0.2)).rows[0]
+    assert (row.overall, row.overall_raw, row.reset_cells, row.runs) == (0.2, 0.9, 1, 1)
+    assert (row.cells[0].score, row.cells[0].raw_score, row.cells[0].status) == (0.2, 0.9, "base_fallback")
+    assert row.benchmarks["b"].reset_cells == 1
+
+
+def test_missing_raw_counts_as_base(make_cell: Any) -> None:
+    row = rank(make_cell(raw=None, status="base_fallback", base=0.2)).rows[0]
+    assert (row.overall, row.overall_raw) == (0.2, 0.2)
+
+
+def test_std_over_seeds(make_cell: Any) -> None:
+    scores = {0: (0.2, 0.6), 1: (0.3, 0.5), 2: (0.7, 0.4)}
+    cells = [
+        make_cell(benchmark=benchmark, seed=seed, raw=raw)
+        for seed, pair in scores.items()
+        for benchmark, raw in zip(("b1", "b2"), pair, strict=True)
+    ]
+    row = rank(*cells).rows[0]
+    assert row.overall_std == pytest.approx(stdev(sum(pair) / 2 for pair in scores.values()))
+    assert row.benchmarks["b1"].std == pytest.approx(stdev([0.2, 0.3, 0.7]))
+    assert row.runs == 3
+
+
+@pytest.mark.parametrize("status", ["infrastructure_error", "not_audited", None])
+def test_uncounted_seed(make_cell: Any, status: str | None) -> None:
+    """One seed of three is not counted: the others count, and only complete seeds enter the deviation."""
+    cells = [make_cell(benchmark=b, seed=s, raw=0.2 + 0.1 * s) for b in ("b1", "b2") for s in range(3)]
+    cells[5] = make_cell(benchmark="b2", seed=2, raw=0.4, status=status, reasons=["The engine failed."])
+    row = rank(*cells).rows[0]
+    assert row.overall == pytest.approx((0.3 + 0.25) / 2)
+    assert row.overall_std == pytest.approx(stdev([0.2, 0.3]))
+    assert row.runs == 3
+    assert row.missing == []
+    assert (row.cells[5].score, row.cells[5].status) == (None, status or "unfinished")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("infrastructure_error", "seed 0: infrastructure error (The engine failed.)"),
+        ("not_audited", "seed 0: not audited (The engine failed.)"),
+        (None, "seed 0: unfinished"),
+    ],
+)
+def test_missing_cell_is_neither_zero_nor_base(make_cell: Any, status: str | None, why: str) -> None:
+    board = rank(
+        make_cell("bad", benchmark="b1", raw=0.9),
+        make_cell("bad", benchmark="b2", raw=0.9, status=status, reasons=["The engine failed."]),
+        make_cell("poor", benchmark="b1", raw=0.0),
+        make_cell("poor", benchmark="b2", raw=0.0),
+    )
+    assert [row.agent for row in board.rows] == ["poor", "bad"]
+    row = board.rows[1]
+    assert (row.overall, row.overall_raw, row.overall_std, row.overall_ci) == (None, None, None, None)
+    assert (row.benchmarks["b1"].score, row.benchmarks["b2"].score) == (0.9, None)
+    assert [(gap.model, gap.benchmark, gap.why) for gap in row.missing] == [("m", "b2", why)]
+
+
+def test_never_run_cell(make_cell: Any) -> None:
+    board = rank(
+        make_cell("x", benchmark="b1"), make_cell("y", benchmark="b1"), make_cell("y", benchmark="b2")
+    )
+    assert [row.agent for row in board.rows] == ["y", "x"]
+    assert board.rows[1].missing[0].why == "never run"
+
+
+def test_agents_with_different_seeds(make_cell: Any) -> None:
+    cells = [make_cell("x", seed=0, raw=0.4), *(make_cell("y", seed=s, raw=0.1 * s) for s in (4, 5, 6))]
+    board = rank(*cells)
+    assert [(row.agent, row.runs) for row in board.rows] == [("y", 3), ("x", 1)]
+    assert [row.overall for row in board.rows] == pytest.approx([0.5, 0.4])
+
+
+def test_seeds_without_a_common_one_have_no_deviation(make_cell: Any) -> None:
+    row = rank(make_cell(benchmark="b1", seed=0), make_cell(benchmark="b2", seed=1)).rows[0]
+    assert row.overall == pytest.approx(0.5)
+    assert row.overall_std is None
+    assert row.runs == 2
+
+
+def test_repeats_of_a_seed_count_as_one(make_cell: Any) -> None:
+    """Running the seed one likes again must not give it more weight, and no run disappears."""
+    board = rank(
+        make_cell(seed=0, raw=0.8, run="r1"), make_cell(seed=0, raw=0.6, run="r2"), make_cell(seed=1, raw=0.1)
+    )
+    row = board.rows[0]
+    assert row.overall == pytest.approx((0.7 + 0.1) / 2)
+    assert row.overall_std == pytest.approx(stdev([0.7, 0.1]))
+    assert (len(row.cells), row.runs) == (3, 2)
+    assert any("2 runs of m on b with seed 0" in note for note in board.notes)
+
+
+def test_failed_run_and_its_repetition(make_cell: Any) -> None:
+    row = rank(
+        make_cell(run="r1", status="infrastructure_error", raw=None), make_cell(run="r2", raw=0.3)
+    ).rows[0]
+    assert row.overall == pytest.approx(0.3)
+    assert [cell.status for cell in row.cells] == ["infrastructure_error", "scored"]
+
+
+def test_ties_by_name_and_incomplete_last(make_cell: Any) -> None:
+    board = rank(
+        make_cell("c", status=None),
+        make_cell("b"),
+        make_cell("a"),
+        make_cell("d", raw=0.9),
+        make_cell("0", status=None),
+    )
+    assert [row.agent for row in board.rows] == ["d", "a", "b", "0", "c"]
+
+
+def test_unknown_baseline_means_no_weights(make_cell: Any) -> None:
+    cells = [make_cell(benchmark="b1"), make_cell(benchmark="b2", status=None)]
+    board = leaderboard(cells, {("m", "b1"): baselines_of(cells)["m", "b1"]})
+    assert board.weights == {}
+    assert board.rows[0].overall is None
+    assert board.baselines.base.benchmarks == {"b1": pytest.approx(0.1), "b2": None}
+    assert "m on b2" in board.notes[0]
+
+
+def test_notes_on_unequal_runs(make_cell: Any) -> None:
+    board = rank(make_cell("x", base=0.1), make_cell("y", base=0.3, budget=90.0, rules="v2"))
+    assert board.baselines.base.overall == pytest.approx(0.2)
+    text = " ".join(board.notes)
+    assert "60 s, 90 s" in text
+    assert "v1, v2" in text
+    assert "2 different baselines" in text
+
+
+def test_nothing_to_rank(make_cell: Any) -> None:
+    with pytest.raises(InputError, match="no runs"):
+        leaderboard([], {})
+    with pytest.raises(InputError, match="several suites"):
+        rank(make_cell("x"), make_cell("y", suite="v1"))
+    with pytest.raises(InputError, match="has no weight"):
+        rank(make_cell(base=0.6, instruct=0.6))
+
+
+def test_import_is_light() -> None:
+    heavy = "{'torch', 'inspect_ai', 'transformers', 'numpy'}"
+    code = f"import sys, posttrainbench.scoring; print({heavy} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"
