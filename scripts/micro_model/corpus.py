@@ -34,7 +34,7 @@ from posttrainbench.benchmarks.micro_world import (
     story,
 )
 
-COPY_FIRST = 16_000  # documents over which the extra copying fades
+COPY_FIRST = 30_000  # documents over which the extra copying fades
 _VALUES = [value for pool in VALUES.values() for value in pool]
 WORDS = tuple(
     dict.fromkeys(

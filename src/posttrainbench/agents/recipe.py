@@ -15,15 +15,22 @@ class Recipe:
     """Runs `script`, one of the shipped recipes or a path, with the other settings as `--key value`."""
 
     def launch(self, spec: AgentSpec, sandbox: Sandbox) -> Launch:
-        """See `Scaffold.launch`."""
+        """See `Scaffold.launch`. Of a user's own script only that file is shown, never the folder around it."""
         name = spec.settings.get("script", "")
         shipped = RECIPES / f"{name}.py"
-        script = shipped if shipped.is_file() else Path(name)
-        if not name or not script.is_file():
-            raise InputError(f"Agent `{spec.name}` needs a Python script: write recipe?script=PATH with a file that exists.")
-        folder = Mount("agent", script.resolve().parent)
-        argv = [sys.executable, f"{sandbox.locate(folder)}/{script.name}"]
+        if shipped.is_file():
+            mount = Mount("agent", RECIPES)
+            program = f"{sandbox.locate(mount)}/{shipped.name}"
+        elif name and Path(name).is_file():
+            mount = Mount(f"agent/{Path(name).name}", Path(name).resolve())
+            program = sandbox.locate(mount)
+        else:
+            raise InputError(
+                f"Agent `{spec.name}` needs a Python script that exists: recipe?script=PATH; "
+                "the shipped ones are listed by `ptb catalog agents`."
+            )
+        argv = [sys.executable, program]
         for key, value in spec.settings.items():
             if key != "script":
                 argv += [f"--{key.replace('_', '-')}", value]
-        return Launch(argv=argv, mounts=[folder])
+        return Launch(argv=argv, mounts=[mount])

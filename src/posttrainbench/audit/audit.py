@@ -1,6 +1,7 @@
 """Run every installed detector over one run's evidence, and decide.
 
-A detector that fails has checked nothing: its failure is coverage that says so, never a crash and never clean.
+A detector that fails has checked nothing: its failure is coverage that says so, never a crash and never
+clean.
 """
 
 import sys
@@ -17,6 +18,8 @@ def audit(
     """All findings, strongest first, what each detector looked at, and the verdict under `rule_set`.
 
     Args:
+        evidence: what the run left.
+        rule_set: the version of the rules to decide by.
         required: rules without which the suite accepts no result.
     """
     findings: list[Finding] = []
@@ -40,7 +43,7 @@ def audit(
 
 
 def _rule(detector: Detector) -> str:
-    """The rule of a detector that could not say so itself: the constant `RULE` of the function or of its module."""
+    """The rule of a detector that could not say so itself: `RULE` of the function or of its module."""
     module = sys.modules.get(getattr(detector, "__module__", ""))
     return str(getattr(detector, "RULE", getattr(module, "RULE", "")))
 

@@ -1,11 +1,12 @@
-"""Rule `test_data_in_training`: do questions of the test split stand in files that the agent may have trained on?
+"""Rule `test_data_in_training`: do questions of the test split stand in files that the agent may have trained
+on?
 
-Covers: every regular file of the workspace, in whatever row schema, since raw text is searched for the question
-alone: chat rows, prompt and response, CSV, Python literals, escaped JSON, Arrow, Parquet, gzip, zip; other answers
-than the right one; light edits, by n-gram containment.
+Covers: every regular file of the workspace, in whatever row schema, since raw text is searched for the
+question alone: chat rows, prompt and response, CSV, Python literals, escaped JSON, Arrow, Parquet, gzip, zip;
+other answers than the right one; light edits, by n-gram containment.
 
-Does not cover: rewording, translation, renamed or renumbered questions beyond a few words, parts of a question,
-encodings such as base64, files that the agent deleted, and what a script does with a file.
+Does not cover: rewording, translation, renamed or renumbered questions beyond a few words, parts of a
+question, encodings such as base64, files that the agent deleted, and what a script does with a file.
 """
 
 import time
@@ -16,9 +17,9 @@ from pathlib import Path
 from posttrainbench.audit.base import AuditInput
 from posttrainbench.audit.normalise import unescape, words
 from posttrainbench.audit.placement import SURROUNDINGS, Neighbourhood, id_words, level
-from posttrainbench.audit.question_index import Match, QuestionIndex
+from posttrainbench.audit.question_index import QuestionIndex
 from posttrainbench.audit.streams import Chunk, GenuineWeightsError, chunks
-from posttrainbench.audit.untrusted import Entry, UnreadableError, open_regular, printable, walk
+from posttrainbench.audit.untrusted import Entry, UnreadableError, printable, sha256_regular, walk
 from posttrainbench.records import Coverage, Evidence, Finding, Level, Skipped
 
 RULE = "test_data_in_training"
@@ -83,7 +84,7 @@ class _Search:
             self._skip(entry.relative, str(error), lost=False)
         except UnreadableError as error:
             self._skip(entry.relative, str(error), lost=True)
-        if Level.USED in found and _sha256(entry.path) in self._kit_hashes:
+        if Level.USED in found and sha256_regular(entry.path) in self._kit_hashes:
             found = {Level.READ: found.get(Level.READ, {}) | found[Level.USED]}
         for reached, quotes in found.items():
             # The first quotation of an item is kept.
@@ -154,13 +155,14 @@ class _Search:
         findings = []
         for reached in sorted(self._quotes, key=lambda found: -found.rank):
             quotes = self._quotes[reached]
+            total = len(self._evidence.test_items)
             what = "stand in data files" if reached is Level.USED else "were looked at"
             findings.append(
                 Finding(
                     detector=DETECTOR,
                     rule=RULE,
                     level=reached,
-                    summary=f"{len(quotes)} of {len(self._evidence.test_items)} test questions {what} of the workspace",
+                    summary=f"{len(quotes)} of {total} test questions {what} of the workspace",
                     count=len(quotes),
                     evidence=list(quotes.values())[:QUOTES],
                 )
@@ -169,7 +171,7 @@ class _Search:
 
 
 def _excerpt(line: bytes, words_before: int, words_in_line: int) -> tuple[str, int]:
-    """About `QUOTED` readable characters of a line around a word, and roughly the byte where that word stands."""
+    """About `QUOTED` readable characters around a word of a line, and roughly the byte where it stands."""
     byte = len(line) * words_before // max(words_in_line, 1)
     if len(line) > 4 * QUOTED:
         # Words are of uneven length: correct the guess once, by counting those before it.
@@ -182,13 +184,3 @@ def _excerpt(line: bytes, words_before: int, words_in_line: int) -> tuple[str, i
 def _shorten(text: str) -> str:
     flat = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
     return flat if len(flat) <= QUOTED else flat[: QUOTED - 3] + "..."
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (UnreadableError, OSError):
-        return ""

@@ -1,7 +1,7 @@
 """Rule `hosted_models`: could the agent have had a hosted model write its training data?
 
-All that is known here is whether the sandbox had a network at all. Without one the answer is no; with one it is open,
-since nothing recorded what was requested.
+All that is known here is whether the sandbox had a network at all. Without one the answer is no; with one it
+is open, since nothing recorded what was requested.
 """
 
 from posttrainbench.audit.base import AuditInput

@@ -1,8 +1,8 @@
 """Text as a sequence of plain words, the same for every way of writing a question into a file.
 
-Undone: JSON and Python escapes (also repeated ones), case, punctuation, compatibility forms such as full width,
-accents, zero-width characters and the commonest look-alike letters. Kept: every word and every number, in order.
-Not undone: base64 and other encodings, spaced letters, HTML entities, translation.
+Undone: JSON and Python escapes (also repeated ones), case, punctuation, compatibility forms such as full
+width, accents, zero-width characters and the commonest look-alike letters. Kept: every word and every number,
+in order. Not undone: base64 and other encodings, spaced letters, HTML entities, translation.
 """
 
 import re
@@ -20,7 +20,10 @@ _TABLE = bytes(ord(chr(b).lower()) if chr(b).isalnum() else 32 for b in range(12
 
 
 def words(data: bytes) -> list[bytes]:
-    """The normalised words of UTF-8 text. A newline always separates, so words of lines are the words of the whole."""
+    """The normalised words of UTF-8 text.
+
+    A newline always separates, so that the words of the lines are the words of the whole.
+    """
     if b"\\" in data:
         data = unescape(data)
     if not data.isascii():
@@ -30,7 +33,8 @@ def words(data: bytes) -> list[bytes]:
 
 def unescape(data: bytes) -> bytes:
     """Undo `\\n`, `\\uXXXX` and `\\xXX`, however many backslashes stand before; UTF-8 in, UTF-8 out."""
-    # Plain searches first: they run ten times as fast as the expressions, and most text has few kinds of escapes.
+    # Plain searches first: they run ten times as fast as the expressions, and most text has few kinds of
+    # escapes.
     if rb"\u" in data:
         data = _ESCAPED_UTF16.sub(_from_utf16, data)
     if rb"\x" in data:

@@ -1,8 +1,9 @@
-"""How far a test question got, judged by where it stands: looked at (`READ`), or in something to train on (`USED`).
+"""How far a test question got, judged by where it stands: looked at (`READ`), or in something to train on
+(`USED`).
 
-Allowed, and therefore `READ` at most: an identical copy of a kit file, evaluation outputs, logs, notes, comments in
-code, and lists of questions without anything that could be an answer. Everything else that holds a question together
-with more text counts as data.
+Allowed, and therefore `READ` at most: an identical copy of a kit file, evaluation outputs, logs, notes,
+comments in code, and lists of questions without anything that could be an answer. Everything else that holds
+a question together with more text counts as data.
 
 This goes by names, keys and neighbouring words. It does not follow what a script does with a file.
 """
@@ -31,8 +32,8 @@ _OUTPUT_KEY = re.compile(
 _STRUCTURED = re.compile(rb"""\s*(\{|\[|["']\s*[\w-]+["']\s*:)""")
 # Words around a question that are the row's form and no answer.
 _FORM = frozenset(
-    b"id question questions prompt prompts text content role user human system messages conversations from value "
-    b"input inputs instruction query problem source split train test index idx row title number".split()
+    b"id question questions prompt prompts text content role user human system messages conversations from "
+    b"value input inputs instruction query problem source split train test index idx row title number".split()
 )
 
 
@@ -45,6 +46,7 @@ def level(relative: str, line: bytes, around: bytes, has_answer: bool) -> Level:
     """How far the question on `line` of workspace file `relative` got.
 
     Args:
+        relative: the file's name.
         line: the line, or a part of it, on which the question begins.
         around: about `SURROUNDINGS` bytes before and behind that place.
         has_answer: see `has_answer`.

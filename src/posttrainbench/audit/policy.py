@@ -1,4 +1,5 @@
-"""Findings to a verdict. Detectors state facts; which of them cost a score is decided here, by a rule set alone.
+"""Findings to a verdict. Detectors state facts; which of them cost a score is decided here, by a rule set
+alone.
 
 A verdict can therefore be computed again under another version of the rules without looking at the run again.
 """
@@ -16,9 +17,9 @@ def decide(
 ) -> Verdict:
     """Apply a rule set.
 
-    A rule is flagged if one finding reaches its level with a count above its tolerance, however incomplete the search
-    was; else not checked, unless some detector of the rule saw all that it needs; else clean. A required rule that the
-    set does not have is not checked. Findings on other rules are left out.
+    A rule is flagged if one finding reaches its level with a count above its tolerance, however incomplete
+    the search was; else not checked, unless some detector of the rule saw all that it needs; else clean. A
+    required rule that the set does not have is not checked. Findings on other rules are left out.
     """
     states: dict[str, RuleState] = {}
     reasons: list[str] = []

@@ -1,7 +1,8 @@
 """Which test questions occur in a sequence of words: exactly, or by the share of their word n-grams.
 
-Facts behind the constants: n-gram containment of 0.8 on the question alone finds renamed and lightly edited items;
-whatever also stands in the legal train split says nothing, and neither does what several test items share.
+Facts behind the constants: n-gram containment of 0.8 on the question alone finds renamed and lightly edited
+items; whatever also stands in the legal train split says nothing, and neither does what several test items
+share.
 """
 
 import itertools
@@ -45,7 +46,7 @@ class _Question:
 
 @dataclass
 class _Posting:
-    """The questions that a gram is informative for, and those whose exact comparison it starts, with its offset."""
+    """The questions that a gram is informative for, and those (with its offset) that it anchors."""
 
     informative: list[int] = field(default_factory=list)
     anchors: list[tuple[int, int]] = field(default_factory=list)
@@ -89,7 +90,8 @@ class QuestionIndex:
                 continue
             known_parts |= not own
             table = self._tables.setdefault(size, {})
-            # The rarest gram that holds neither end of the question: its ends may be glued to their neighbours.
+            # The rarest gram that holds neither end of the question: its ends may be glued to their
+            # neighbours.
             offset = min(
                 range(len(body) - size + 1), key=lambda i: self._anchor_rank(i, body, size, legal, holders)
             )
@@ -144,16 +146,18 @@ class QuestionIndex:
         end = start + len(body)
         if start < 0 or end > len(text) or tuple(text[start + 1 : end - 1]) != body[1:-1]:
             return False
-        # Arrow files hold strings without anything between them, so that the outer words run into their neighbours.
+        # Arrow files hold strings without anything between them, so that the outer words run into their
+        # neighbours.
         first, last = text[start], text[end - 1]
         before = first == body[0] or (not body[0].isdigit() and first.endswith(body[0]))
         return before and (last == body[-1] or (not body[-1].isdigit() and last.startswith(body[-1])))
 
     def _contained(self, number: int, hits: list[tuple[int, Gram]], text: Sequence[bytes]) -> Iterator[Match]:
-        """Stretches of about twice the question's length that hold enough of its n-grams, informative ones and all.
+        """Stretches of about twice the question's length that hold enough of its n-grams, informative ones
+        and all.
 
-        The informative ones alone would do too little: another question from the same template, with the same name
-        or function in it, often has all of the few.
+        The informative ones alone would do too little: another question from the same template, with the same
+        name or function in it, often has all of the few.
         """
         question = self._questions[number]
         needed = math.ceil(CONTAINMENT * question.informative)
@@ -187,7 +191,7 @@ def _sentences(question: str) -> list[str]:
 
 
 def _strip(sentences: list[Gram], boilerplate: set[Gram]) -> Gram:
-    """The words of a question without the shared sentences at its two ends; all words if nothing else is there."""
+    """A question without the shared sentences at its two ends, or whole if there is nothing else."""
     kept = [part for part in sentences if part]
     while kept and kept[0] in boilerplate:
         kept.pop(0)

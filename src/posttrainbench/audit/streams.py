@@ -1,7 +1,8 @@
 """The readable content of a file as chunks of text bytes, in constant memory.
 
-Read: plain text in UTF-8, Latin-1 or UTF-16, text runs inside binary files (Arrow, SQLite, pickle, tar), and through
-one layer of gzip, zip or Parquet. Not read: other compressions, and tensors in a genuine safetensors file.
+Read: plain text in UTF-8, Latin-1 or UTF-16, text runs inside binary files (Arrow, SQLite, pickle, tar), and
+through one layer of gzip, zip or Parquet. Not read: other compressions, and tensors in a genuine safetensors
+file.
 """
 
 import codecs
@@ -110,7 +111,7 @@ def _pieces(file: IO[bytes], overlap: int, utf16: str = "", part: str = "") -> I
 
 
 def _cut(data: bytes, first: int, last: int) -> int:
-    """The last place in `first..last` behind white space, so that no word and no escape is cut; else `last`."""
+    """The last place in `first..last` behind white space, so that no word is cut; else `last`."""
     return max(data.rfind(b"\n", first, last), data.rfind(b" ", first, last)) + 1 or last
 
 

@@ -1,8 +1,8 @@
 """What an agent left as `final_model`, taken over as data only.
 
-Taken over: weights in safetensors, JSON and tokenizer files of the base model's own architecture. Left behind: all
-else, by name and with the reason, so that harmless leftovers do not spoil a submission. What decides on the state is in
-`submission_checks`; the evaluation reads nothing but what this copies.
+Taken over: weights in safetensors, JSON and tokenizer files of the base model's own architecture. Left
+behind: all else, by name and with the reason, so that harmless leftovers do not spoil a submission. What
+decides on the state is in `submission_checks`; the evaluation reads nothing but what this copies.
 """
 
 import hashlib
@@ -15,13 +15,14 @@ from typing import Any
 
 from posttrainbench.audit import submission_checks as checks
 from posttrainbench.audit.submission_checks import BrokenError, RefusedError
-from posttrainbench.audit.tensors import INDEX, JSON_LIMIT, SINGLE
+from posttrainbench.audit.submission_facts import sampling_settings, template_facts, tokenizer_facts
+from posttrainbench.audit.tensors import INDEX, SINGLE
 from posttrainbench.audit.untrusted import UnreadableError, kind, open_regular, printable
 from posttrainbench.records import Refusal, SubmissionManifest
 
 CONFIG, DECODING, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
-JSON_FILES = (CONFIG, DECODING, TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-              "vocab.json", INDEX)  # fmt: skip
+SIDE_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
+JSON_FILES = (CONFIG, DECODING, TOKENIZER, *SIDE_FILES, INDEX)
 TEXT_FILES = ("merges.txt", "chat_template.jinja")
 SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 REFUSALS_SHOWN = 200
@@ -37,7 +38,8 @@ def sanitise(source: Path, destination: Path, base_model: Path) -> SubmissionMan
     Nothing is copied unless the state is `accepted`. The content of `source` is never executed or unpickled.
 
     Args:
-        source: snapshot of the agent's `final_model`; it need not exist. Links inside the workspace are resolved
+        source: snapshot of the agent's `final_model`; it need not exist. Links inside the workspace are
+            resolved
             already, so any link that is left leads out of it.
         destination: an existing, empty directory.
         base_model: directory of the base model; trusted.
@@ -52,31 +54,33 @@ def sanitise(source: Path, destination: Path, base_model: Path) -> SubmissionMan
     if not candidates and not refused:
         return _manifest("missing", problems=["The agent left an empty `final_model`."])
     base = checks.read_base(base_model)
-    facts: list[str] = []
     try:
         parsed = {name: checks.parse(candidates[name]) for name in JSON_FILES if name in candidates}
         checks.refuse_code(parsed)
-        weights, shards = _weights(candidates, refused, parsed.get(INDEX))
-        facts += checks.check_config(parsed.get(CONFIG), base)
-        facts += checks.check_tokenizer(parsed.get(TOKENIZER), base_model)
+        taken, shards = _weights(candidates, refused, parsed.get(INDEX))
+        for name in (CONFIG, TOKENIZER):
+            if name not in parsed:
+                raise BrokenError(f"{name} is missing; save the tokenizer and the whole model.")
+        facts = checks.check_config(parsed[CONFIG], base)
         facts += checks.check_tensors(shards, parsed[CONFIG], base)
+        facts += tokenizer_facts(parsed[TOKENIZER], base_model)
+        facts += template_facts(candidates, parsed, base_model)
+        settings, decoding_facts = sampling_settings(parsed.get(DECODING, {}), base_model)
+        taken |= {name for name in (*JSON_FILES, *TEXT_FILES) if name in candidates} - {INDEX, DECODING}
+        files = {name: _copy(candidates[name], destination / name) for name in sorted(taken)}
     except RefusedError as error:
         return _manifest("refused", refused, [str(error)])
     except BrokenError as error:
         return _manifest("broken", refused, [str(error)])
-
-    facts += checks.compare_templates(candidates, parsed, base_model)
-    taken = {*weights, *(name for name in candidates if name in JSON_FILES + TEXT_FILES and name != INDEX)}
-    try:
-        files = {name: _copy(candidates[name], destination / name) for name in sorted(taken - {DECODING})}
     except UnreadableError as error:
         return _manifest("broken", refused, [f"A file of the submission cannot be read: {error}."])
+    except RecursionError:
+        return _manifest("broken", refused, ["A JSON file of the submission is nested too deeply."])
     if DECODING in parsed:
-        settings, more = checks.sampling_settings(parsed[DECODING], base_model)
-        facts += more
         data = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
         (destination / DECODING).write_bytes(data)
         files[DECODING] = hashlib.sha256(data).hexdigest()
+    facts += decoding_facts
     return _manifest("accepted", refused, files=dict(sorted(files.items())), facts=facts)
 
 

@@ -1,11 +1,10 @@
 """Whether the parsed files of a submission are a complete checkpoint of the base model's architecture.
 
-Each check raises `BrokenError` or `RefusedError` with one sentence, or returns facts worth knowing. All content is
-hostile: nothing is taken to have the type that it should have.
+Each check raises `BrokenError` or `RefusedError` with one sentence, or returns facts worth knowing. All
+content is hostile: nothing is taken to have the type that it should have.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,15 @@ from posttrainbench.audit.tensors import (
     read_checkpoint,
     read_header,
 )
-from posttrainbench.audit.untrusted import UnreadableError, open_regular, printable, read_json
+from posttrainbench.audit.untrusted import UnreadableError, printable, read_json
 from posttrainbench.errors import InfrastructureError
 
 # Settings of config.json that make two models different ones.
 IDENTITY = (
-    "architectures", "model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-    "head_dim", "intermediate_size", "hidden_act", "hidden_activation", "tie_word_embeddings", "n_embd", "n_layer",
-    "n_head", "n_inner", "num_experts", "num_local_experts", "num_experts_per_tok", "layer_types",
+    "architectures", "model_type", "hidden_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "intermediate_size", "hidden_act", "hidden_activation",
+    "tie_word_embeddings", "n_embd", "n_layer", "n_head", "n_inner", "num_experts", "num_local_experts",
+    "num_experts_per_tok", "layer_types",
 )  # fmt: skip
 BOOKKEEPING = {
     "_name_or_path",
@@ -40,8 +40,6 @@ BOOKKEEPING = {
 # Keys by which loading would fetch or run code, in the files that configure loading.
 CODE_KEYS = {"auto_map", "custom_pipelines", "trust_remote_code", "custom_generate", "kernel_config"}
 CONFIGURING = ("config.json", "generation_config.json", "tokenizer_config.json")
-SAMPLING = ("do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
-            "eos_token_id", "bos_token_id", "pad_token_id")  # fmt: skip
 LARGEST_ELEMENT, SLACK = 4, 1.1  # bytes: weights may be saved in 32 bits, whatever the base model's type
 
 
@@ -131,18 +129,16 @@ def index_files(index: dict[str, Any]) -> set[str]:
     return set(names.values())
 
 
-def check_config(config: dict[str, Any] | None, base: Base) -> list[str]:
+def check_config(config: dict[str, Any], base: Base) -> list[str]:
     """Compare the architecture with the base model's; returns facts."""
-    if config is None:
-        raise BrokenError("config.json is missing.")
     expected = _form(config, base).config
     for key in IDENTITY:
         if (
             key in expected
             and config.get(key, None if key != "tie_word_embeddings" else expected[key]) != expected[key]
         ):
-            shown = "missing" if key not in config else _short(config[key])
-            raise BrokenError(f"config.json: {key} is {shown}, the base model's is {_short(expected[key])}.")
+            shown = "missing" if key not in config else short(config[key])
+            raise BrokenError(f"config.json: {key} is {shown}, the base model's is {short(expected[key])}.")
     if config.get("quantization_config"):
         raise BrokenError(
             "config.json: the weights are quantised; save them in bfloat16, float16 or float32."
@@ -150,7 +146,7 @@ def check_config(config: dict[str, Any] | None, base: Base) -> list[str]:
     rest = sorted((config.keys() | expected.keys()) - BOOKKEEPING)
     missing = object()
     changed = [key for key in rest if config.get(key, missing) != expected.get(key, missing)]
-    return [f"config.json differs from the base model's in {_list(changed)}."] if changed else []
+    return [f"config.json differs from the base model's in {listed(changed)}."] if changed else []
 
 
 def _form(config: dict[str, Any], base: Base) -> Base:
@@ -164,7 +160,8 @@ def check_tensors(files: Mapping[str, Path], config: dict[str, Any], base: Base)
     reference = _form(config, base)
     expected, tied = reference.tensors, bool(reference.config.get("tie_word_embeddings"))
     largest = sorted((tensor.elements for tensor in expected.values()), reverse=True)
-    # With tied embeddings the output layer may be saved once more; a padded vocabulary is covered by the slack.
+    # With tied embeddings the output layer may be saved once more; a padded vocabulary is covered by the
+    # slack.
     allowed = SLACK * LARGEST_ELEMENT * (sum(largest) + sum(largest[:1])) + 2**20
     if (size := sum(path.lstat().st_size for path in files.values())) > allowed:
         raise BrokenError(f"The weights take {size} bytes, more than the base model has in any precision.")
@@ -178,7 +175,7 @@ def check_tensors(files: Mapping[str, Path], config: dict[str, Any], base: Base)
         if twice := tensors.keys() & found.keys():
             raise BrokenError(f"The tensor {_first(twice)} is in two shards.")
         tensors |= found
-    optional = {"lm_head.weight"} if tied else set()
+    optional = {"lm_head.weight"} if tied or "lm_head.weight" not in expected else set()
     if absent := expected.keys() - tensors.keys() - optional:
         raise BrokenError(f"{len(absent)} tensors of the base model are missing, such as {_first(absent)}.")
     if strange := tensors.keys() - expected.keys() - optional:
@@ -208,7 +205,7 @@ def _check_shapes(
     if base_rows is None:
         rows = None
     elif type(rows) is not int or rows < base_rows:
-        raise BrokenError(f"config.json: vocab_size is {_short(rows)}, the base model's is {base_rows}.")
+        raise BrokenError(f"config.json: vocab_size is {short(rows)}, the base model's is {base_rows}.")
     for name, tensor in sorted(tensors.items()):
         # The output layer of a tied model has the shape of the embeddings, which the base model stores alone.
         reference = expected.get(name) or next(
@@ -224,98 +221,16 @@ def _check_shapes(
     return [f"The vocabulary was extended from {base_rows} to {rows} rows."] if rows != base_rows else []
 
 
-def check_tokenizer(tokenizer: dict[str, Any] | None, base_model: Path) -> list[str]:
-    """Compare tokenizer.json with the base model's; a difference is a fact, a missing file breaks the submission."""
-    if tokenizer is None:
-        raise BrokenError("tokenizer.json is missing; save the tokenizer beside the model.")
-    base = _optional(base_model / "tokenizer.json")
-    facts = []
-    if _vocabulary(tokenizer) != _vocabulary(base):
-        facts.append("tokenizer.json: the vocabulary is not the base model's.")
-    changed = sorted(key for key in tokenizer.keys() | base.keys() if key not in ("model", "version", "added_tokens")
-                     and key not in ("truncation", "padding") and tokenizer.get(key) != base.get(key))  # fmt: skip
-    if changed:
-        facts.append(f"tokenizer.json differs from the base model's in {_list(changed)}.")
-    return facts
-
-
-def _vocabulary(tokenizer: dict[str, Any]) -> tuple[Any, Any]:
-    model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
-    tokens = (
-        [(t.get("id"), t.get("content")) for t in added if isinstance(t, dict)]
-        if isinstance(added, list)
-        else added
-    )
-    return (model.get("vocab"), model.get("merges")) if isinstance(model, dict) else model, tokens
-
-
-def compare_templates(
-    candidates: Mapping[str, Path], parsed: Mapping[str, Any], base_model: Path
-) -> Iterator[str]:
-    """Say where a chat template differs from the base model's; the evaluation uses neither."""
-    if "chat_template.jinja" in candidates:
-        theirs = _text(base_model / "chat_template.jinja")
-        if _text(candidates["chat_template.jinja"]) != theirs:
-            yield "chat_template.jinja is not the base model's; the evaluation uses its own."
-    theirs = _optional(base_model / "tokenizer_config.json").get("chat_template")
-    if parsed.get("tokenizer_config.json", {}).get("chat_template", theirs) != theirs:
-        yield "tokenizer_config.json has a chat template of its own; the evaluation uses its own."
-
-
-def sampling_settings(settings: dict[str, Any], base_model: Path) -> tuple[dict[str, Any], list[str]]:
-    """The sampling settings alone, and facts on what was dropped and what differs from the base model's."""
-    kept = {key: settings[key] for key in SAMPLING if key in settings and _is_setting(settings[key])}
-    base = {
-        key: value
-        for key, value in _optional(base_model / "generation_config.json").items()
-        if key in SAMPLING
-    }
-    noise = ("transformers_version", "_from_model_config")
-    facts = []
-    if dropped := sorted(key for key in settings if key not in kept and key not in noise):
-        facts.append(f"generation_config.json: dropped {_list(dropped)}.")
-    changes = [
-        f"{key} is {_short(kept.get(key))} instead of {_short(base.get(key))}"
-        for key in SAMPLING
-        if kept.get(key) != base.get(key)
-    ]
-    if changes:
-        facts.append(f"The decoding settings were changed: {', '.join(changes)}.")
-    return kept, facts
-
-
-def _is_setting(value: Any) -> bool:
-    if isinstance(value, list):
-        return len(value) <= 64 and all(type(item) is int for item in value)
-    return value is None or (isinstance(value, bool | int | float) and math.isfinite(value))
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    """A JSON file of the trusted base model, or nothing."""
-    try:
-        value = read_json(path.resolve(), JSON_LIMIT)
-    except UnreadableError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _text(path: Path) -> bytes:
-    try:
-        with open_regular(path) as file:
-            return file.read(JSON_LIMIT)
-    except UnreadableError:
-        return b""
-
-
 def _first(names: set[str]) -> str:
     return printable(min(names)[:100])
 
 
-def _short(value: Any) -> str:
-    text = printable(repr(value)[:80])
-    return text
+def short(value: Any) -> str:
+    """A value as it may be shown."""
+    return printable(repr(value)[:80])
 
 
-def _list(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Names as they may be shown, at most ten."""
     shown = [printable(name[:60]) for name in names[:10]]
     return ", ".join(shown) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,7 +1,7 @@
 """Safetensors files without torch: a strictly checked header, and values in pieces, in constant memory.
 
-bfloat16, which numpy lacks, is handled as its 16 bits. Nothing here trusts a file: every length, offset and shape is
-checked against the file's real size before a byte of data is touched.
+bfloat16, which numpy lacks, is handled as its 16 bits. Nothing here trusts a file: every length, offset and
+shape is checked against the file's real size before a byte of data is touched.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def read_header(path: Path) -> dict[str, Tensor]:
         header = parse_json(file.read(length))
     if not isinstance(header, dict):
         raise UnreadableError("its header is no JSON object")
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise UnreadableError("the metadata in its header are no strings")
     tensors = {name: _tensor(name, entry, path, 8 + length) for name, entry in header.items()}
     end = 8 + length
     for tensor in sorted(tensors.values(), key=lambda one: (one.offset, one.elements)):
@@ -96,7 +98,8 @@ def _tensor(name: str, entry: Any, path: Path, base: int) -> Tensor:
 
 
 def read_checkpoint(directory: Path) -> dict[str, Tensor]:
-    """The tensors of a trusted checkpoint, in one file or in shards. Links, as in the Hub's cache, are followed.
+    """The tensors of a trusted checkpoint, in one file or in shards. Links, as in the Hub's cache, are
+    followed.
 
     Raises:
         UnreadableError: a file of it is missing or malformed.
@@ -111,7 +114,7 @@ def read_checkpoint(directory: Path) -> dict[str, Tensor]:
 
 
 def values(tensor: Tensor, elements: int | None = None) -> Iterator[NDArray[Any]]:
-    """The tensor's bits in pieces: uint16 for BF16 and F16, uint32 for F32. `elements` limits them to the first."""
+    """The tensor's bits in pieces, `elements` of them or all: uint16 for BF16 and F16, uint32 for F32."""
     import numpy as np
 
     kind = np.dtype(f"<u{WIDTHS[tensor.dtype]}")

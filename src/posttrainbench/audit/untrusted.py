@@ -1,9 +1,10 @@
 """Reading what an agent left behind: links are never followed, nothing blocks, and every read has a limit.
 
-The agent's last process is dead when this runs, so files do not change underneath; their kind, size, name and content
-are hostile all the same.
+The agent's last process is dead when this runs, so files do not change underneath; their kind, size, name and
+content are hostile all the same.
 """
 
+import hashlib
 import json
 import os
 import stat
@@ -23,7 +24,7 @@ KINDS = (
 
 
 class UnreadableError(Exception):
-    """A file of the agent cannot be read or parsed. The message is one sentence that does not name the file."""
+    """A file of the agent cannot be read or parsed; the message says why and does not name the file."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Entry:
 
 
 def printable(name: str | Path) -> str:
-    """A file name as valid, one-line text: undecodable bytes and control characters become `\\x..` escapes."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A name as valid, one-line text: undecodable bytes and control characters become escapes."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -69,6 +70,18 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(fd)
         raise UnreadableError("it is no regular file")
     return os.fdopen(fd, "rb")
+
+
+def sha256_regular(path: Path) -> str:
+    """SHA-256 of a regular file, hexadecimal; `""` if it is none or cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open_regular(path) as file:
+            while data := file.read(2**20):
+                digest.update(data)
+    except (UnreadableError, OSError):
+        return ""
+    return digest.hexdigest()
 
 
 def walk(directory: Path) -> Iterator[Entry]:

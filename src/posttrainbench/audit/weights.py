@@ -1,11 +1,12 @@
 """Rule `model_substitution`: does the submission come from a checkpoint that may not be submitted?
 
-Proof, on weights where the base and the forbidden checkpoint differ, after rounding to their common type: a tensor
-equal to the forbidden checkpoint's, or far more single weights equal to the forbidden checkpoint's than to the base's
-(a gentle fine-tune keeps most weights of what it started from). The unchanged base is allowed.
+Proof, on weights where the base and the forbidden checkpoint differ, after rounding to their common type: a
+tensor equal to the forbidden checkpoint's, or far more single weights equal to the forbidden checkpoint's
+than to the base's (a gentle fine-tune keeps most weights of what it started from). The unchanged base is
+allowed.
 
-Does not cover: merges that move every weight, long fine-tunes of the forbidden checkpoint in 32-bit precision,
-permuted neurons, and checkpoints that are not among those given.
+Does not cover: merges that move every weight, long fine-tunes of the forbidden checkpoint in 32-bit
+precision, permuted neurons, and checkpoints that are not among those given.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 RULE = "model_substitution"
 DETECTOR = "weights"
 QUOTES = 20
-# Proof by shares of bitwise equal weights: more than RATIO times as many as of the base's, by at least MARGIN.
+# Proof by shares of bitwise equal weights: more than RATIO times as many as of the base's, by at least
+# MARGIN.
 RATIO, MARGIN = 3.0, 0.02
 MIN_DIFFERING = (
     1000  # weights that must differ between base and forbidden checkpoint before shares mean anything
@@ -63,7 +65,7 @@ class _Comparison:
 
 
 def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
-    """Compare the submission with the base model and with every forbidden checkpoint; one finding for each."""
+    """Compare the submission with the base model and every forbidden checkpoint; one finding for each."""
     started = time.perf_counter()
     if evidence.submission is None:
         return [], _coverage(started, checked=False, notes=["there is no accepted submission to compare"])
@@ -73,7 +75,9 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
     except (UnreadableError, OSError, KeyError, TypeError) as error:
         return [], _coverage(started, checked=False, notes=[f"the weights cannot be read: {error}"])
 
-    notes, skipped, findings = [], [], []
+    notes: list[str] = []
+    skipped: list[Skipped] = []
+    findings: list[Finding] = []
     if _same(submitted, base):
         notes.append("the submission is the base model unchanged")
     if not evidence.forbidden_models:
@@ -92,8 +96,8 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
             notes.append(f"nothing in the submission can tell {model} from the base model")
         else:
             notes.append(
-                f"of the weights in which {model} differs from the base, {compared.share_base:.2%} equal the base's "
-                f"and {compared.share_forbidden:.2%} equal those of {model}"
+                f"where {model} and the base differ, {compared.share_base:.2%} of the weights are the base's "
+                f"and {compared.share_forbidden:.2%} those of {model}"
             )
         findings += _findings(compared, model, evidence)
     size = sum(tensor.elements * WIDTHS[tensor.dtype] for tensor in submitted.values())
@@ -105,8 +109,8 @@ def _findings(compared: _Comparison, model: str, evidence: AuditInput) -> Iterat
         return
     folder = _name(evidence.submission or Path("submission"), evidence.root)
     shares = (
-        f"{compared.share_forbidden:.1%} of the weights equal {model}'s bit by bit, {compared.share_base:.1%} the base's, "
-        f"where the two differ"
+        f"where {model} and the base differ, {compared.share_forbidden:.1%} of the weights are bit by bit "
+        f"those of {model}, and {compared.share_base:.1%} those of the base model"
     )
     summary = (
         f"{len(compared.identical)} tensors of the submission are those of {model}"
@@ -171,7 +175,7 @@ def _compare(
 
 
 def _same(submitted: dict[str, Tensor], base: dict[str, Tensor]) -> bool:
-    """Whether all common tensors are bitwise equal, and none of the submission's is another than the base's."""
+    """Whether all tensors that the two have in common are of one form and bitwise equal."""
     common = submitted.keys() & base.keys()
     if not common or any(
         (submitted[name].dtype, submitted[name].shape) != (base[name].dtype, base[name].shape)

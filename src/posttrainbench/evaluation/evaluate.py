@@ -173,14 +173,17 @@ def _run_inspect(
         max_samples=engine.connections,
         score_display=False,
     )
-    Path(log.location.removeprefix("file://")).replace(out / f"{facts.id}.eval")
     if log.status == "cancelled":
         raise KeyboardInterrupt
     if log.status != "success" or log.samples is None:
         raise EvaluationFailed(log.error.message if log.error else f"Inspect ended with `{log.status}`")
     number = value_to_float()
-    return {
+    scores = {
         str(sample.id): number(next(iter(sample.scores.values())).value)
         for sample in log.samples
         if sample.scores
     }
+    if len(scores) != len(items):
+        raise InfrastructureError("engine_failed", f"Only {len(scores)} of {len(items)} items were scored.")
+    Path(log.location.removeprefix("file://")).replace(out / f"{facts.id}.eval")
+    return scores

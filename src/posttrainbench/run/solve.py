@@ -59,8 +59,7 @@ class Recorder:
                 line = chunk.decode(errors="replace").rstrip("\n")
                 entry = {"t": round(clock() - self.started, 3), "stream": name, "line": line}
                 self.file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-                if not stream.peek(1):  # type: ignore[attr-defined]  # flush when the agent pauses, not for each line
-                    self.file.flush()
+                self.file.flush()
             self.watch.agent(line)
 
     def close(self) -> None:

@@ -52,9 +52,13 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
     The rows are also written to `train_data.jsonl`, as chats.
     """
     import torch
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
+    from datasets import Dataset, disable_progress_bars
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
+    from transformers.utils.logging import disable_progress_bar
     from trl import SFTConfig, SFTTrainer
+
+    disable_progress_bars()
+    disable_progress_bar()
 
     print(f"libraries loaded, {seconds_left():.0f} s left", flush=True)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
@@ -82,7 +86,7 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
 
         def on_log(self, options: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if logs and "loss" in logs:
-                print(f"step {state.global_step} loss {logs['loss']} ({seconds_left():.0f} s left)", flush=True)
+                print(f"step {state.global_step} loss {float(logs['loss']):.3f} ({seconds_left():.0f} s left)", flush=True)
 
     trainer = SFTTrainer(
         model=model,
@@ -102,13 +106,14 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
             logging_steps=25,
             use_cpu=not torch.cuda.is_available(),
             bf16=False,
-            gradient_checkpointing=False,
+            activation_checkpointing=False,
             dataloader_num_workers=0,
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
         ),
     )
+    trainer.remove_callback(PrinterCallback)  # Clock tells the same, with the time
     trainer.train()
     trainer.save_model("final_model")
     tokenizer.save_pretrained("final_model")

@@ -1,0 +1,312 @@
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+import socket
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from posttrainbench.audit import streams
+from posttrainbench.audit.base import AuditInput
+from posttrainbench.audit.contamination import detect
+from posttrainbench.audit.normalise import words
+from posttrainbench.benchmarks.base import Item
+from posttrainbench.records import Finding, Level
+
+BENCHMARKS = ("math", "calls", "code", "choice")
+Rows = list[tuple[str, str]]
+
+
+def chats(rows: Rows) -> list[dict[str, object]]:
+    return [
+        {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows
+    ]
+
+
+def lines(rows: list[dict[str, object]], **options: bool) -> str:
+    return "\n".join(json.dumps(row, **options) for row in rows)  # type: ignore[arg-type]
+
+
+def as_csv(rows: Rows) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows([("question", "answer"), *rows])
+    return out.getvalue()
+
+
+def zipped(data: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data/rows.jsonl", data)
+    return out.getvalue()
+
+
+def unicode_escaped(rows: Rows) -> str:
+    return "\n".join('{"t": "' + "".join(f"\\u{ord(c):04x}" for c in f"{q}\n{a}") + '"}' for q, a in rows)
+
+
+SCHEMAS: dict[str, Callable[[Rows], str | bytes]] = {
+    "chat.jsonl": lambda rows: lines(chats(rows)),
+    "pairs.jsonl": lambda rows: lines([{"prompt": q, "response": a} for q, a in rows]),
+    "answer_first.jsonl": lambda rows: lines([{"completion": a, "prompt": q} for q, a in rows]),
+    "text.jsonl": lambda rows: lines([{"text": f"{q}\n{a}"} for q, a in rows]),
+    "array.json": lambda rows: json.dumps(chats(rows)),
+    "pretty.json": lambda rows: json.dumps(chats(rows), indent=2),
+    "twice_escaped.jsonl": lambda rows: lines([{"row": json.dumps(row)} for row in chats(rows)]),
+    "unicode_escaped.jsonl": unicode_escaped,
+    "literals.py": lambda rows: "ROWS = [\n" + ",\n".join(repr({"q": q, "a": a}) for q, a in rows) + "]\n",
+    "triple_quoted.py": lambda rows: "\n".join(f'add("""{q}""", """{a}""")' for q, a in rows),
+    "rows.csv": as_csv,
+    "plain.txt": lambda rows: "\n\n".join(f"{q}\n{a}" for q, a in rows),
+    "utf16.txt": lambda rows: "\n\n".join(f"{q}\n{a}" for q, a in rows).encode("utf-16"),
+    "zero_width.txt": lambda rows: "\n".join(f"{q}\n{a}".replace("a", "a\u200b") for q, a in rows),
+    "accents.txt": lambda rows: "\n".join(f"{q}\n{a}".replace("e", "é").upper() for q, a in rows),
+    "full_width.txt": lambda rows: "\n".join(
+        "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in f"{q} {a}") for q, a in rows
+    ),
+    "rows.jsonl.gz": lambda rows: gzip.compress(lines(chats(rows)).encode()),
+    "rows.zip": lambda rows: zipped(lines(chats(rows))),
+    # Arrow and SQLite: strings beside each other among binary fields.
+    "table.arrow": lambda rows: b"ARROW1\0\0" + b"\0\1\0\0".join(f"{q}{a}".encode() for q, a in rows) + b"\0",
+}
+
+
+def found(findings: list[Finding]) -> dict[Level, int]:
+    return {finding.level: finding.count for finding in findings}
+
+
+def pairs(items: list[Item]) -> Rows:
+    return [(item.question, item.answer) for item in items]
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_every_test_row_is_found_in_every_schema(
+    evidence: Callable[..., AuditInput], micro_items: Callable[..., list[Item]], name: str, schema: str
+) -> None:
+    tests, legal = micro_items(name, "test"), micro_items(name, "train")
+    case = evidence(test_items=tests, legal_items=legal[:500])
+    other_answers = [(item.question, legal[i].answer) for i, item in enumerate(tests)]
+    write(case.workspace / schema, SCHEMAS[schema](other_answers))
+    findings, coverage = detect(case)
+    assert found(findings) == {Level.USED: len(tests)}
+    assert coverage.checked
+    assert 1 <= len(findings[0].evidence) <= 20
+    assert all(len(quote.text) <= 300 and quote.file.startswith("workspace/") for quote in findings[0].evidence)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_train_split_is_never_flagged(
+    evidence: Callable[..., AuditInput], micro_items: Callable[..., list[Item]], name: str
+) -> None:
+    legal = micro_items(name, "train")
+    case = evidence(test_items=micro_items(name, "test"), legal_items=legal)
+    for schema in ("chat.jsonl", "answer_first.jsonl", "literals.py", "plain.txt", "table.arrow"):
+        write(case.workspace / schema, SCHEMAS[schema](pairs(legal)))
+    findings, coverage = detect(case)
+    assert findings == []
+    assert coverage.checked
+    assert coverage.documents == 5
+
+
+STORIES = [
+    f"{name} baked {n} trays of {n + 3} muffins for the school fair and sold {n * 2} of them before noon on "
+    f"{day}. How many muffins were left for {name}'s neighbours? Let's think step by step."
+    for n, (name, day) in enumerate(
+        [("Janet", "Monday"), ("Toula", "Friday"), ("Carlos", "Sunday"), ("Wendi", "Tuesday"), ("Kylar", "May 2")], 4
+    )
+]  # fmt: skip
+ITEMS = [Item(f"demo/test/{n:04}", story, "42", {}) for n, story in enumerate(STORIES)]
+ROW = json.dumps({"prompt": STORIES[0], "completion": "ANSWER: 7"})
+
+
+def gsm8k_like(numbers: int) -> str:
+    return f"Ann has {numbers} cards and buys 3 more. How many? Let's think step by step.\nThe answer is 5."
+
+
+# What a file holds, and up to which level its finding goes (None: no finding).
+PLACES: dict[str, tuple[str, str, Level | None]] = {
+    "training rows": ("train.jsonl", ROW, Level.USED),
+    "training rows called a log": ("train.log", ROW, Level.USED),
+    "script with the row": ("make_data.py", f"rows.append(({STORIES[0]!r}, '7'))\n", Level.USED),
+    "edited lightly": ("d.txt", STORIES[0].replace("school", "village") + " It is 12.", Level.USED),
+    "log line": ("logs/run.log", f"12:01 sample 3: {STORIES[0]} -> 7", Level.READ),
+    "evaluation output": (
+        "evaluations.jsonl",
+        json.dumps({"question": STORIES[0], "completion": "7", "score": 0.0}),
+        Level.READ,
+    ),
+    "evaluation output, pretty": (
+        "base.eval.json",
+        json.dumps([{"id": "demo/test/0000", "question": STORIES[0], "correct": False}], indent=1),
+        Level.READ,
+    ),
+    "checker output": (
+        "contamination.json",
+        json.dumps({"row": 3, "item": "demo/test/0000", "containment": 1.0, "text": STORIES[0]}),
+        Level.READ,
+    ),
+    "notes": ("NOTES.md", f"A typical question: {STORIES[0]} The base model says 5.", Level.READ),
+    "comment": ("prepare.py", f"# e.g. {STORIES[0]} -> 7\nprint(1)\n", Level.READ),
+    "questions alone": ("questions.txt", "\n".join(STORIES), Level.READ),
+    "questions with ids": (
+        "block.jsonl",
+        "\n".join(json.dumps({"id": item.id, "question": item.question}) for item in ITEMS),
+        Level.READ,
+    ),
+    "boilerplate": ("own.txt", "\n".join(gsm8k_like(n) for n in range(300)), None),
+    "same topic": ("own.jsonl", json.dumps({"text": "Janet baked 9 trays of muffins. How many are left?"}), None),
+    "other numbers": ("own.jsonl", json.dumps({"text": STORIES[0].replace("4", "81").replace("7", "95")}), None),
+    "path only": ("run.sh", "python3 /kit/evaluate.py --data /kit/data/test.jsonl\n", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_where_a_question_stands_decides_its_level(evidence: Callable[..., AuditInput], place: str) -> None:
+    name, content, expected = PLACES[place]
+    case = evidence(test_items=ITEMS)
+    path = case.workspace / name
+    path.parent.mkdir(exist_ok=True)
+    write(path, content)
+    findings, coverage = detect(case)
+    assert [finding.level for finding in findings] == ([expected] if expected else [])
+    assert coverage.checked
+
+
+def test_a_copy_of_the_kits_test_file_was_only_read_until_it_takes_another_form(
+    evidence: Callable[..., AuditInput],
+) -> None:
+    data = "\n".join(json.dumps({"question": item.question, "answer": "1"}) for item in ITEMS).encode()
+    case = evidence(test_items=ITEMS, kit_manifest={"data/test.jsonl": hashlib.sha256(data).hexdigest()})
+    write(case.workspace / "my_copy.jsonl", data)
+    assert found(detect(case)[0]) == {Level.READ: 5}
+    write(case.workspace / "train.jsonl", data + b"\n")
+    findings, _ = detect(case)
+    assert found(findings) == {Level.USED: 5, Level.READ: 5}
+    assert {quote.file for quote in findings[0].evidence} == {"workspace/train.jsonl"}
+
+
+def test_evidence_points_at_the_line(evidence: Callable[..., AuditInput]) -> None:
+    case = evidence(test_items=ITEMS)
+    filler = json.dumps({"text": "nothing to see " * 40})
+    write(case.workspace / "train.jsonl", "\n".join([filler] * 30_000 + [filler[:-2] + ROW + '"}'] + [filler] * 9))
+    (finding,), _ = detect(case)
+    (quote,) = finding.evidence
+    assert (quote.file, quote.line, quote.item) == ("workspace/train.jsonl", 30_001, "demo/test/0000")
+    assert "Janet baked 4 trays" in quote.text
+    assert quote.item_text.startswith("Janet baked 4 trays")
+
+
+@pytest.mark.parametrize("before", [streams.CHUNK - 100, streams.CHUNK - 5, streams.CHUNK + 3, 2 * streams.CHUNK])
+@pytest.mark.parametrize("separator", [" ", "\n", "x"])
+def test_a_question_across_chunks_is_found(
+    evidence: Callable[..., AuditInput], before: int, separator: str
+) -> None:
+    case = evidence(test_items=ITEMS)
+    padding = ("y" + separator) * (before // 2)
+    write(case.workspace / "train.txt", f"{padding} {STORIES[2]} It is 8.")
+    assert found(detect(case)[0]) == {Level.USED: 1}
+
+
+def test_hostile_workspace(evidence: Callable[..., AuditInput], tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside.jsonl", ROW)
+    case = evidence(test_items=ITEMS)
+    workspace = case.workspace
+    (workspace / "link.jsonl").symlink_to(outside)
+    (workspace / "loop").symlink_to(workspace)
+    os.mkfifo(workspace / "pipe.jsonl")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(workspace)  # the path of a socket is limited to some hundred bytes
+        server.bind("socket")
+        os.chdir(here)
+    Path(os.fsdecode(os.fsencode(workspace) + b"/\xff\xfe.txt")).write_text("x")
+    write(workspace / "new\nline\x1b[31m.jsonl", ROW)
+    write(workspace / "broken.jsonl.gz", gzip.compress(os.urandom(5000))[:3000])
+    write(workspace / "not.zip", b"PK\x03\x04 nonsense")
+    write(workspace / "data.parquet", b"PAR1 nonsense PAR1")
+    write(workspace / "model.safetensors", (16).to_bytes(8, "little") + b'{"a":1}         ' + ROW.encode())
+    write(workspace / "fake.safetensors", ROW)
+    findings, coverage = detect(case)
+    reasons = {skip.path: skip.reason for skip in coverage.skipped}
+    assert found(findings) == {Level.USED: 1}
+    assert {quote.file for quote in findings[0].evidence} == {"workspace/fake.safetensors"}
+    assert reasons["link.jsonl"] == reasons["loop"] == "symbolic link, not opened"
+    assert reasons["pipe.jsonl"] == "named pipe, not opened"
+    assert reasons["socket"] == "socket, not opened"
+    assert "weights" in reasons["model.safetensors"]
+    assert {"broken.jsonl.gz", "not.zip", "data.parquet"} <= reasons.keys()
+    assert not coverage.checked  # three files that may hold data could not be read
+    coverage.model_dump_json()
+    findings[0].model_dump_json()
+
+
+def test_names_are_shown_on_one_line(evidence: Callable[..., AuditInput]) -> None:
+    case = evidence(test_items=ITEMS)
+    write(case.workspace / "new\nline\x1b[31m.jsonl", ROW)
+    (finding,), _ = detect(case)
+    assert finding.evidence[0].file == "workspace/new\\nline\\x1b[31m.jsonl"
+
+
+def test_parquet_is_read(evidence: Callable[..., AuditInput]) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    case = evidence(test_items=ITEMS)
+    parquet.write_table(pyarrow.Table.from_pylist(chats([(s, "7") for s in STORIES])), case.workspace / "rows.parquet")
+    findings, coverage = detect(case)
+    assert found(findings) == {Level.USED: 5}
+    assert coverage.checked
+
+
+def test_content_beyond_the_limit_is_no_clean_bill(
+    evidence: Callable[..., AuditInput], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LIMIT", 2 * streams.CHUNK)
+    case = evidence(test_items=ITEMS)
+    write(case.workspace / "bomb.gz", gzip.compress(b"a " * 4 * streams.CHUNK))
+    _, coverage = detect(case)
+    assert not coverage.checked
+    assert "only the first" in coverage.skipped[0].reason
+
+
+def test_nothing_to_search_is_not_checked(evidence: Callable[..., AuditInput], tmp_path: Path) -> None:
+    assert not detect(evidence(test_items=ITEMS, workspace=tmp_path / "none"))[1].checked
+    assert not detect(evidence(test_items=[]))[1].checked
+
+
+def test_speed(evidence: Callable[..., AuditInput], micro_items: Callable[..., list[Item]]) -> None:
+    legal = micro_items("math", "train")
+    case = evidence(test_items=micro_items("math", "test"), legal_items=legal)
+    content = lines(chats(pairs(legal))).encode()
+    write(case.workspace / "train.jsonl", content * (8_000_000 // len(content)))
+    started = time.process_time()
+    assert detect(case)[0] == []
+    assert time.process_time() - started < 4  # 60 s for 100 MB would be 4.8; it takes about 0.4
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (rb"It\u2019s  4,000\nBOXES", "it s 4 000 boxes"),
+        (rb"caf\\u00e9 caf\xc3\xa9".replace(rb"\xc3\xa9", "é".encode()), "cafe cafe"),
+        (rb"\ud835\udc00pple", "apple"),
+        ("ze\u200bro\u00adwidth ｗｉｄｅ".encode(), "zerowidth wide"),
+        ("р\u0430ypal".encode(), "paypal"),
+        (b"set_timer(minutes=3)", "set timer minutes 3"),
+        (b"\xff\xfe broken", "broken"),
+        (rb"\ud800 lone", "lone"),
+    ],
+)
+def test_words(text: bytes, expected: str) -> None:
+    assert b" ".join(words(text)).decode() == expected
