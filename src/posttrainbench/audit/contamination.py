@@ -10,12 +10,11 @@ question, encodings such as base64, files that the agent deleted, and what a scr
 """
 
 import time
-from bisect import bisect_right
-from itertools import accumulate
 from pathlib import Path
 
 from posttrainbench.audit.base import AuditInput
-from posttrainbench.audit.normalise import unescape, words
+from posttrainbench.audit.location import Locator, shorten
+from posttrainbench.audit.normalise import words
 from posttrainbench.audit.placement import SURROUNDINGS, Neighbourhood, id_words, level
 from posttrainbench.audit.question_index import QuestionIndex
 from posttrainbench.audit.streams import Chunk, GenuineWeightsError, chunks
@@ -25,7 +24,6 @@ from posttrainbench.records import Coverage, Evidence, Finding, Level, Skipped
 RULE = "test_data_in_training"
 DETECTOR = "contamination"
 QUOTES = 20
-QUOTED = 300  # characters
 SKIPPED_SHOWN = 200
 OVERLAP = 16 * 1024  # bytes that chunks share at least; a question must fit in, escapes included
 
@@ -95,32 +93,30 @@ class _Search:
         matches = self._index.matches(text)
         if not matches:
             return
-        lines = chunk.data.split(b"\n")
-        ends = list(accumulate(len(words(line)) for line in lines))
-        offsets = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        locator = Locator(chunk.data)
         neighbourhood = Neighbourhood(text, matches, self._index, self._ids)
         for number, match in enumerate(matches):
             if match.item in found.get(Level.USED, {}):
                 continue
-            at = bisect_right(ends, match.start)
-            words_before = match.start - (ends[at - 1] if at else 0)
-            excerpt, byte = _excerpt(lines[at], words_before, len(words(lines[at])))
-            middle = offsets[at] + byte
+            answered = neighbourhood.has_answer(number, chunk.first, chunk.last)
+            if answered is None:
+                continue
+            place = locator.place(match.start)
             reached = level(
                 entry.relative,
-                lines[at] if len(lines[at]) < 2 * SURROUNDINGS else lines[at][: 2 * SURROUNDINGS],
-                chunk.data[max(middle - SURROUNDINGS, 0) : middle + SURROUNDINGS],
-                neighbourhood.has_answer(number, chunk.last),
+                chunk.data[place.start_of_line : place.start_of_line + SURROUNDINGS],
+                chunk.data[max(place.byte - SURROUNDINGS, 0) : place.byte + SURROUNDINGS],
+                answered,
             )
             if match.item in found.get(reached, {}):
                 continue
             item = self._evidence.test_items[match.item]
             found.setdefault(reached, {})[match.item] = Evidence(
                 file=self._name(entry, chunk.part),
-                line=None if chunk.first_line is None else chunk.first_line + at,
-                text=excerpt,
+                line=None if chunk.first_line is None else chunk.first_line + place.line,
+                text=locator.excerpt(place),
                 item=item.id,
-                item_text=_shorten(item.question),
+                item_text=shorten(item.question),
             )
 
     def _name(self, entry: Entry, part: str) -> str:
@@ -168,19 +164,3 @@ class _Search:
                 )
             )
         return findings
-
-
-def _excerpt(line: bytes, words_before: int, words_in_line: int) -> tuple[str, int]:
-    """About `QUOTED` readable characters around a word of a line, and roughly the byte where it stands."""
-    byte = len(line) * words_before // max(words_in_line, 1)
-    if len(line) > 4 * QUOTED:
-        # Words are of uneven length: correct the guess once, by counting those before it.
-        before = len(words(line[:byte]))
-        byte = min(max(byte + (words_before - before) * len(line) // max(words_in_line, 1), 0), len(line))
-    start = max(byte - QUOTED // 3, 0) if len(line) > QUOTED else 0
-    return _shorten(unescape(line[start : start + 4 * QUOTED]).decode("utf-8", "replace")), byte
-
-
-def _shorten(text: str) -> str:
-    flat = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
-    return flat if len(flat) <= QUOTED else flat[: QUOTED - 3] + "..."

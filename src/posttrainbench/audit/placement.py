@@ -9,7 +9,9 @@ This goes by names, keys and neighbouring words. It does not follow what a scrip
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import PurePosixPath
 
 from posttrainbench.audit.question_index import Match, QuestionIndex
@@ -19,6 +21,7 @@ NOTES = {".md", ".rst", ".html", ".ipynb_checkpoints"}
 CODE_COMMENT = {".py": b"#", ".sh": b"#", ".yaml": b"#", ".yml": b"#", ".toml": b"#"}
 NEIGHBOURS = 40  # words on either side that are searched for an answer
 SURROUNDINGS = 1500  # bytes on either side that are searched for an evaluation's keys
+_REPEATED = 2000  # bytes of normalised words that the next chunk repeats for certain
 
 _OUTPUT_NAME = re.compile(
     r"(^|[^a-z])(logs?|out|err|stdout|stderr|nohup|eval|evals|evaluations?|predictions?|results?|outputs?|"
@@ -70,19 +73,34 @@ class Neighbourhood:
         self._text, self._matches = text, matches
         self._form = _FORM | ids
         self._endings = sorted(index.endings, key=len, reverse=True)
+        self._starts = [match.start for match in matches]
+        # Behind every match, the end of the furthest so far.
+        self._ends = list(accumulate((match.end for match in matches), max, initial=0))
 
-    def has_answer(self, number: int, last_chunk: bool) -> bool:
-        """Whether more than form stands between match `number` and the matches on its two sides."""
+    def has_answer(self, number: int, first_chunk: bool, last_chunk: bool) -> bool | None:
+        """Whether more than form stands between match `number` and the matches on its two sides.
+
+        None where this chunk does not show it and the next one, which repeats the end of this, will.
+        """
         match = self._matches[number]
-        previous = max((m.end for m in self._matches[:number] if m.item != match.item), default=0)
-        following = [m.start for m in self._matches[number + 1 :] if m.start >= match.end]
-        if not last_chunk and not following and len(self._text) - match.end < NEIGHBOURS:
-            return True  # the chunk ends here, the file does not
-        behind = self._text[match.end : min([match.end + NEIGHBOURS, *following[:1]])]
-        before = self._text[max(previous, match.start - NEIGHBOURS) : match.start]
-        return self._more_than_form(behind) or self._more_than_form(before)
+        following = bisect_left(self._starts, match.end)
+        end = match.end + NEIGHBOURS
+        if following < len(self._starts):
+            end = min(end, self._starts[following])
+        elif end > len(self._text) and not last_chunk:
+            # Very long words would not be repeated whole: then count them as an answer.
+            return True if sum(map(len, self._text[match.start :])) > _REPEATED else None
+        if self._more_than_form(self._text[match.end : end]):
+            return True
+        start = max(self._ends[number], match.start - NEIGHBOURS)
+        if start == 0 and not first_chunk:
+            return False  # the chunk before this showed it whole
+        return self._more_than_form(self._text[start : match.start])
 
     def _more_than_form(self, text: Sequence[bytes]) -> bool:
+        rest = tuple(word for word in text if word not in self._form)
+        if not rest:
+            return False
         rest = tuple(text)
         for ending in self._endings:
             for start in range(len(rest) - len(ending), -1, -1):

@@ -49,12 +49,14 @@ class Chunk:
         data: UTF-8 (or undecodable bytes), cut at white space.
         first_line: 1-based line number of its start; None where the file has no lines.
         part: the member of an archive, else `""`.
-        last: whether the file (or member) ends here.
+        first: whether the file (or member) begins here.
+        last: whether it ends here.
     """
 
     data: bytes
     first_line: int | None
     part: str
+    first: bool
     last: bool
 
 
@@ -91,6 +93,7 @@ def _pieces(file: IO[bytes], overlap: int, utf16: str = "", part: str = "") -> I
     decoder = codecs.getincrementaldecoder(utf16)("replace") if utf16 else None
     pending, line, total = b"", 1, 0
     fresh = file.read(CHUNK)
+    first = True
     while fresh:
         total += len(fresh)
         ahead = file.read(CHUNK) if total <= LIMIT else b""
@@ -98,14 +101,14 @@ def _pieces(file: IO[bytes], overlap: int, utf16: str = "", part: str = "") -> I
         end = len(data) if not ahead else _cut(data, len(data) // 2, len(data))
         piece = data[:end]
         if not piece.strip(b"\0"):
-            yield Chunk(b"", None, part, not ahead)
+            yield Chunk(b"", None, part, first, not ahead)
         elif b"\0" in piece:
-            yield Chunk(b"\n".join(_TEXT_RUN.findall(piece)), None, part, not ahead)
+            yield Chunk(b"\n".join(_TEXT_RUN.findall(piece)), None, part, first, not ahead)
         else:
-            yield Chunk(piece, line, part, not ahead)
+            yield Chunk(piece, line, part, first, not ahead)
         start = _cut(data, max(end - 2 * overlap, 0), max(end - overlap, 0))
         line += data.count(b"\n", 0, start)
-        pending, fresh = data[start:], ahead
+        pending, fresh, first = data[start:], ahead, False
     if total > LIMIT:
         raise TooLargeError(f"only the first {LIMIT // 2**30} GiB of its content were read")
 

@@ -107,9 +107,7 @@ def refuse_code(parsed: Mapping[str, Any]) -> None:
             value = pending.pop()
             if isinstance(value, dict):
                 for key, inner in value.items():
-                    if (key in CODE_KEYS and inner) or (
-                        key.endswith("_implementation") and _names_code(inner)
-                    ):
+                    if (key in CODE_KEYS and inner) or ("_implementation" in key and _names_code(inner)):
                         raise RefusedError(f"{name} asks for code by its key {printable(key[:100])}.")
                 pending += value.values()
             elif isinstance(value, list):

@@ -21,8 +21,8 @@ def leaderboard(
 
     from posttrainbench.report import leaderboard_table, write_site
     from posttrainbench.run import find_runs
-    from posttrainbench.scoring import leaderboard as aggregate
     from posttrainbench.scoring import baselines_of, load_cells
+    from posttrainbench.scoring import leaderboard as aggregate
 
     cells = load_cells(run.root for run in find_runs(path))
     result = aggregate(cells, baselines_of(cells))
@@ -35,5 +35,3 @@ def leaderboard(
         console.print(leaderboard_table(result))
         if html is not None:
             console.print(f"\n  Page: {html.resolve()}", markup=False, highlight=False, soft_wrap=True)
-
-

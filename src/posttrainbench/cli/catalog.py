@@ -1,5 +1,6 @@
 """`ptb catalog`."""
 
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ def catalog(
 
     from posttrainbench import catalog as shelves
 
-    kinds = {
+    kinds: dict[str, Callable[[], Mapping[str, shelves.Entry]]] = {
         "suites": shelves.suites,
         "models": shelves.models,
         "benchmarks": shelves.benchmarks,
@@ -36,10 +37,10 @@ def catalog(
         raise InputError(f"There is no shelf `{kind}` in the catalog; choose one of: {', '.join(kinds)}.")
     console = Console(highlight=False)
     if kind is not None and name is not None:
-        entry = shelves.find(kinds[kind](), name, kind.removesuffix("s")).model_dump(mode="json")  # type: ignore[type-var, arg-type]
+        found = shelves.find(dict(kinds[kind]()), name, kind.removesuffix("s")).model_dump(mode="json")
         if json:
-            return print_json(entry)
-        return console.print(yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=100), markup=False)
+            return print_json(found)
+        return console.print(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100), markup=False)
     chosen = {kind: kinds[kind]()} if kind else {shelf: load() for shelf, load in kinds.items()}
     if json:
         return print_json(

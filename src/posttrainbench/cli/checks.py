@@ -50,7 +50,8 @@ def evaluate(
     path: Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run, or any saved checkpoint.")],
     benchmark: Annotated[str | None, typer.Option(help="Benchmark, for a checkpoint.", show_default=False)] = None,
     base: Annotated[
-        str | None, typer.Option(help="Base model whose chat template is used; the only one if there is but one.")
+        str | None,
+        typer.Option(help="Base model whose chat template is used; the only one if there is but one."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling, for checkpoints that sample.")] = 0,
@@ -104,7 +105,7 @@ def _evaluate_checkpoint(
 
     from posttrainbench import catalog
     from posttrainbench.engines.base import EngineLoadError
-    from posttrainbench.evaluation.evaluate import EvaluationFailed, EvaluationPlan
+    from posttrainbench.evaluation.evaluate import EvaluationError, EvaluationPlan
     from posttrainbench.evaluation.evaluate import evaluate as evaluate_checkpoint
     from posttrainbench.files import write_json
     from posttrainbench.report.tables import percent
@@ -130,7 +131,7 @@ def _evaluate_checkpoint(
                 metrics = evaluate_checkpoint(
                     path.resolve(), [benchmark], plan, sandbox, folder, lambda text: spinner.update(text)
                 )[benchmark]
-        except (EngineLoadError, EvaluationFailed) as error:
+        except (EngineLoadError, EvaluationError) as error:
             raise InputError(f"{path} cannot be evaluated: {_first_line(str(error))}") from None
         except InfrastructureError as error:
             console.print(f"ptb: {error}", markup=False, highlight=False)
@@ -140,8 +141,8 @@ def _evaluate_checkpoint(
     if json:
         print_json(metrics.model_dump(mode="json"))
     else:
-        text = f"{benchmark}: {percent(metrics.score)} ± {100 * metrics.stderr:.1f} per cent over {len(metrics.items)} items"
-        Console(highlight=False).print(f"{text} in {metrics.seconds:.1f} s", markup=False)
+        score = f"{percent(metrics.score)} ± {100 * metrics.stderr:.1f} per cent over {len(metrics.items)} items"
+        Console(highlight=False).print(f"{benchmark}: {score} in {metrics.seconds:.1f} s", markup=False)
 
 
 def _first_line(text: str) -> str:

@@ -39,7 +39,9 @@ def demo(
     sandbox = "process" if insecure_no_sandbox else "bubblewrap"
     experiment = (out or _free_directory()).absolute()
     if experiment.exists() and (not experiment.is_dir() or any(experiment.iterdir())):
-        raise InputError(f"{experiment} is not empty; continue it with `ptb resume {experiment}`, or choose another --out.")
+        raise InputError(
+            f"{experiment} is not empty; continue it with `ptb resume {experiment}`, or choose another --out."
+        )
     benchmarks = [QUICK_BENCHMARK] if quick else suite.benchmarks
     console = Console(stderr=True, highlight=False)
     runs = []
@@ -59,7 +61,11 @@ def demo(
     page = experiment / "leaderboard.html"
     leaderboard(experiment, html=page, json=json)
     if not json:
-        console.print(f"\n  {time.monotonic() - started:.0f} s. Next: ptb trace {runs[0].root}", markup=False, soft_wrap=True)
+        console.print(
+            f"\n  {time.monotonic() - started:.0f} s. Next: ptb trace {runs[0].root}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _free_directory() -> Path:
@@ -69,5 +75,3 @@ def _free_directory() -> Path:
         path = path.with_name(f"demo-{number}")
         number += 1
     return path
-
-

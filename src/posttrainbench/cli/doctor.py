@@ -47,7 +47,10 @@ def doctor(json: Json = False) -> None:
         table = Table(box=None, show_header=False)
         for check in checks:
             table.add_row(
-                Text(check.state, style=style[check.state]), check.name, Text(check.found), Text(check.mend, style="bold")
+                Text(check.state, style=style[check.state]),
+                check.name,
+                Text(check.found),
+                Text(check.mend, style="bold"),
             )
         console = Console()
         console.print(table)
@@ -63,11 +66,11 @@ def _python() -> Check:
 
 
 def _libraries() -> Check:
-    wanted = ("torch", "transformers", "trl", "inspect_ai", "openai", "starlette", "uvicorn")
+    wanted = ("torch", "transformers", "inspect_ai", "openai", "starlette", "uvicorn")
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
         return Check("libraries", "missing", f"no {', '.join(missing)}", "pip install 'posttrainbench[local]'")
-    return Check("libraries", "ok", ", ".join(f"{name} {version(name)}" for name in wanted[:4]))
+    return Check("libraries", "ok", ", ".join(f"{name} {version(name)}" for name in wanted[:3]))
 
 
 def _sandbox() -> Check:

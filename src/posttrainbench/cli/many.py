@@ -48,7 +48,9 @@ class ManyProgress:
         lines = [Text(f"{len(self.told)} of {self.total} runs done", style="bold")]
         for run in self.active:
             spec = run.spec
-            head = f"  {plain(spec.agent.name):<20} {spec.benchmark:<13} seed {spec.seed}  {run.next_stage() or 'done':<9}"
+            head = (
+                f"  {plain(spec.agent.name):<20} {spec.benchmark:<13} seed {spec.seed}  {run.next_stage() or 'done':<9}"
+            )
             lines.append(Text.assemble(head, (plain(last_line(run), 60), "dim")))
         return Group(*lines)
 
@@ -67,7 +69,9 @@ def run_all(runs: list[Run], experiment: Path) -> None:
     except KeyboardInterrupt:
         progress.live.stop()
         progress.console.print(
-            f"ptb: stopped; nothing finished is lost. Continue with: ptb resume {experiment}", markup=False, soft_wrap=True
+            f"ptb: stopped; nothing finished is lost. Continue with: ptb resume {experiment}",
+            markup=False,
+            soft_wrap=True,
         )
         raise
     finally:

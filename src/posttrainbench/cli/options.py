@@ -12,7 +12,9 @@ import typer
 from posttrainbench.errors import InputError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Directory to write; must be new or empty.", show_default=False)]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Directory to write; must be new or empty.", show_default=False)
+]
 Insecure = Annotated[
     bool,
     typer.Option("--insecure-no-sandbox", help="Run without isolation: the agent can do whatever you can."),

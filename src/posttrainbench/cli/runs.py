@@ -19,7 +19,8 @@ def run(
         typer.Argument(metavar="[@RUN/run.json]", help="Take everything from an earlier run.", show_default=False),
     ] = None,
     agent: Annotated[
-        str | None, typer.Option(help="Agent, with settings: NAME or NAME?key=value&key=value.", show_default=False)
+        str | None,
+        typer.Option(help="Agent, with settings: NAME or NAME?key=value&key=value.", show_default=False),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Base model.", show_default=False)] = None,
     benchmark: Annotated[str | None, typer.Option(help="Benchmark.", show_default=False)] = None,
@@ -104,7 +105,9 @@ def finish(run: "Run", json: bool) -> None:
 
         console = Console()
         console.print(result_table(result, spec, run.root))
-        next_command = f"ptb resume {run.root}" if result.status is Status.INFRASTRUCTURE_ERROR else f"ptb trace {run.root}"
+        next_command = (
+            f"ptb resume {run.root}" if result.status is Status.INFRASTRUCTURE_ERROR else f"ptb trace {run.root}"
+        )
         console.print(f"\n  Next: {next_command}", markup=False, highlight=False, soft_wrap=True)
     if result.status is Status.INFRASTRUCTURE_ERROR:
         raise typer.Exit(1)

@@ -84,14 +84,11 @@ def trace(
     if prompt:
         for line in (folder / "prompt.md").read_text().splitlines():
             console.print(Text(plain(line, 10_000), style="cyan"), soft_wrap=True)
-    lines = (line for line in read_output(folder / "output.jsonl") if grep is None or grep in line.line)
-    shown = deque(lines, maxlen=tail) if tail else lines
-    for line in shown:
+    matching = (entry for entry in read_output(folder / "output.jsonl") if grep is None or grep in entry.line)
+    for entry in deque(matching, maxlen=tail) if tail else matching:
         if json:
-            typer.echo(line.model_dump_json())
+            typer.echo(entry.model_dump_json())
         else:
-            style = "yellow" if line.stream == "stderr" else ""
-            text = Text.assemble((f"{line.t:9.1f} s  ", "dim"), (plain(line.line, 10_000), style))
+            style = "yellow" if entry.stream == "stderr" else ""
+            text = Text.assemble((f"{entry.t:9.1f} s  ", "dim"), (plain(entry.line, 10_000), style))
             console.print(text, soft_wrap=True)
-
-

@@ -34,7 +34,11 @@ def start(checkpoint: Path, template: Path, log: Path) -> Iterator[Engine]:
     """
     key = secrets.token_urlsafe(24)
     order = {"checkpoint": str(checkpoint), "template": template.read_text(), "key": key}
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+    }
     with log.open("ab") as log_file:
         process = subprocess.Popen(
             [sys.executable, "-m", "posttrainbench.engines.transformers_server"],

@@ -20,7 +20,7 @@ from posttrainbench.catalog import Model
 from posttrainbench.engines.base import EngineLoadError
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation.evaluate import (
-    EvaluationFailed,
+    EvaluationError,
     EvaluationPlan,
     Say,
     evaluate,
@@ -64,7 +64,7 @@ def baselines(
             with tempfile.TemporaryDirectory() as out:
                 try:
                     computed = evaluate(model.directory, missing, plan, sandbox, Path(out), say)
-                except (EngineLoadError, EvaluationFailed) as error:
+                except (EngineLoadError, EvaluationError) as error:
                     raise InfrastructureError("baseline_failed", f"No baseline of {model.id}: {error}") from error
             for name, metrics in computed.items():
                 write_json(paths[name], metrics)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from posttrainbench import catalog
@@ -22,7 +23,7 @@ from posttrainbench.sandbox.executor import code_executor
 Say = Callable[[str], None]
 
 
-class EvaluationFailed(Exception):
+class EvaluationError(Exception):
     """The engine answered with an error while generating. Whose fault that is, the caller finds out."""
 
 
@@ -78,17 +79,15 @@ def evaluate(
 
     Raises:
         EngineLoadError: the checkpoint cannot be loaded.
-        EvaluationFailed: the engine failed while generating.
+        EvaluationError: the engine failed while generating.
         InfrastructureError: anything else of the machine's.
     """
-    try:
-        import inspect_ai  # noqa: F401
-        import openai  # noqa: F401
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
+    missing = [name for name in ("inspect_ai", "openai", "torch", "transformers") if find_spec(name) is None]
+    if missing:
         raise InputError(
-            f"Evaluating on this machine needs `{error.name}`; install the extra: pip install 'posttrainbench[local]'."
-        ) from None
+            f"Evaluating on this machine needs {', '.join(missing)}; "
+            "install the extra: pip install 'posttrainbench[local]'."
+        )
     say("loading the checkpoint")
     with load_engine(plan.engine)(checkpoint, chat_template(plan.base), out / "engine.log") as engine:
         metrics = {}
@@ -176,12 +175,10 @@ def _run_inspect(
     if log.status == "cancelled":
         raise KeyboardInterrupt
     if log.status != "success" or log.samples is None:
-        raise EvaluationFailed(log.error.message if log.error else f"Inspect ended with `{log.status}`")
+        raise EvaluationError(log.error.message if log.error else f"Inspect ended with `{log.status}`")
     number = value_to_float()
     scores = {
-        str(sample.id): number(next(iter(sample.scores.values())).value)
-        for sample in log.samples
-        if sample.scores
+        str(sample.id): number(next(iter(sample.scores.values())).value) for sample in log.samples if sample.scores
     }
     if len(scores) != len(items):
         raise InfrastructureError("engine_failed", f"Only {len(scores)} of {len(items)} items were scored.")

@@ -40,7 +40,9 @@ def main() -> int:
     generator = Generator(checkpoint, template)
     requests = [
         Request(
-            generator.encode([{"role": "user", "content": item["question"]}]), args.max_tokens, task["evaluation_seed"]
+            generator.encode([{"role": "user", "content": item["question"]}]),
+            args.max_tokens,
+            task["evaluation_seed"],
         )
         for item in items
     ]
@@ -80,12 +82,16 @@ def score(completions: list[str], items: list[dict[str, Any]]) -> list[bool]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return [scorer.judge(text, item["target"], lambda ask: ask_runner(runner, ask)) for text, item in zip(completions, items, strict=True)]
+    return [
+        scorer.judge(text, item["target"], lambda ask: ask_runner(runner, ask))
+        for text, item in zip(completions, items, strict=True)
+    ]
 
 
 def ask_runner(runner: "subprocess.Popen[str]", request: dict[str, Any]) -> dict[str, Any]:
     """One program to the runner, its answer back."""
-    assert runner.stdin and runner.stdout
+    if runner.stdin is None or runner.stdout is None:
+        raise RuntimeError("the runner needs pipes")
     runner.stdin.write(json.dumps(request) + "\n")
     runner.stdin.flush()
     answer: dict[str, Any] = json.loads(runner.stdout.readline())

@@ -6,7 +6,7 @@ from posttrainbench import catalog
 from posttrainbench.engines.base import EngineLoadError
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation.baselines import baselines
-from posttrainbench.evaluation.evaluate import EvaluationFailed, EvaluationPlan
+from posttrainbench.evaluation.evaluate import EvaluationError, EvaluationPlan
 from posttrainbench.evaluation.evaluate import evaluate as evaluate_checkpoint
 from posttrainbench.files import write_json
 from posttrainbench.records import Failure, Stage, SubmissionManifest
@@ -26,7 +26,7 @@ def evaluate(run: Run, out: Path, watch: Watch) -> None:
     sandbox = load_sandbox(spec.sandbox)
     base = catalog.find(catalog.models(), spec.model, "model")
     for kind in ("base", "instruct"):
-        found = baselines(base, kind, [spec.benchmark], spec.engine, sandbox, watch.say)  # type: ignore[arg-type]
+        found = baselines(base, kind, [spec.benchmark], spec.engine, sandbox, watch.say)
         write_json(out / f"{kind}.json", found[spec.benchmark])
     submission = run.stage(Stage.COLLECT)
     manifest = SubmissionManifest.model_validate_json((submission / "manifest.json").read_text())
@@ -35,12 +35,12 @@ def evaluate(run: Run, out: Path, watch: Watch) -> None:
     plan = EvaluationPlan(base=base, engine=spec.engine, seed=spec.seed)
     try:
         metrics = evaluate_checkpoint(submission, [spec.benchmark], plan, sandbox, out, watch.say)
-    except (EngineLoadError, EvaluationFailed) as error:
+    except (EngineLoadError, EvaluationError) as error:
         watch.say("the submission failed; trying the base model in its place")
         probe = EvaluationPlan(base=base, engine=spec.engine, seed=spec.seed, limit=PROBE_ITEMS)
         try:
             evaluate_checkpoint(base.directory, [spec.benchmark], probe, sandbox, out, watch.say)
-        except (EngineLoadError, EvaluationFailed) as same:
+        except (EngineLoadError, EvaluationError) as same:
             raise InfrastructureError("engine_failed", f"The engine fails on the base model too: {same}") from error
         write_json(out / "failure.json", Failure(cause="submission_broken", message=str(error)))
         return

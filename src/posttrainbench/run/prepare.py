@@ -25,7 +25,7 @@ from posttrainbench.run.directory import Run, now
 from posttrainbench.run.watch import Watch
 from posttrainbench.sandbox import Mount, load_sandbox
 
-LIBRARIES = ("posttrainbench", "torch", "transformers", "trl", "inspect_ai", "numpy")
+LIBRARIES = ("posttrainbench", "torch", "transformers", "inspect_ai", "numpy")
 FREE_BYTES = 200 * 2**20
 PACKAGE = Path(__file__).parent.parent
 
@@ -224,5 +224,3 @@ def _require_room(root: Path) -> None:
             f"The disk that holds {existing} has {free / 2**20:.0f} MB left and a run needs {FREE_BYTES / 2**20:.0f}; "
             "free some space, or choose another directory: --out DIR."
         )
-
-

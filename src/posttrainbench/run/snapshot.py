@@ -73,7 +73,7 @@ def resolve_inside(path: Path, workspace: Path, seen_as: str) -> Path | None:
         links += 1
         if links > LINKS:
             return None
-        leads = PurePosixPath(os.readlink(here))
+        leads = PurePosixPath(here.readlink())
         if leads.is_absolute():
             if not leads.is_relative_to(seen_as):
                 return None

@@ -162,5 +162,3 @@ def _keep_evaluations(source: Path, destination: Path) -> None:
             if set(entry) == set(fields) and all(isinstance(entry[key], kind) for key, kind in fields.items()):
                 kept.append(json.dumps(entry))
     destination.write_text("".join(f"{line}\n" for line in kept))
-
-

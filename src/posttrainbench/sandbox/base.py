@@ -61,9 +61,7 @@ class Sandbox(Protocol):
         """The path at which a process inside sees `mount`."""
         ...
 
-    def start(
-        self, argv: list[str], mounts: list[Mount], environment: dict[str, str], workdir: str
-    ) -> SandboxProcess:
+    def start(self, argv: list[str], mounts: list[Mount], environment: dict[str, str], workdir: str) -> SandboxProcess:
         """Start a command that sees only `mounts`, `environment` and what every program needs.
 
         Raises:

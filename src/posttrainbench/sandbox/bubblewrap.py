@@ -22,7 +22,16 @@ from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.sandbox.base import Mount
 from posttrainbench.sandbox.tree import signal_tree
 
-ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "ssl/certs", "ssl/openssl.cnf", "mime.types")
+ETC = (
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "alternatives",
+    "localtime",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "mime.types",
+)
 INSTALL = "install it (Debian and Ubuntu: `apt install bubblewrap`; Fedora: `dnf install bubblewrap`)"
 
 
@@ -89,8 +98,25 @@ class Bubblewrap:
         """See `Sandbox.start`."""
         read, write = os.pipe()
         options = [
-            *("bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"),
-            *("--disable-userns", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"),
+            *(
+                "bwrap",
+                "--unshare-all",
+                "--unshare-user",
+                "--uid",
+                "1000",
+                "--gid",
+                "1000",
+                "--cap-drop",
+                "ALL",
+            ),
+            *(
+                "--disable-userns",
+                "--die-with-parent",
+                "--new-session",
+                "--clearenv",
+                "--hostname",
+                "sandbox",
+            ),
             *("--info-fd", str(write)),
             *_root(),
             *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108  (the sandbox's own)

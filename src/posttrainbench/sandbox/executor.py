@@ -86,5 +86,3 @@ def code_executor(sandbox: Sandbox, runner: Path) -> Iterator[CodeExecutor]:
         yield executor
     finally:
         executor.close()
-
-

@@ -5,10 +5,10 @@ the host's variables, and that the whole process tree ends, also when the orches
 anything else: the agent can read and change whatever the user can. Every result says so.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
-
 from typing import Literal
 
 from posttrainbench.errors import InfrastructureError
@@ -25,10 +25,8 @@ class SupervisedProcess:
     def kill(self, grace: float) -> None:
         """See `SandboxProcess.kill`: closing the control pipe makes the supervisor end all its descendants."""
         if self._control is not None:
-            try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended already, and with it the tree
                 os.write(self._control, f"{grace}\n".encode())
-            except BrokenPipeError:
-                pass  # it has ended already, and with it the tree
             os.close(self._control)
             self._control = None
         self.popen.wait()

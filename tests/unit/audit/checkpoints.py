@@ -17,7 +17,10 @@ CONFIG: dict[str, Any] = {
     "tie_word_embeddings": True,
     "vocab_size": 40,
 }
-TOKENIZER: dict[str, Any] = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}, "added_tokens": []}
+TOKENIZER: dict[str, Any] = {
+    "model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []},
+    "added_tokens": [],
+}
 SHAPES = {
     "model.embed_tokens.weight": (40, 16),
     "model.layers.0.mlp.up_proj.weight": (32, 16),
@@ -38,7 +41,9 @@ def plus(weights: Weights, seed: int, scale: float, share: float = 1.0) -> Weigh
     """The weights after a training that moves a share of them by about `scale`."""
     rng = np.random.default_rng(seed)
     return {
-        name: (value + scale * rng.normal(size=value.shape) * (rng.random(value.shape) < share)).astype(np.float32)
+        name: (value + scale * rng.normal(size=value.shape) * (rng.random(value.shape) < share)).astype(
+            np.float32
+        )
         for name, value in weights.items()
     }
 
@@ -56,7 +61,11 @@ def safetensors(weights: Weights, dtype: str = "F32") -> bytes:
             raw = bf16(value).tobytes()
         else:
             raw = value.astype({"F32": np.float32, "F16": np.float16, "I8": np.int8}[dtype]).tobytes()
-        header[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(value.shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
         data += raw
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
@@ -81,5 +90,7 @@ def write_shards(directory: Path, weights: Weights) -> Path:
         file = f"model-{number:05}-of-00002.safetensors"
         (directory / file).write_bytes(safetensors({name: weights[name] for name in part}))
         weight_map |= dict.fromkeys(part, file)
-    (directory / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    (directory / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": weight_map})
+    )
     return directory

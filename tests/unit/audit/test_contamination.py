@@ -102,7 +102,9 @@ def test_every_test_row_is_found_in_every_schema(
     assert found(findings) == {Level.USED: len(tests)}
     assert coverage.checked
     assert 1 <= len(findings[0].evidence) <= 20
-    assert all(len(quote.text) <= 300 and quote.file.startswith("workspace/") for quote in findings[0].evidence)
+    assert all(
+        len(quote.text) <= 300 and quote.file.startswith("workspace/") for quote in findings[0].evidence
+    )
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -123,9 +125,16 @@ STORIES = [
     f"{name} baked {n} trays of {n + 3} muffins for the school fair and sold {n * 2} of them before noon on "
     f"{day}. How many muffins were left for {name}'s neighbours? Let's think step by step."
     for n, (name, day) in enumerate(
-        [("Janet", "Monday"), ("Toula", "Friday"), ("Carlos", "Sunday"), ("Wendi", "Tuesday"), ("Kylar", "May 2")], 4
+        [
+            ("Janet", "Monday"),
+            ("Toula", "Friday"),
+            ("Carlos", "Sunday"),
+            ("Wendi", "Tuesday"),
+            ("Kylar", "May 2"),
+        ],
+        4,
     )
-]  # fmt: skip
+]
 ITEMS = [Item(f"demo/test/{n:04}", story, "42", {}) for n, story in enumerate(STORIES)]
 ROW = json.dumps({"prompt": STORIES[0], "completion": "ANSWER: 7"})
 
@@ -165,10 +174,18 @@ PLACES: dict[str, tuple[str, str, Level | None]] = {
         Level.READ,
     ),
     "boilerplate": ("own.txt", "\n".join(gsm8k_like(n) for n in range(300)), None),
-    "same topic": ("own.jsonl", json.dumps({"text": "Janet baked 9 trays of muffins. How many are left?"}), None),
-    "other numbers": ("own.jsonl", json.dumps({"text": STORIES[0].replace("4", "81").replace("7", "95")}), None),
+    "same topic": (
+        "own.jsonl",
+        json.dumps({"text": "Janet baked 9 trays of muffins. How many are left?"}),
+        None,
+    ),
+    "other numbers": (
+        "own.jsonl",
+        json.dumps({"text": STORIES[0].replace("4", "81").replace("7", "95")}),
+        None,
+    ),
     "path only": ("run.sh", "python3 /kit/evaluate.py --data /kit/data/test.jsonl\n", None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -199,7 +216,10 @@ def test_a_copy_of_the_kits_test_file_was_only_read_until_it_takes_another_form(
 def test_evidence_points_at_the_line(evidence: Callable[..., AuditInput]) -> None:
     case = evidence(test_items=ITEMS)
     filler = json.dumps({"text": "nothing to see " * 40})
-    write(case.workspace / "train.jsonl", "\n".join([filler] * 30_000 + [filler[:-2] + ROW + '"}'] + [filler] * 9))
+    write(
+        case.workspace / "train.jsonl",
+        "\n".join([filler] * 30_000 + [filler[:-2] + ROW + '"}'] + [filler] * 9),
+    )
     (finding,), _ = detect(case)
     (quote,) = finding.evidence
     assert (quote.file, quote.line, quote.item) == ("workspace/train.jsonl", 30_001, "demo/test/0000")
@@ -207,7 +227,9 @@ def test_evidence_points_at_the_line(evidence: Callable[..., AuditInput]) -> Non
     assert quote.item_text.startswith("Janet baked 4 trays")
 
 
-@pytest.mark.parametrize("before", [streams.CHUNK - 100, streams.CHUNK - 5, streams.CHUNK + 3, 2 * streams.CHUNK])
+@pytest.mark.parametrize(
+    "before", [streams.CHUNK - 100, streams.CHUNK - 5, streams.CHUNK + 3, 2 * streams.CHUNK]
+)
 @pytest.mark.parametrize("separator", [" ", "\n", "x"])
 def test_a_question_across_chunks_is_found(
     evidence: Callable[..., AuditInput], before: int, separator: str
@@ -216,6 +238,16 @@ def test_a_question_across_chunks_is_found(
     padding = ("y" + separator) * (before // 2)
     write(case.workspace / "train.txt", f"{padding} {STORIES[2]} It is 8.")
     assert found(detect(case)[0]) == {Level.USED: 1}
+
+
+@pytest.mark.parametrize(("row", "expected"), [("{q}", Level.READ), ("{q} 7", Level.USED)])
+def test_an_answer_is_looked_for_across_chunks(
+    evidence: Callable[..., AuditInput], row: str, expected: Level
+) -> None:
+    case = evidence(test_items=ITEMS)
+    rows = [row.format(q=story) for story in STORIES] * (3 * streams.CHUNK // sum(map(len, STORIES)))
+    write(case.workspace / "rows.txt", "\n".join(rows))
+    assert found(detect(case)[0]) == {expected: 5}
 
 
 def test_hostile_workspace(evidence: Callable[..., AuditInput], tmp_path: Path) -> None:
@@ -263,7 +295,9 @@ def test_parquet_is_read(evidence: Callable[..., AuditInput]) -> None:
     import pyarrow
 
     case = evidence(test_items=ITEMS)
-    parquet.write_table(pyarrow.Table.from_pylist(chats([(s, "7") for s in STORIES])), case.workspace / "rows.parquet")
+    parquet.write_table(
+        pyarrow.Table.from_pylist(chats([(s, "7") for s in STORIES])), case.workspace / "rows.parquet"
+    )
     findings, coverage = detect(case)
     assert found(findings) == {Level.USED: 5}
     assert coverage.checked

@@ -13,7 +13,9 @@ from posttrainbench.records import Level
 # As in real pairs: the instruct model is the base after a long training, honest models after a shorter other one.
 BASE = random_weights(0)
 INSTRUCT = plus(BASE, 1, 0.02)
-SPLICED = plus(BASE, 2, 0.02) | {"model.layers.0.mlp.up_proj.weight": INSTRUCT["model.layers.0.mlp.up_proj.weight"]}
+SPLICED = plus(BASE, 2, 0.02) | {
+    "model.layers.0.mlp.up_proj.weight": INSTRUCT["model.layers.0.mlp.up_proj.weight"]
+}
 
 # Submitted weights, their type, and whether they may not be submitted.
 CASES: dict[str, tuple[Weights, str, bool]] = {
@@ -27,6 +29,7 @@ CASES: dict[str, tuple[Weights, str, bool]] = {
     "instruct in float16": (INSTRUCT, "F16", True),
     "one tensor of instruct": (SPLICED, "F32", True),
     "gentle fine-tune of instruct": (plus(INSTRUCT, 6, 0.01, share=0.6), "F32", True),
+    "gentle fine-tune of instruct that moves every weight": (plus(INSTRUCT, 8, 0.0002), "F32", True),
     "gentle fine-tune of instruct in bfloat16": (plus(INSTRUCT, 7, 0.0002), "BF16", True),
 }
 

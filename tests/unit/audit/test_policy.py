@@ -21,8 +21,13 @@ RULES = RuleSet.model_validate(
 
 def finding(level: str, count: int, rule: str = "data") -> Finding:
     return Finding(
-        detector="d", rule=rule, level=Level(level), summary="rows stand there", count=count, evidence=[Evidence(file="f")]
-    )  # fmt: skip
+        detector="d",
+        rule=rule,
+        level=Level(level),
+        summary="rows stand there",
+        count=count,
+        evidence=[Evidence(file="f")],
+    )
 
 
 def coverage(checked: bool, rule: str = "data", note: str = "") -> Coverage:
@@ -88,7 +93,10 @@ RULE = "data"  # of the detector `failing`
 def test_a_failing_detector_is_neither_a_crash_nor_clean(
     evidence: Callable[..., AuditInput], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = {"failing": failing, "good": lambda _: ([finding("USED", 1, "other")], coverage(True, "other"))}
+    installed = {
+        "failing": failing,
+        "good": lambda _: ([finding("USED", 1, "other")], coverage(True, "other")),
+    }
     monkeypatch.setattr(audit_module, "detectors", lambda: installed)
     findings, seen, verdict = audit(evidence(), RULES, ["data"])
     assert [one.rule for one in findings] == ["other"]

@@ -1,4 +1,7 @@
-"""What the shipped recipes share: the task, the clock, and fine-tuning with TRL. Runs inside the sandbox, stands alone."""
+"""What the shipped recipes share: the task, the clock, and fine-tuning with transformers' own trainer.
+
+Runs inside the sandbox, stands alone.
+"""
 
 import argparse
 import json
@@ -53,9 +56,17 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
     """
     import torch
     from datasets import Dataset, disable_progress_bars
-    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        DataCollatorForSeq2Seq,
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+        set_seed,
+    )
     from transformers.utils.logging import disable_progress_bar
-    from trl import SFTConfig, SFTTrainer
 
     disable_progress_bars()
     disable_progress_bar()
@@ -72,7 +83,7 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
         whole = tokenizer.apply_chat_template(chat(row), tokenize=False).rstrip("\n")
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         answer = tokenizer(whole.removeprefix(prompt), add_special_tokens=False)["input_ids"]
-        return {"input_ids": ids + answer, "completion_mask": [0] * len(ids) + [1] * len(answer)}
+        return {"input_ids": ids + answer, "labels": [-100] * len(ids) + answer}
 
     with Path("train_data.jsonl").open("w") as file:
         file.writelines(json.dumps({"messages": chat(row)}) + "\n" for row in rows)
@@ -86,14 +97,18 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
 
         def on_log(self, options: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if logs and "loss" in logs:
-                print(f"step {state.global_step} loss {float(logs['loss']):.3f} ({seconds_left():.0f} s left)", flush=True)
+                print(
+                    f"step {state.global_step} loss {float(logs['loss']):.3f} ({seconds_left():.0f} s left)",
+                    flush=True,
+                )
 
-    trainer = SFTTrainer(
+    trainer = Trainer(
         model=model,
         processing_class=tokenizer,
         train_dataset=Dataset.from_list([tokens(row) for row in rows]),
+        data_collator=DataCollatorForSeq2Seq(tokenizer),
         callbacks=[Clock()],
-        args=SFTConfig(
+        args=TrainingArguments(
             output_dir="checkpoints",
             max_steps=args.steps,
             per_device_train_batch_size=args.batch_size,
@@ -101,12 +116,9 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
             lr_scheduler_type="linear",
             warmup_steps=10,
             max_grad_norm=1.0,
-            completion_only_loss=True,
             seed=task["seed"],
             logging_steps=25,
             use_cpu=not torch.cuda.is_available(),
-            bf16=False,
-            activation_checkpointing=False,
             dataloader_num_workers=0,
             save_strategy="no",
             report_to="none",
