@@ -41,9 +41,7 @@ def plus(weights: Weights, seed: int, scale: float, share: float = 1.0) -> Weigh
     """The weights after a training that moves a share of them by about `scale`."""
     rng = np.random.default_rng(seed)
     return {
-        name: (value + scale * rng.normal(size=value.shape) * (rng.random(value.shape) < share)).astype(
-            np.float32
-        )
+        name: (value + scale * rng.normal(size=value.shape) * (rng.random(value.shape) < share)).astype(np.float32)
         for name, value in weights.items()
     }
 
@@ -90,7 +88,5 @@ def write_shards(directory: Path, weights: Weights) -> Path:
         file = f"model-{number:05}-of-00002.safetensors"
         (directory / file).write_bytes(safetensors({name: weights[name] for name in part}))
         weight_map |= dict.fromkeys(part, file)
-    (directory / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {}, "weight_map": weight_map})
-    )
+    (directory / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     return directory

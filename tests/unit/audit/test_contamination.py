@@ -24,9 +24,7 @@ Rows = list[tuple[str, str]]
 
 
 def chats(rows: Rows) -> list[dict[str, object]]:
-    return [
-        {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows
-    ]
+    return [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows]
 
 
 def lines(rows: list[dict[str, object]], **options: bool) -> str:
@@ -102,9 +100,7 @@ def test_every_test_row_is_found_in_every_schema(
     assert found(findings) == {Level.USED: len(tests)}
     assert coverage.checked
     assert 1 <= len(findings[0].evidence) <= 20
-    assert all(
-        len(quote.text) <= 300 and quote.file.startswith("workspace/") for quote in findings[0].evidence
-    )
+    assert all(len(quote.text) <= 300 and quote.file.startswith("workspace/") for quote in findings[0].evidence)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -200,6 +196,32 @@ def test_where_a_question_stands_decides_its_level(evidence: Callable[..., Audit
     assert coverage.checked
 
 
+def test_a_train_item_almost_like_a_test_item_is_legal(evidence: Callable[..., AuditInput]) -> None:
+    twin = STORIES[0].replace("Monday", "Thursday")
+    case = evidence(test_items=ITEMS, legal_items=[Item("demo/train/0", twin, "7", {})])
+    write(case.workspace / "train.jsonl", json.dumps({"prompt": twin, "completion": "7"}))
+    assert detect(case)[0] == []
+    write(case.workspace / "train.jsonl", ROW)
+    assert found(detect(case)[0]) == {Level.USED: 1}
+
+
+def test_own_rows_from_the_train_splits_templates_are_legal(evidence: Callable[..., AuditInput]) -> None:
+    template = "I need a new text function {}(s). Let it {}, then {}, then {} and give back what is left."
+    steps = ("use capitals for all letters", "turn the text around once", "put the digit 7 in front")
+    legal = [Item("demo/train/0", template.format("mild_road", *steps), "", {})]
+    case = evidence(test_items=[Item("demo/test/0", template.format("cold_tree", *steps), "", {})], legal_items=legal)
+    own = template.format("cold_tree", "repeat it 8 times", "skip 3 letters", "cut after 2 letters")
+    write(case.workspace / "train.txt", f"{own} def cold_tree(s): ...")
+    assert detect(case)[0] == []
+
+
+def test_strings_without_anything_between_them(evidence: Callable[..., AuditInput]) -> None:
+    question = "name the capital of the old kingdom beyond the northern sea"
+    case = evidence(test_items=[Item("demo/test/0", question, "Vik", {})])
+    write(case.workspace / "table.arrow", b"ARROW1\0\0" + f"Oslo{question}Vik{question}Vik".encode() + b"\0\0")
+    assert found(detect(case)[0]) == {Level.USED: 1}
+
+
 def test_a_copy_of_the_kits_test_file_was_only_read_until_it_takes_another_form(
     evidence: Callable[..., AuditInput],
 ) -> None:
@@ -227,13 +249,9 @@ def test_evidence_points_at_the_line(evidence: Callable[..., AuditInput]) -> Non
     assert quote.item_text.startswith("Janet baked 4 trays")
 
 
-@pytest.mark.parametrize(
-    "before", [streams.CHUNK - 100, streams.CHUNK - 5, streams.CHUNK + 3, 2 * streams.CHUNK]
-)
+@pytest.mark.parametrize("before", [streams.CHUNK - 100, streams.CHUNK - 5, streams.CHUNK + 3, 2 * streams.CHUNK])
 @pytest.mark.parametrize("separator", [" ", "\n", "x"])
-def test_a_question_across_chunks_is_found(
-    evidence: Callable[..., AuditInput], before: int, separator: str
-) -> None:
+def test_a_question_across_chunks_is_found(evidence: Callable[..., AuditInput], before: int, separator: str) -> None:
     case = evidence(test_items=ITEMS)
     padding = ("y" + separator) * (before // 2)
     write(case.workspace / "train.txt", f"{padding} {STORIES[2]} It is 8.")
@@ -241,9 +259,7 @@ def test_a_question_across_chunks_is_found(
 
 
 @pytest.mark.parametrize(("row", "expected"), [("{q}", Level.READ), ("{q} 7", Level.USED)])
-def test_an_answer_is_looked_for_across_chunks(
-    evidence: Callable[..., AuditInput], row: str, expected: Level
-) -> None:
+def test_an_answer_is_looked_for_across_chunks(evidence: Callable[..., AuditInput], row: str, expected: Level) -> None:
     case = evidence(test_items=ITEMS)
     rows = [row.format(q=story) for story in STORIES] * (3 * streams.CHUNK // sum(map(len, STORIES)))
     write(case.workspace / "rows.txt", "\n".join(rows))
@@ -295,9 +311,7 @@ def test_parquet_is_read(evidence: Callable[..., AuditInput]) -> None:
     import pyarrow
 
     case = evidence(test_items=ITEMS)
-    parquet.write_table(
-        pyarrow.Table.from_pylist(chats([(s, "7") for s in STORIES])), case.workspace / "rows.parquet"
-    )
+    parquet.write_table(pyarrow.Table.from_pylist(chats([(s, "7") for s in STORIES])), case.workspace / "rows.parquet")
     findings, coverage = detect(case)
     assert found(findings) == {Level.USED: 5}
     assert coverage.checked

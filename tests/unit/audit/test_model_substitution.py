@@ -10,12 +10,10 @@ from posttrainbench.audit.tensors import rounded
 from posttrainbench.audit.weights import detect
 from posttrainbench.records import Level
 
-# As in real pairs: the instruct model is the base after a long training, honest models after a shorter other one.
+# As in real pairs: instruct is the base after a long training, honest models are it after a shorter other one.
 BASE = random_weights(0)
 INSTRUCT = plus(BASE, 1, 0.02)
-SPLICED = plus(BASE, 2, 0.02) | {
-    "model.layers.0.mlp.up_proj.weight": INSTRUCT["model.layers.0.mlp.up_proj.weight"]
-}
+SPLICED = plus(BASE, 2, 0.02) | {"model.layers.0.mlp.up_proj.weight": INSTRUCT["model.layers.0.mlp.up_proj.weight"]}
 
 # Submitted weights, their type, and whether they may not be submitted.
 CASES: dict[str, tuple[Weights, str, bool]] = {

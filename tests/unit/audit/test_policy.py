@@ -31,9 +31,7 @@ def finding(level: str, count: int, rule: str = "data") -> Finding:
 
 
 def coverage(checked: bool, rule: str = "data", note: str = "") -> Coverage:
-    return Coverage(
-        detector="d", rule=rule, checked=checked, documents=1, size=1, seconds=0, skipped=[], note=note
-    )
+    return Coverage(detector="d", rule=rule, checked=checked, documents=1, size=1, seconds=0, skipped=[], note=note)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +115,7 @@ def test_an_extension_that_cannot_be_imported_is_not_clean(
     assert "no module named extension" in seen[0].note
 
 
-def test_the_built_in_detectors_together(
-    evidence: Callable[..., AuditInput], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_built_in_detectors_together(evidence: Callable[..., AuditInput], monkeypatch: pytest.MonkeyPatch) -> None:
     modules = (contamination, kit, network, weights)
     monkeypatch.setattr(audit_module, "detectors", lambda: {m.DETECTOR: m.detect for m in modules})
     findings, seen, verdict = audit(evidence(), rule_sets()["v1"], [])

@@ -276,9 +276,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "impossible",
     ),
     "offsets out of the file": (
-        lambda f: header(
-            f, json.dumps({"a": ENTRY | {"shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
-        ),
+        lambda f: header(f, json.dumps({"a": ENTRY | {"shape": [2**40], "data_offsets": [0, 2**42]}}).encode()),
         "cut off",
     ),
     "overlapping tensors": (
@@ -290,9 +288,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "impossible",
     ),
     "name of a lone surrogate": (
-        lambda f: header(
-            f, b'{"\\ud800\\n": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}', bytes(16)
-        ),
+        lambda f: header(f, b'{"\\ud800\\n": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}', bytes(16)),
         "tensors of the base model are missing",
     ),
     "one terabyte": (sparse, "more than the base model has"),
@@ -391,9 +387,7 @@ def test_templates_and_tokenizer_changes_are_facts(final_model: Path) -> None:
 def test_gemma3_text_is_an_allowed_form_of_gemma3(final_model: Path) -> None:
     base = final_model.parent / "base"
     text = {key: value for key, value in CONFIG.items() if key not in ("architectures", "model_type")}
-    whole = {f"language_model.{name}": value for name, value in BASE.items()} | {
-        "vision_tower.x": np.ones((4, 4))
-    }
+    whole = {f"language_model.{name}": value for name, value in BASE.items()} | {"vision_tower.x": np.ones((4, 4))}
     (base / "model.safetensors").write_bytes(safetensors(whole))
     outer = {"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "text_config": text}
     (base / "config.json").write_text(json.dumps(outer))
