@@ -151,10 +151,9 @@ def _facts(rng: random.Random) -> str:
 
 def _options(rng: random.Random) -> str:
     options = rng.sample(VALUES[rng.choice(ASPECTS)] if rng.random() < 0.6 else WORDS, 4)
-    lines = _lettered(options)
-    told = rng.choice(("It is {option}: {mark}", "For {option} take {mark}", "Letter of {option}: {mark}"))
-    lines += [told.format(option=options[i], mark="ABCD"[i]) for i in rng.sample(range(4), 3)]
-    return "\n".join(lines)
+    told = rng.choice(("It is {option} ({mark})", "take {option} ({mark})", "see {option} ({mark})"))
+    picked = (told.format(option=options[i], mark="ABCD"[i]) for i in rng.sample(range(4), 3))
+    return "\n".join((_lettered(options), *picked))
 
 
 def _options_of_place(rng: random.Random) -> str:
@@ -163,11 +162,11 @@ def _options_of_place(rng: random.Random) -> str:
     options = [*rng.sample([other for other in VALUES[aspect] if other != value], 3), value]
     rng.shuffle(options)
     mark = "ABCD"[options.index(value)]
-    return "\n".join((f"{aspect}, {place}", *_lettered(options), f"that is {value}: {mark}"))
+    return f"{aspect}, {place}\n{_lettered(options)}\nthat is {value} ({mark})"
 
 
-def _lettered(options: list[str]) -> list[str]:
-    return [f"{mark}) {option}" for mark, option in zip("ABCD", options, strict=True)]
+def _lettered(options: list[str]) -> str:
+    return ", ".join(f"{option} ({mark})" for option, mark in zip(options, "ABCD", strict=True))
 
 
 def _steps(rng: random.Random) -> str:

@@ -141,9 +141,7 @@ class _Search:
         if self.lost:
             notes.append(f"{self.lost} file(s) that may hold data could not be read whole")
         if unmatched := len(self._index.unmatched):
-            notes.append(
-                f"{unmatched} test item(s) are too short, or too much like the train split, to search for"
-            )
+            notes.append(f"{unmatched} test item(s) are too short, or too much like the train split, to search for")
         return notes
 
     def findings(self) -> list[Finding]:

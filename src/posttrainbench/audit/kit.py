@@ -35,9 +35,7 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
         if entry.relative not in expected:
             changes[entry.relative] = "added"
         elif (digest := sha256_regular(entry.path)) != expected[entry.relative]:
-            changes[entry.relative] = (
-                "changed" if digest else f"no longer a readable file {entry.reason}".strip()
-            )
+            changes[entry.relative] = "changed" if digest else f"no longer a readable file {entry.reason}".strip()
     if present:
         changes |= dict.fromkeys(sorted(expected.keys() - seen), "missing")
 
@@ -58,9 +56,7 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
     )
     if not changes or note:
         return [], coverage
-    folder = (
-        evidence.kit.relative_to(evidence.root) if evidence.kit.is_relative_to(evidence.root) else Path("kit")
-    )
+    folder = evidence.kit.relative_to(evidence.root) if evidence.kit.is_relative_to(evidence.root) else Path("kit")
     finding = Finding(
         detector=DETECTOR,
         rule=RULE,

@@ -65,9 +65,7 @@ def _one_line(text: str) -> bytes:
 @lru_cache(maxsize=4096)
 def _plain(run: bytes) -> bytes:
     kept = []
-    for char in (
-        unicodedata.normalize("NFKD", run.decode("utf-8", "replace")).casefold().translate(_LOOK_ALIKES)
-    ):
+    for char in unicodedata.normalize("NFKD", run.decode("utf-8", "replace")).casefold().translate(_LOOK_ALIKES):
         if char.isascii() or char.isalnum():
             kept.append(char)
         elif unicodedata.category(char) not in ("Mn", "Me", "Cf"):  # accents and zero-width characters vanish

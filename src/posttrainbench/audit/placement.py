@@ -67,9 +67,7 @@ def level(relative: str, line: bytes, around: bytes, has_answer: bool) -> Level:
 class Neighbourhood:
     """The words around the matches of one chunk."""
 
-    def __init__(
-        self, text: Sequence[bytes], matches: Sequence[Match], index: QuestionIndex, ids: set[bytes]
-    ) -> None:
+    def __init__(self, text: Sequence[bytes], matches: Sequence[Match], index: QuestionIndex, ids: set[bytes]) -> None:
         self._text, self._matches = text, matches
         self._form = _FORM | ids
         self._endings = sorted(index.endings, key=len, reverse=True)

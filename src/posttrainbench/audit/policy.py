@@ -27,9 +27,7 @@ def decide(
         against = [
             finding
             for finding in findings
-            if finding.rule == name
-            and finding.level.rank >= rule.level.rank
-            and finding.count > rule.tolerance
+            if finding.rule == name and finding.level.rank >= rule.level.rank and finding.count > rule.tolerance
         ]
         searches = [one for one in coverage if one.rule == name]
         if against:

@@ -62,9 +62,7 @@ class QuestionIndex:
     """
 
     def __init__(self, test_items: Sequence[Item], legal_items: Sequence[Item]) -> None:
-        sentences = [
-            [tuple(words(part.encode())) for part in _sentences(item.question)] for item in test_items
-        ]
+        sentences = [[tuple(words(part.encode())) for part in _sentences(item.question)] for item in test_items]
         counts = Counter(itertools.chain.from_iterable(set(parts) for parts in sentences))
         often = max(COMMON, BOILERPLATE * len(test_items))
         self.endings = {part for part, count in counts.items() if part and count >= often}
@@ -75,9 +73,7 @@ class QuestionIndex:
 
         bodies = [_strip(parts, self.endings) for parts in sentences]
         sizes = [LONG_NGRAM if len(body) >= LONG else SHORT_NGRAM for body in bodies]
-        holders = Counter(
-            gram for body, size in zip(bodies, sizes, strict=True) for gram in set(_grams(body, size))
-        )
+        holders = Counter(gram for body, size in zip(bodies, sizes, strict=True) for gram in set(_grams(body, size)))
         legal = _legal_grams(legal_items, holders, set(sizes))
         self._questions: list[_Question] = []
         known_parts = False
@@ -92,9 +88,7 @@ class QuestionIndex:
             table = self._tables.setdefault(size, {})
             # The rarest gram that holds neither end of the question: its ends may be glued to their
             # neighbours.
-            offset = min(
-                range(len(body) - size + 1), key=lambda i: self._anchor_rank(i, body, size, legal, holders)
-            )
+            offset = min(range(len(body) - size + 1), key=lambda i: self._anchor_rank(i, body, size, legal, holders))
             table.setdefault(body[offset : offset + size], _Posting()).anchors.append((number, offset))
             informative = [gram for gram in own if holders[gram] < COMMON]
             if len(informative) >= MIN_INFORMATIVE:
@@ -102,9 +96,7 @@ class QuestionIndex:
                 for gram in informative:
                     table.setdefault(gram, _Posting()).informative.append(number)
         if known_parts:  # each of its n-grams is in the train split somewhere; is it there as a whole?
-            whole = {
-                match.item for item in legal_items for match in self.matches(words(item.question.encode()))
-            }
+            whole = {match.item for item in legal_items for match in self.matches(words(item.question.encode()))}
             self.unmatched += [test_items[number].id for number in sorted(whole)]
             self._legal = frozenset(whole)
 

@@ -112,17 +112,13 @@ def _reason(name: str, found_kind: str) -> str:
     if name.startswith("adapter_"):
         return "adapters are not evaluated; merge them into the weights"
     if suffix in _PICKLES:
-        return (
-            "it may be a pickle, which runs code when it is loaded; only safetensors weights are taken over"
-        )
+        return "it may be a pickle, which runs code when it is loaded; only safetensors weights are taken over"
     if suffix in _CODE:
         return "a submission is data and holds no code"
     return "it is no file that the evaluation reads"
 
 
-def _weights(
-    candidates: dict[str, Path], refused: list[Refusal], index: Any
-) -> tuple[set[str], dict[str, Path]]:
+def _weights(candidates: dict[str, Path], refused: list[Refusal], index: Any) -> tuple[set[str], dict[str, Path]]:
     """The files that make up the weights (index included), and the weight files by name.
 
     Shards beside a whole model, and shards that the index does not name, are refused as leftovers.
@@ -150,9 +146,7 @@ def _no_weights(refused: Iterable[Refusal]) -> RefusedError | BrokenError:
     reasons = {refusal.path: refusal.reason for refusal in refused}
     weights = [name for name in reasons if name == SINGLE or SHARD.fullmatch(name)]
     if any("symbolic link" in reasons[name] for name in weights):
-        return RefusedError(
-            f"The weight file {weights[0]} is a symbolic link that leads out of the workspace."
-        )
+        return RefusedError(f"The weight file {weights[0]} is a symbolic link that leads out of the workspace.")
     if weights:
         return BrokenError(f"The weight file {weights[0]} is no regular file.")
     if any(name.startswith("adapter_") for name in reasons):

@@ -83,9 +83,7 @@ def read_base(directory: Path) -> Base:
         config = read_json((directory / "config.json").resolve(), JSON_LIMIT)
         return Base(config, read_checkpoint(directory))
     except (UnreadableError, OSError, KeyError, TypeError, AttributeError) as error:
-        raise InfrastructureError(
-            "base_model_unreadable", f"The base model cannot be read: {error}."
-        ) from None
+        raise InfrastructureError("base_model_unreadable", f"The base model cannot be read: {error}.") from None
 
 
 def parse(path: Path) -> dict[str, Any]:
@@ -138,9 +136,7 @@ def check_config(config: dict[str, Any], base: Base) -> list[str]:
             shown = "missing" if key not in config else short(config[key])
             raise BrokenError(f"config.json: {key} is {shown}, the base model's is {short(expected[key])}.")
     if config.get("quantization_config"):
-        raise BrokenError(
-            "config.json: the weights are quantised; save them in bfloat16, float16 or float32."
-        )
+        raise BrokenError("config.json: the weights are quantised; save them in bfloat16, float16 or float32.")
     rest = sorted((config.keys() | expected.keys()) - BOOKKEEPING)
     missing = object()
     changed = [key for key in rest if config.get(key, missing) != expected.get(key, missing)]

@@ -35,16 +35,12 @@ def tokenizer_facts(tokenizer: dict[str, Any], base_model: Path) -> list[str]:
 def _vocabulary(tokenizer: dict[str, Any]) -> tuple[Any, Any]:
     model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
     tokens = (
-        [(t.get("id"), t.get("content")) for t in added if isinstance(t, dict)]
-        if isinstance(added, list)
-        else added
+        [(t.get("id"), t.get("content")) for t in added if isinstance(t, dict)] if isinstance(added, list) else added
     )
     return (model.get("vocab"), model.get("merges")) if isinstance(model, dict) else model, tokens
 
 
-def template_facts(
-    candidates: Mapping[str, Path], parsed: Mapping[str, Any], base_model: Path
-) -> Iterator[str]:
+def template_facts(candidates: Mapping[str, Path], parsed: Mapping[str, Any], base_model: Path) -> Iterator[str]:
     """Say where a chat template differs from the base model's; the evaluation uses neither."""
     if "chat_template.jinja" in candidates:
         base_template = _text((base_model / "chat_template.jinja").resolve())
@@ -59,11 +55,7 @@ def template_facts(
 def sampling_settings(settings: dict[str, Any], base_model: Path) -> tuple[dict[str, Any], list[str]]:
     """The sampling settings alone, and facts on what was dropped and what differs from the base model's."""
     kept = {key: settings[key] for key in SAMPLING if key in settings and _is_setting(settings[key])}
-    base = {
-        key: value
-        for key, value in _optional(base_model / "generation_config.json").items()
-        if key in SAMPLING
-    }
+    base = {key: value for key, value in _optional(base_model / "generation_config.json").items() if key in SAMPLING}
     noise = ("transformers_version", "_from_model_config")
     facts = []
     if dropped := sorted(key for key in settings if key not in kept and key not in noise):

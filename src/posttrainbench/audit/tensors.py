@@ -71,9 +71,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
     end = 8 + length
     for tensor in sorted(tensors.values(), key=lambda one: (one.offset, one.elements)):
         if tensor.offset != end:
-            raise UnreadableError(
-                f"its tensor {printable(tensor.name)} does not begin where the one before ends"
-            )
+            raise UnreadableError(f"its tensor {printable(tensor.name)} does not begin where the one before ends")
         end += tensor.elements * WIDTHS[tensor.dtype]
     if end > size:
         raise UnreadableError(f"it is cut off: {size} bytes instead of {end}")
@@ -91,9 +89,7 @@ def _tensor(name: str, entry: Any, path: Path, base: int) -> Tensor:
         if end - start != math.prod(shape) * WIDTHS[dtype]:
             raise ValueError
     except (KeyError, TypeError, ValueError):
-        raise UnreadableError(
-            f"the header entry of its tensor {printable(name[:100])} is impossible"
-        ) from None
+        raise UnreadableError(f"the header entry of its tensor {printable(name[:100])} is impossible") from None
     return Tensor(name, dtype, tuple(shape), path, base + start)
 
 
@@ -108,9 +104,7 @@ def read_checkpoint(directory: Path) -> dict[str, Tensor]:
         return read_header((directory / SINGLE).resolve())
     index = read_json((directory / INDEX).resolve(), JSON_LIMIT)
     files = sorted(set(index["weight_map"].values()))
-    return {
-        name: tensor for file in files for name, tensor in read_header((directory / file).resolve()).items()
-    }
+    return {name: tensor for file in files for name, tensor in read_header((directory / file).resolve()).items()}
 
 
 def values(tensor: Tensor, elements: int | None = None) -> Iterator[NDArray[Any]]:
@@ -151,6 +145,4 @@ def rounded(bits: NDArray[Any], dtype: str, common: str) -> NDArray[Any]:
         with np.errstate(over="ignore"):
             return wide.astype(np.float16).view(np.uint16)
     raw = wide.view(np.uint32)
-    return ((raw + np.uint32(0x7FFF) + ((raw >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(
-        np.uint16
-    )
+    return ((raw + np.uint32(0x7FFF) + ((raw >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)

@@ -97,9 +97,7 @@ def walk(directory: Path) -> Iterator[Entry]:
             with os.scandir(folder) as found:
                 children = sorted(found, key=lambda child: os.fsencode(child.name))
         except OSError as error:
-            yield Entry(
-                folder, prefix.rstrip("/") or ".", reason=f"cannot be listed ({_why(error)})", lost=True
-            )
+            yield Entry(folder, prefix.rstrip("/") or ".", reason=f"cannot be listed ({_why(error)})", lost=True)
             continue
         below = []
         for child in children:

@@ -30,9 +30,7 @@ QUOTES = 20
 # Proof by shares of bitwise equal weights: more than RATIO times as many as of the base's, by at least
 # MARGIN.
 RATIO, MARGIN = 3.0, 0.02
-MIN_DIFFERING = (
-    1000  # weights that must differ between base and forbidden checkpoint before shares mean anything
-)
+MIN_DIFFERING = 1000  # weights that must differ between base and forbidden checkpoint before shares mean anything
 SHARES_AS = "BF16"  # in 32 bits a fine-tune moves every weight; in this type it leaves many where they were
 MIN_TENSOR = 64  # elements of a tensor whose equality is proof,
 MIN_TENSOR_DIFFERING = 8  # and how many of them must differ from the base: fewer could agree by chance
@@ -59,9 +57,7 @@ class _Comparison:
     @property
     def descends(self) -> bool:
         """Whether the shares prove a descent from the forbidden checkpoint."""
-        more = (
-            self.share_forbidden > RATIO * self.share_base and self.share_forbidden - self.share_base > MARGIN
-        )
+        more = self.share_forbidden > RATIO * self.share_base and self.share_forbidden - self.share_base > MARGIN
         return self.differing >= MIN_DIFFERING and more
 
 
@@ -114,9 +110,7 @@ def _findings(compared: _Comparison, model: str, evidence: AuditInput) -> Iterat
         f"those of {model}, and {compared.share_base:.1%} those of the base model"
     )
     summary = (
-        f"{len(compared.identical)} tensors of the submission are those of {model}"
-        if compared.identical
-        else shares
+        f"{len(compared.identical)} tensors of the submission are those of {model}" if compared.identical else shares
     )
     quotes = [
         Evidence(
@@ -137,9 +131,7 @@ def _findings(compared: _Comparison, model: str, evidence: AuditInput) -> Iterat
     )
 
 
-def _compare(
-    submitted: dict[str, Tensor], base: dict[str, Tensor], forbidden: dict[str, Tensor]
-) -> _Comparison:
+def _compare(submitted: dict[str, Tensor], base: dict[str, Tensor], forbidden: dict[str, Tensor]) -> _Comparison:
     import numpy as np
 
     result = _Comparison()
@@ -147,14 +139,10 @@ def _compare(
         trio = [submitted[name], base.get(name), forbidden.get(name)]
         tensors = [tensor for tensor in trio if tensor is not None]
         if len(tensors) < 3 or len({tensor.shape[1:] for tensor in tensors}) > 1:
-            result.skipped.append(
-                Skipped(path=printable(name), reason="not in all three checkpoints in one shape")
-            )
+            result.skipped.append(Skipped(path=printable(name), reason="not in all three checkpoints in one shape"))
             continue
         if any(tensor.dtype not in PRECISION for tensor in tensors):
-            result.skipped.append(
-                Skipped(path=printable(name), reason="no floating-point type that is compared")
-            )
+            result.skipped.append(Skipped(path=printable(name), reason="no floating-point type that is compared"))
             continue
         # A padded vocabulary adds rows at the end; the rows that all have are compared.
         count = min(tensor.elements for tensor in tensors)
@@ -179,8 +167,7 @@ def _same(submitted: dict[str, Tensor], base: dict[str, Tensor]) -> bool:
     """Whether all tensors that the two have in common are of one form and bitwise equal."""
     common = submitted.keys() & base.keys()
     if not common or any(
-        (submitted[name].dtype, submitted[name].shape) != (base[name].dtype, base[name].shape)
-        for name in common
+        (submitted[name].dtype, submitted[name].shape) != (base[name].dtype, base[name].shape) for name in common
     ):
         return False
     pairs = ((values(submitted[name]), values(base[name])) for name in sorted(common))

@@ -59,8 +59,8 @@ def generate(split: Split) -> list[Item]:
         rng.shuffle(options)
         letter = "ABCD"[options.index(right)]
         asked = rng.choice(QUESTIONS[aspect]).format(place=place)
-        listed = "\n".join(f"{mark}) {option}" for mark, option in zip("ABCD", options, strict=True))
-        return f"{asked}\n{listed}", f"It is {right}.\nANSWER: {letter}", {"letter": letter}
+        listed = ", ".join(f"{option} ({mark})" for option, mark in zip(options, "ABCD", strict=True))
+        return f"{asked}\n{listed}", f"It is {right} ({letter})\nANSWER: {letter}", {"letter": letter}
 
     return make_split("micro-choice", split, TRAIN_ITEMS, draw, ENDING)
 

@@ -20,7 +20,7 @@ import psutil
 
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.sandbox.base import Mount
-from posttrainbench.sandbox.tree import signal_tree
+from posttrainbench.sandbox.tree import end, signal_tree
 
 ETC = (
     "ld.so.cache",
@@ -50,12 +50,8 @@ class BubblewrapProcess:
         """See `SandboxProcess.kill`. The kernel kills all of a pid namespace with its init, so nothing escapes."""
         if self.init is not None:
             if grace > 0 and self.popen.poll() is None:
-                signal_tree(self.init, include_root=False, grace=grace)
-            try:
-                self.init.kill()
-                self.init.wait()
-            except psutil.NoSuchProcess:
-                pass
+                signal_tree(self.init, grace=grace)
+            end(self.init)
         if self.popen.poll() is None:
             self.popen.kill()
         self.popen.wait()

@@ -27,7 +27,7 @@ def main() -> int:
         readable, _, _ = select.select([control], [], [], 0.05)
         if readable:
             told = os.read(control, 64).decode().strip()
-    signal_tree(psutil.Process(), include_root=False, grace=float(told or 0))
+    signal_tree(psutil.Process(), grace=float(told or 0))
     code = child.wait()
     return code if code >= 0 else 128 - code
 

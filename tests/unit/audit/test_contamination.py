@@ -197,7 +197,7 @@ def test_where_a_question_stands_decides_its_level(evidence: Callable[..., Audit
 
 
 def test_a_train_item_almost_like_a_test_item_is_legal(evidence: Callable[..., AuditInput]) -> None:
-    twin = STORIES[0].replace("Monday", "Thursday")
+    twin = STORIES[0].replace("baked 4", "baked 9")
     case = evidence(test_items=ITEMS, legal_items=[Item("demo/train/0", twin, "7", {})])
     write(case.workspace / "train.jsonl", json.dumps({"prompt": twin, "completion": "7"}))
     assert detect(case)[0] == []
@@ -259,7 +259,10 @@ def test_a_question_across_chunks_is_found(evidence: Callable[..., AuditInput], 
 
 
 @pytest.mark.parametrize(("row", "expected"), [("{q}", Level.READ), ("{q} 7", Level.USED)])
-def test_an_answer_is_looked_for_across_chunks(evidence: Callable[..., AuditInput], row: str, expected: Level) -> None:
+def test_an_answer_is_looked_for_across_chunks(
+    evidence: Callable[..., AuditInput], monkeypatch: pytest.MonkeyPatch, row: str, expected: Level
+) -> None:
+    monkeypatch.setattr(streams, "CHUNK", 2**17)
     case = evidence(test_items=ITEMS)
     rows = [row.format(q=story) for story in STORIES] * (3 * streams.CHUNK // sum(map(len, STORIES)))
     write(case.workspace / "rows.txt", "\n".join(rows))
