@@ -83,7 +83,7 @@ def read_base(directory: Path) -> Base:
         config = read_json((directory / "config.json").resolve(), JSON_LIMIT)
         return Base(config, read_checkpoint(directory))
     except (UnreadableError, OSError, KeyError, TypeError, AttributeError) as error:
-        raise InfrastructureError("base_model_unreadable", f"The base model cannot be read: {error}.") from None
+        raise InfrastructureError("data_changed", f"The base model cannot be read: {error}.") from None
 
 
 def parse(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import difflib
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -35,13 +35,11 @@ class Rule(Record):
         text: what the agent is told.
         level: evidence level from which a finding flags the run.
         tolerance: counts up to and including this one are reported and do not flag.
-        effect: `reset` costs the score, `report` does not.
     """
 
     text: str
     level: Level
     tolerance: int = Field(ge=0)
-    effect: Literal["reset", "report"]
 
 
 class RuleSet(Entry):

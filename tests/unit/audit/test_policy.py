@@ -14,7 +14,7 @@ RULES = RuleSet.model_validate(
     {
         "id": "demo",
         "title": "Demo",
-        "rules": {"data": {"text": "No test data.", "level": "USED", "tolerance": 3, "effect": "reset"}},
+        "rules": {"data": {"text": "No test data.", "level": "USED", "tolerance": 3}},
     }
 )
 

@@ -1,0 +1,189 @@
+"""Killed or interrupted anywhere, `ptb resume` brings a run to the result that it would have had."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from support import (
+    BACKGROUND,
+    Finished,
+    agent,
+    contents,
+    eventually,
+    events,
+    journal_entries,
+    make_run,
+    marked,
+    ptb,
+    settle,
+    start_ptb,
+)
+
+from posttrainbench.records import Stage, Status
+from posttrainbench.run import Run
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.training]
+
+WORKING_STAGES = [stage for stage in Stage if stage is not Stage.SETTLE]
+
+KILLED_BEFORE_THE_RENAME = """
+import os, signal
+from posttrainbench.records import Stage
+from posttrainbench.run import pipeline, settle
+original = pipeline.STAGES.get(stage := Stage({!r}))
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if original:
+    pipeline.STAGES[stage] = lambda *given: die(original(*given))
+else:
+    settle.write_json = die
+"""
+KILLED_AFTER_WRITING_THE_RESULT = """
+import os, signal
+from posttrainbench.run import pipeline
+original = pipeline.settle
+pipeline.settle = lambda run: (original(run), os.kill(os.getpid(), signal.SIGKILL))
+"""
+KILLED_AFTER_THE_RENAME = """
+import os, signal
+from posttrainbench.run import Run
+original = Run.finish
+Run.finish = lambda run, stage: (original(run, stage), os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+@pytest.fixture(scope="module")
+def killed_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run killed with SIGKILL once in every stage, continued by `ptb resume` each time, and left to end at last."""
+    root = tmp_path_factory.mktemp("killed") / "run"
+    start = ["run", "--agent", "recipe-cheat-swap", "--model", "micro-base", "--benchmark", "micro-math", "--out", root]
+    for stage in Stage:
+        said = ptb(*start, code=KILLED_BEFORE_THE_RENAME.format(stage.value))
+        assert said.returncode == -signal.SIGKILL, said.stderr
+        start = ["resume", root]
+    return Finished(root, ptb("resume", root, "--json"))
+
+
+def test_result_is_that_of_an_uninterrupted_run(killed_everywhere: Finished, flagged: Finished) -> None:
+    assert killed_everywhere.said.returncode == 0, killed_everywhere.said.stderr
+    results = [json.loads(finished.said.stdout) for finished in (killed_everywhere, flagged)]
+    for result in results:
+        assert result.pop("run")
+        assert result["raw_score"] > 0.5
+    assert results[0] == results[1]
+
+
+def test_submission_is_that_of_an_uninterrupted_run(killed_everywhere: Finished, flagged: Finished) -> None:
+    assert contents(killed_everywhere.root / "submission") == contents(flagged.root / "submission")
+
+
+@pytest.mark.parametrize("stage", WORKING_STAGES)
+def test_killed_stage_is_repeated_once_and_what_was_partial_is_kept(stage: Stage, killed_everywhere: Finished) -> None:
+    run = Run(killed_everywhere.root)
+    assert [entry.event for entry in journal_entries(run, stage)] == ["start", "start", "done"]
+    kept = sorted(path.name for path in run.root.glob(f"{stage.folder}.*"))
+    assert kept == [f"{stage.folder}.attempt-1"]
+    assert contents(run.stage(stage)).keys() == contents(run.root / kept[0]).keys()
+
+
+def test_journal_tells_of_each_stage_once_that_it_is_done(killed_everywhere: Finished) -> None:
+    assert events(Run(killed_everywhere.root), "done") == list(Stage)
+
+
+def test_first_workspace_is_kept(killed_everywhere: Finished) -> None:
+    assert (killed_everywhere.root / "workspace.attempt-1" / "final_model" / "model.safetensors").is_file()
+
+
+def test_settled_run_is_not_done_again(killed_everywhere: Finished) -> None:
+    before = contents(killed_everywhere.root)
+    said = ptb("resume", killed_everywhere.root, "--json")
+    assert said.returncode == 0
+    assert said.stdout == killed_everywhere.said.stdout
+    assert contents(killed_everywhere.root) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "stage"),
+    [(KILLED_AFTER_THE_RENAME, Stage.PREPARE), (KILLED_AFTER_WRITING_THE_RESULT, Stage.SETTLE)],
+    ids=["after a stage's rename", "after the result was written"],
+)
+def test_kill_between_the_last_step_of_a_stage_and_its_line_in_the_journal(
+    code: str, stage: Stage, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", agent(tmp_path, ""))
+    assert ptb("resume", run.root, code=code).returncode == -signal.SIGKILL
+    assert run.is_done(stage)
+    assert ptb("resume", run.root).returncode == 0
+    assert events(run, "done") == list(Stage)
+    assert not list(run.root.glob("*.attempt-*"))
+
+
+SLEEPER = f"""{BACKGROUND}
+shutil.copytree(base, final)
+background(sys.argv[0], ignore_terminate=True)
+print("up")
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> tuple[str, str]:
+    """An agent that saves a model, starts processes in the background and sleeps, and what marks its processes."""
+    marker = f"sleeper-{tmp_path.name}"
+    return agent(tmp_path, SLEEPER, marker), marker
+
+
+def output_of(root: Path) -> str:
+    path = root / "solve.partial" / "output.jsonl"
+    return path.read_text() if path.exists() else ""
+
+
+def test_kill_of_the_orchestrator_takes_every_process_of_the_agent_with_it(
+    sleeper: tuple[str, str], tmp_path: Path
+) -> None:
+    name, marker = sleeper
+    root = tmp_path / "run"
+    process = start_ptb(
+        *("run", "--agent", name, "--model", "micro-base", "--benchmark", "micro-math", "--budget", "10m"),
+        *("--out", root),
+    )
+    eventually(lambda: '"up"' in output_of(root))
+    assert len(marked(marker)) > 4
+    process.kill()
+    process.communicate()
+    eventually(lambda: not marked(marker))
+
+    agent(tmp_path, "", marker)  # in its second life it leaves nothing
+    said = ptb("resume", root, "--json")
+    run = Run(root)
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["status"] == Status.BASE_FALLBACK
+    assert "up" in (root / "solve.attempt-1" / "output.jsonl").read_text()
+    assert (root / "workspace.attempt-1" / "final_model").is_dir()
+    assert events(run, "done") == list(Stage)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interruption_ends_the_agent_and_keeps_its_model(
+    number: signal.Signals, sleeper: tuple[str, str], tmp_path: Path
+) -> None:
+    name, marker = sleeper
+    run = make_run(tmp_path / "run", name, budget=600)
+    process = start_ptb("resume", run.root, "--json")
+    eventually(lambda: '"up"' in output_of(run.root))
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert marked(marker) == []
+    assert process.returncode == 130, stderr
+    assert stdout == ""
+    assert f"ptb resume {run.root}" in stderr
+    assert "Traceback" not in stderr
+    assert events(run, "interrupted") == [Stage.SOLVE]
+    snapshot = contents(run.root / "solve.partial" / "final_model")
+    assert "model.safetensors" in snapshot
+
+    agent(tmp_path, "", marker)
+    assert settle(run).status is Status.BASE_FALLBACK
+    assert contents(run.root / "solve.attempt-1" / "final_model") == snapshot
+    assert events(run, "done") == list(Stage)
