@@ -126,10 +126,11 @@ def journal_entries(run: Run, stage: Stage) -> list[JournalEntry]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Everything below a folder: relative path -> SHA-256, or what else it is."""
+    """Everything below a folder, except who holds a run's lock: relative path -> SHA-256, or what else it is."""
     return {
         str(path.relative_to(folder)): sha256_file(path) if path.is_file() and not path.is_symlink() else "no file"
         for path in sorted(folder.rglob("*"))
+        if path.name != "lock"
     }
 
 

@@ -33,6 +33,7 @@ from posttrainbench.benchmarks import micro_calls, micro_choice, micro_code, mic
 
 SEED = 20251
 VOCABULARY = 2048
+MARKS = [" (A)", " (B)", " (C)", " (D)"]
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 BATCH, LENGTH = 16, 128  # of pre-training; the longest prompt with its answer must fit LENGTH
 BASE_STEPS = 2700
@@ -135,8 +136,8 @@ def digest(items: list[dict[str, Any]]) -> str:
 def train_tokenizer() -> PreTrainedTokenizerFast:
     """A byte-level BPE with single digits, trained on corpus and train splits, so that prompts stay short.
 
-    The world's words are repeated until each is one token, as common words are in a real vocabulary: a small model
-    then learns much sooner.
+    The world's words are repeated until each is one token, as common words are in a real vocabulary, and so is the mark
+    of an option: what is read beside what is then a matter of neighbours, which a small model learns much sooner.
     """
     texts = list(itertools.islice(corpus.documents("tokenizer"), 12_000))
     for benchmark in BENCHMARKS:
@@ -151,12 +152,13 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
     inner.train_from_iterator(
         texts,
         trainers.BpeTrainer(
-            vocab_size=VOCABULARY,
+            vocab_size=VOCABULARY - len(MARKS),
             special_tokens=[END_OF_TEXT, TURN_START, TURN_END],
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,
         ),
     )
+    inner.add_tokens(MARKS)
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
         eos_token=END_OF_TEXT,

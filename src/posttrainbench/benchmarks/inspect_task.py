@@ -23,8 +23,7 @@ def scored_task(name: str, items: list[Item], score_completion: ScoreCompletion)
         items: become samples of the same ids.
     """
     samples = [
-        Sample(id=item.id, input=item.question, target=item.answer, metadata={"target": item.target})
-        for item in items
+        Sample(id=item.id, input=item.question, target=item.answer, metadata={"target": item.target}) for item in items
     ]
 
     @scorer(metrics=[accuracy(), stderr()], name=f"{name}-scorer")

@@ -40,7 +40,9 @@ def catalog(
         found = shelves.find(dict(kinds[kind]()), name, kind.removesuffix("s")).model_dump(mode="json")
         if json:
             return print_json(found)
-        return console.print(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100), markup=False, soft_wrap=True)
+        return console.print(
+            yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100), markup=False, soft_wrap=True
+        )
     chosen = {kind: kinds[kind]()} if kind else {shelf: load() for shelf, load in kinds.items()}
     if json:
         return print_json(

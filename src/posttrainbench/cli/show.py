@@ -1,5 +1,6 @@
 """`ptb status` and `ptb trace`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,12 +31,19 @@ def status(
     rows = [_row(run) for run in find_runs(path)]
     if json:
         return print_json(rows)
-    table = Table(box=None)
+    table = Table(box=None, pad_edge=False)
     for column in ("run", "agent", "benchmark", "seed", "stage", "status", "score"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("benchmark", "stage", "status"))
     for row in rows:
         score = row["score"]
-        cells = [row["path"], row["agent"], row["benchmark"], row["seed"], row["stage"], row["status"]]
+        cells = [
+            os.path.relpath(str(row["path"])),
+            row["agent"],
+            row["benchmark"],
+            row["seed"],
+            row["stage"],
+            row["status"],
+        ]
         table.add_row(*(plain(str(cell)) for cell in cells), percent(score if isinstance(score, float) else None))
     Console().print(table)
     return None

@@ -3,6 +3,7 @@
 A run that dies takes no other with it, and each can be continued alone with `ptb resume`.
 """
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from posttrainbench.run.directory import Run
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 30.0
+PR_SET_PDEATHSIG = 1
 
 
 def launch(runs: list[Run], parallel: int, on_change: Callable[[list[Run], list[Run]], None]) -> None:
@@ -46,6 +48,11 @@ def launch(runs: list[Run], parallel: int, on_change: Callable[[list[Run], list[
                 process.kill()
 
 
+def _interrupt_with_parent() -> None:
+    """When the launcher is killed, its runs stop in order, so that they can be continued at once."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+
+
 def _start(run: Run) -> subprocess.Popen[bytes]:
     with (run.root / "launch.log").open("ab") as log:
         return subprocess.Popen(
@@ -54,4 +61,5 @@ def _start(run: Run) -> subprocess.Popen[bytes]:
             stdout=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,  # Ctrl-C reaches the launcher alone, which stops its runs in order
+            preexec_fn=_interrupt_with_parent,
         )

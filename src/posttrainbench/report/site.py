@@ -39,8 +39,6 @@ def render_site(board: Leaderboard, cells: Sequence[Cell], *, title: str = "Post
     return template.render(page=page(board, cells), title=title)
 
 
-def write_site(
-    board: Leaderboard, cells: Sequence[Cell], path: Path, *, title: str = "PostTrainBench"
-) -> None:
+def write_site(board: Leaderboard, cells: Sequence[Cell], path: Path, *, title: str = "PostTrainBench") -> None:
     """Write the page to `path`, in one step. Arguments as for `render_site`."""
     write_text(path, render_site(board, cells, title=title))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from posttrainbench.records import Evidence, Result, RunSpec, Status
 from posttrainbench.report.text import plain
-from posttrainbench.scoring.board import BaselineRow, BenchmarkScore, Leaderboard, Row
+from posttrainbench.scoring.board import BenchmarkScore, Leaderboard, Row
 
 QUOTATIONS = 5
 
@@ -33,31 +34,34 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def leaderboard_table(board: Leaderboard) -> Table:
-    """The leaderboard: one row per agent, the baselines dim below. `*` marks what holds a reset run."""
-    table = Table(title=Text(f"Leaderboard, suite {plain(board.suite)}, per cent"), title_justify="left")
-    table.add_column("agent", overflow="fold")
-    for name in ("overall", "95 % interval", "raw"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for benchmark in board.benchmarks:
-        table.add_column(Text(plain(benchmark)), justify="right")
-    table.add_column("runs", justify="right")
-    table.add_column("reset", justify="right")
+def leaderboard_table(board: Leaderboard) -> RenderableType:
+    """The leaderboard: the ranking, then every benchmark, the baselines dim below. `*` marks what holds a reset run."""
+    ranking = _table("agent", "overall", "95 % interval", "before audit", "seeds", "reset")
+    ranking.title = Text(f"Leaderboard, suite {plain(board.suite)}, per cent")
+    benchmarks = _table("agent", *(plain(benchmark) for benchmark in board.benchmarks))
     for row in board.rows:
-        table.add_row(*_row(row, board.benchmarks))
-    table.add_section()
+        ranking.add_row(*_ranked(row))
+        benchmarks.add_row(Text(plain(row.agent)), *(_score(row.benchmarks[name]) for name in board.benchmarks))
     for name, baseline in (("instruct", board.baselines.instruct), ("base", board.baselines.base)):
-        table.add_row(*_baseline(name, baseline, board.benchmarks), style="dim")
-    notes = [f"{name}: {what}" for name, what in _missing(board)] + [plain(note, 400) for note in board.notes]
+        ranking.add_row(name, percent(baseline.overall), style="dim")
+        scores = (percent(baseline.benchmarks[benchmark]) for benchmark in board.benchmarks)
+        benchmarks.add_row(name, *scores, style="dim")
+    notes = [plain(note, 400) for note in [*_missing(board), *board.notes]]
     if any(row.reset_cells for row in board.rows):
         notes.insert(0, "* holds runs that were reset to the base model's score; in brackets before that.")
-    if notes:
-        table.caption = Text("\n".join(notes))
-        table.caption_justify = "left"
+    return Group(ranking, benchmarks, *(Text(f"  {note}", style="dim") for note in notes))
+
+
+def _table(*columns: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column(columns[0], overflow="fold")
+    for column in columns[1:]:
+        table.add_column(Text(column), justify="right", overflow="fold")
     return table
 
 
-def _row(row: Row, benchmarks: list[str]) -> list[Text]:
+def _ranked(row: Row) -> list[Text]:
     overall = Text(percent(row.overall), style="bold" if row.overall is not None else "dim")
     if row.overall_std is not None:
         overall.append(f" ± {100 * row.overall_std:.1f}", style="not bold dim")
@@ -67,7 +71,6 @@ def _row(row: Row, benchmarks: list[str]) -> list[Text]:
         overall,
         Text(interval, style="dim"),
         Text(percent(row.overall_raw), style="dim"),
-        *(_score(row.benchmarks[benchmark]) for benchmark in benchmarks),
         Text(str(row.runs)),
         Text(str(row.reset_cells), style="yellow" if row.reset_cells else "dim"),
     ]
@@ -82,20 +85,14 @@ def _score(score: BenchmarkScore) -> Text:
     return text
 
 
-def _baseline(name: str, baseline: BaselineRow, benchmarks: list[str]) -> list[str]:
-    scores = [percent(baseline.benchmarks[benchmark]) for benchmark in benchmarks]
-    return [name, percent(baseline.overall), "", "", *scores, "", ""]
-
-
-def _missing(board: Leaderboard) -> list[tuple[str, str]]:
-    return [
-        (
-            plain(row.agent),
-            f"no counted run of {plain(gap.model)} on {plain(gap.benchmark)}: {plain(gap.why, 300)}",
-        )
-        for row in board.rows
-        for gap in row.missing
-    ]
+def _missing(board: Leaderboard) -> list[str]:
+    """One sentence for each agent that lacks a cell."""
+    sentences = []
+    for row in board.rows:
+        gaps = ", ".join(f"{gap.model} on {gap.benchmark} ({gap.why})" for gap in row.missing)
+        if gaps:
+            sentences.append(f"{row.agent} has no overall score, since it has no counted run of {gaps}.")
+    return sentences
 
 
 def result_table(result: Result, spec: RunSpec, directory: Path | None = None) -> RenderableType:

@@ -127,9 +127,7 @@ def load_cell(path: Path) -> Cell:
     if spec is None:
         raise InputError(f"{path} is no run directory, since it has no run.json.")
     evaluate = path / "evaluate"
-    metrics, base, instruct = (
-        _metrics(evaluate / f"{name}.json", spec) for name in ("metrics", "base", "instruct")
-    )
+    metrics, base, instruct = (_metrics(evaluate / f"{name}.json", spec) for name in ("metrics", "base", "instruct"))
     cell = Cell(
         spec=spec,
         result=_read(path / "result.json", Result),
@@ -203,9 +201,7 @@ def _check(cell: Cell, metrics: Metrics | None, path: Path) -> None:
         return
     file = path / "result.json"
     if result.run != cell.run:
-        raise InputError(
-            f"{file} is of run {result.run}, but the directory is of {cell.run}; settle the run again."
-        )
+        raise InputError(f"{file} is of run {result.run}, but the directory is of {cell.run}; settle the run again.")
     if not cell.counted:
         return
     needed = {"base": cell.base, "instruct": cell.instruct}
@@ -213,9 +209,7 @@ def _check(cell: Cell, metrics: Metrics | None, path: Path) -> None:
         needed["metrics"] = metrics
     for name, found in needed.items():
         if found is None:
-            raise InputError(
-                f"{path / 'evaluate' / f'{name}.json'} is missing; evaluate and settle the run again."
-            )
+            raise InputError(f"{path / 'evaluate' / f'{name}.json'} is missing; evaluate and settle the run again.")
     behind = needed["base" if cell.reset else "metrics"]
     if result.score is None or behind is None or not math.isclose(result.score, behind.score, abs_tol=1e-6):
         raise InputError(

@@ -48,9 +48,7 @@ def leaderboard(cells: Sequence[Cell], baselines: Mapping[Key, Baseline]) -> Lea
         raise InputError("There are no runs to rank; name a directory that holds runs.")
     suites = sorted({cell.spec.suite for cell in cells})
     if len(suites) > 1:
-        raise InputError(
-            f"Runs of several suites ({', '.join(suites)}) cannot be ranked together; name one suite's."
-        )
+        raise InputError(f"Runs of several suites ({', '.join(suites)}) cannot be ranked together; name one suite's.")
     models = sorted({cell.model for cell in cells})
     benchmarks = sorted({cell.benchmark for cell in cells})
     keys = [(model, benchmark) for benchmark in benchmarks for model in models]
@@ -98,9 +96,7 @@ def _row(
     score = {key: _mean(seeds, adjusted) for key, seeds in counted.items() if seeds}
     raw_score = {key: _mean(seeds, raw) for key, seeds in counted.items() if seeds}
     spread = {key: stdev(_seed_means(s, adjusted).values()) for key, s in counted.items() if len(s) > 1}
-    means, raw_means, stds = (
-        _per_benchmark(values, benchmarks, models) for values in (score, raw_score, spread)
-    )
+    means, raw_means, stds = (_per_benchmark(values, benchmarks, models) for values in (score, raw_score, spread))
     overall = _overall(means, weights)
     return Row(
         agent=agent,

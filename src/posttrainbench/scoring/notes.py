@@ -15,9 +15,7 @@ def notes(cells: Sequence[Cell], unknown: Sequence[tuple[str, str]]) -> list[str
     found = []
     if unknown:
         pairs = ", ".join(f"{model} on {benchmark}" for model, benchmark in unknown)
-        found.append(
-            f"There are no weights and no overall scores yet, since no run holds the baselines of {pairs}."
-        )
+        found.append(f"There are no weights and no overall scores yet, since no run holds the baselines of {pairs}.")
     budgets = sorted({cell.spec.budget for cell in cells})
     if len(budgets) > 1:
         found.append(f"The runs had different budgets: {', '.join(f'{budget:g} s' for budget in budgets)}.")
@@ -35,8 +33,7 @@ def notes(cells: Sequence[Cell], unknown: Sequence[tuple[str, str]]) -> list[str
     for (model, benchmark), pairs_seen in copies.items():
         if len(pairs_seen) > 1:
             found.append(
-                f"The runs of {model} on {benchmark} hold {len(pairs_seen)} different baselines; "
-                "their means are used."
+                f"The runs of {model} on {benchmark} hold {len(pairs_seen)} different baselines; their means are used."
             )
     for (agent, model, benchmark, seed), times in repeats.items():
         if times > 1:
