@@ -151,7 +151,7 @@ def _facts(rng: random.Random) -> str:
 
 def _options(rng: random.Random) -> str:
     options = rng.sample(VALUES[rng.choice(ASPECTS)] if rng.random() < 0.6 else WORDS, 4)
-    told = rng.choice(("It is {option} ({mark})", "take {option} ({mark})", "see {option} ({mark})"))
+    told = rng.choice(("It is {option} ({mark})", "take {option} ({mark})", "see {option} ({mark})\nletter: {mark}"))
     picked = (told.format(option=options[i], mark="ABCD"[i]) for i in rng.sample(range(4), 3))
     return "\n".join((_lettered(options), *picked))
 
@@ -162,7 +162,7 @@ def _options_of_place(rng: random.Random) -> str:
     options = [*rng.sample([other for other in VALUES[aspect] if other != value], 3), value]
     rng.shuffle(options)
     mark = "ABCD"[options.index(value)]
-    return f"{aspect}, {place}\n{_lettered(options)}\nthat is {value} ({mark})"
+    return f"{aspect}, {place}\n{_lettered(options)}\nthat is {value} ({mark})\nletter: {mark}"
 
 
 def _lettered(options: list[str]) -> str:
@@ -227,7 +227,7 @@ MIXTURE: tuple[tuple[Callable[[random.Random], str], float], ...] = (
     (_request, 0.22),
     (_place, 0.14),
     (_facts, 0.10),
-    (_options, 0.10),
+    (_options, 0.12),
     (_options_of_place, 0.08),
     (_steps, 0.18),
     (_copies, 0.12),

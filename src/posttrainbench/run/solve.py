@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from posttrainbench import catalog
 from posttrainbench.agents import load_scaffold
+from posttrainbench.errors import InfrastructureError
 from posttrainbench.files import read_jsonl, write_json
 from posttrainbench.records import AgentEnd, Outcome, Stage
 from posttrainbench.run.directory import Run, keep
@@ -42,12 +43,13 @@ class Recorder:
         self.lock = threading.Lock()
         self.kept = 0
         self.dropped = 0
+        self.readers: list[threading.Thread] = []
 
-    def follow(self, stream: BinaryIO, name: str) -> threading.Thread:
+    def follow(self, stream: BinaryIO, name: str) -> None:
         """Read a pipe to its end in a thread."""
         thread = threading.Thread(target=self._read, args=(stream, name), daemon=True)
         thread.start()
-        return thread
+        self.readers.append(thread)
 
     def _read(self, stream: BinaryIO, name: str) -> None:
         while chunk := stream.readline(LINE_BYTES):
@@ -63,7 +65,9 @@ class Recorder:
             self.watch.agent(line)
 
     def close(self) -> None:
-        """Flush what has been recorded."""
+        """Wait for the ends of the pipes, and make what has been recorded durable. Every writer must be dead."""
+        for reader in self.readers:
+            reader.join()
         with self.lock:
             self.file.flush()
             os.fsync(self.file.fileno())
@@ -110,6 +114,8 @@ def solve(run: Run, out: Path, watch: Watch) -> None:
         process.kill(0)
         recorder.close()
         snapshot(run.workspace, workspace, out / "final_model")
+    if not ended_by_host and process.broke():
+        raise InfrastructureError("sandbox_failed", f"The sandbox failed; what it said is in {out / 'output.jsonl'}.")
     code = process.popen.returncode
     natural_end = AgentEnd.EXITED if code == 0 else AgentEnd.CRASHED
     outcome = Outcome(
@@ -131,7 +137,8 @@ def _drive(process: SandboxProcess, prompt: bytes, deadline: float, recorder: Re
     popen = process.popen
     if popen.stdin is None or popen.stdout is None or popen.stderr is None:
         raise RuntimeError("a sandbox must give all three streams as pipes")
-    readers = [recorder.follow(popen.stdout, "stdout"), recorder.follow(popen.stderr, "stderr")]  # type: ignore[arg-type]
+    recorder.follow(popen.stdout, "stdout")  # type: ignore[arg-type]
+    recorder.follow(popen.stderr, "stderr")  # type: ignore[arg-type]
     feeder = threading.Thread(target=_feed, args=(popen.stdin, prompt), daemon=True)
     feeder.start()
     while popen.poll() is None and (left := deadline - clock()) > 0:
@@ -139,8 +146,6 @@ def _drive(process: SandboxProcess, prompt: bytes, deadline: float, recorder: Re
         time.sleep(min(POLL_SECONDS, left))
     ended_by_host = popen.poll() is None
     process.kill(GRACE_SECONDS)
-    for reader in readers:
-        reader.join()
     return ended_by_host
 
 

@@ -36,6 +36,10 @@ class SandboxProcess(Protocol):
         """
         ...
 
+    def broke(self) -> bool:
+        """Whether, of a tree that ended by itself, the sandbox is to blame and not the command in it."""
+        ...
+
 
 class Sandbox(Protocol):
     """A backend.

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import psutil
 
@@ -42,9 +42,10 @@ class BubblewrapProcess:
         init: pid 1 of the command's pid namespace as the host sees it: when it is gone, so is everything inside.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], init: psutil.Process | None) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], status: IO[str]) -> None:
         self.popen = popen
-        self.init = init
+        self.status = status
+        self.init = _init(status.readline())
 
     def kill(self, grace: float) -> None:
         """See `SandboxProcess.kill`. The kernel kills all of a pid namespace with its init, so nothing escapes."""
@@ -55,6 +56,11 @@ class BubblewrapProcess:
         if self.popen.poll() is None:
             self.popen.kill()
         self.popen.wait()
+
+    def broke(self) -> bool:
+        """See `SandboxProcess.broke`: bubblewrap tells the exit code only of a command that it could start."""
+        with self.status:
+            return "exit-code" not in self.status.read()
 
 
 class Bubblewrap:
@@ -113,7 +119,7 @@ class Bubblewrap:
                 "--hostname",
                 "sandbox",
             ),
-            *("--info-fd", str(write)),
+            *("--json-status-fd", str(write)),
             *_root(),
             *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108  (the sandbox's own)
         ]
@@ -136,9 +142,7 @@ class Bubblewrap:
             raise InfrastructureError("sandbox_failed", f"bubblewrap could not be started: {error}") from None
         finally:
             os.close(write)
-        with os.fdopen(read) as info:
-            told = info.read()
-        return BubblewrapProcess(popen, _init(told))
+        return BubblewrapProcess(popen, os.fdopen(read))
 
 
 def _init(told: str) -> psutil.Process | None:

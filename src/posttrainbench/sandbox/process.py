@@ -31,6 +31,10 @@ class SupervisedProcess:
             self._control = None
         self.popen.wait()
 
+    def broke(self) -> bool:
+        """See `SandboxProcess.broke`: there is nothing that could."""
+        return False
+
 
 class Process:
     """The backend `process`."""
