@@ -17,6 +17,8 @@ from posttrainbench.errors import InfrastructureError
 
 LOAD_SECONDS = 600.0
 STOP_SECONDS = 10.0
+PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "XDG_CACHE_HOME")
+"""No key of the user's reaches the process that reads a submission."""
 
 
 @contextmanager
@@ -34,11 +36,8 @@ def start(checkpoint: Path, template: Path, log: Path) -> Iterator[Engine]:
     """
     key = secrets.token_urlsafe(24)
     order = {"checkpoint": str(checkpoint), "template": template.read_text(), "key": key}
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-    }
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     with log.open("ab") as log_file:
         process = subprocess.Popen(
             [sys.executable, "-m", "posttrainbench.engines.transformers_server"],
