@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from posttrainbench import __version__
-from posttrainbench.cli import board, catalog, checks, demo, doctor, runs, show
+from posttrainbench.cli import board, catalog, checks, demo, doctor, published, runs, show
 
 app = typer.Typer(
     name="ptb",
@@ -42,4 +42,6 @@ app.command()(checks.audit)
 app.command()(checks.evaluate)
 app.command()(board.leaderboard)
 app.command()(catalog.catalog)
+app.command()(published.published)
+app.command()(published.score)
 app.command()(doctor.doctor)

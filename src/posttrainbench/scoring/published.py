@@ -4,9 +4,9 @@ What is recomputed: the weights, from the published baselines of each base model
 Table 1, from its benchmark columns and these weights. What cannot be, since no run-level scores are published: the
 standard deviations.
 
-All scores are per cent, as published. Columns are published to one decimal and the averages too, so a recomputed average
-may differ from a correct published one by up to 0.1: 0.05 from the columns (the weights sum to 1) and 0.05 from the
-average itself. Rows that are a baseline are averaged from the site's three decimals instead; there the bound is 0.05.
+All scores are per cent, as published. Columns and averages are published to one decimal, so the recomputed average of a
+correct row may differ from the published one by up to 0.1: 0.05 from the columns, since the weights sum to 1, and 0.05
+from the average itself. Rows that are a baseline are averaged from the site's three decimals; there the bound is 0.05.
 """
 
 from importlib import resources
@@ -124,7 +124,7 @@ class PublishedTables(Record):
         names = {model.name for model in self.models}
         if set(self.baselines) != set(get_args(Kind)):
             raise ValueError(f"baselines must be {', '.join(get_args(Kind))}")
-        by_model: dict[str, dict[str, Scores]] = {kind: rows for kind, rows in self.baselines.items()}
+        by_model: dict[str, dict[str, Scores]] = dict(self.baselines.items())
         by_model["table6"] = {name: row.scores for name, row in self.table6.models.items()}
         for table, rows in by_model.items():
             if set(rows) != names:
