@@ -44,8 +44,14 @@ WORDS = tuple(
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
 
-def documents(seed: str) -> Iterator[str]:
-    """Documents without end, the same for the same seed."""
+def documents(seed: str, more_options: float = 0.0) -> Iterator[str]:
+    """Documents without end, the same for the same seed.
+
+    Args:
+        seed: Chooses the documents.
+        more_options: Share of documents that are option lists, on top of the mixture. Finding an option again is the
+            last thing the model learns, and only once it sees it often; the extra copying at the start helps too.
+    """
     rng = random.Random(seed)
     kinds, weights = zip(*MIXTURE, strict=True)
     # A request may by chance be one of the test split; the sentence before its answer then gives it away.
@@ -53,8 +59,10 @@ def documents(seed: str) -> Iterator[str]:
         item["question"].removesuffix(micro_calls.ENDING).strip().lower() for item in micro_calls.generate("test")
     }
     for number in itertools.count():
-        # A model learns to copy all at once or not at all for long; starting with much to copy makes it soon.
-        if rng.random() < 0.6 * (1 - number / COPY_FIRST):
+        if more_options and rng.random() < more_options:
+            yield rng.choice((_options, _options, _options_of_place))(rng)
+            continue
+        if not more_options and rng.random() < 0.6 * (1 - number / COPY_FIRST):
             yield _repeats(rng)
             continue
         text = rng.choices(kinds, weights)[0](rng)

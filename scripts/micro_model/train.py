@@ -36,7 +36,8 @@ VOCABULARY = 2048
 MARKS = [" (A)", " (B)", " (C)", " (D)"]
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 BATCH, LENGTH = 16, 128  # of pre-training; the longest prompt with its answer must fit LENGTH
-BASE_STEPS = 2700
+BASE_STEPS, OPTION_STEPS = 2700, 700  # the second phase shows many more option lists
+MORE_OPTIONS = 0.45
 BASE_RATE = 3e-3
 MUON, NORMS = 3.0, 3.0  # rates of the matrices and the norms over that of the embedding
 SHARPNESS = 1.7  # of attention at the start
@@ -70,7 +71,7 @@ def main() -> None:
         "--out", type=Path, required=True, help="folder for micro-base, micro-instruct and manifest.json"
     )
     parser.add_argument(
-        "--steps", type=int, default=BASE_STEPS, help="pre-training steps; the instruct steps shrink alike"
+        "--steps", type=int, default=BASE_STEPS, help="pre-training steps; the other phases shrink alike"
     )
     arguments = parser.parse_args()
 
@@ -78,14 +79,17 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     made_by = {path.name: sha256(path) for path in sources()}
-    instruct_steps = max(1, INSTRUCT_STEPS * arguments.steps // BASE_STEPS)
+    option_steps, instruct_steps = (
+        max(1, steps * arguments.steps // BASE_STEPS) for steps in (OPTION_STEPS, INSTRUCT_STEPS)
+    )
 
     tokenizer = train_tokenizer()
     torch.manual_seed(SEED)
     model = Qwen3ForCausalLM(configuration(tokenizer))
     look_back(model)
     started = time.process_time()
-    pretrain(model, tokenizer, arguments.steps)
+    pretrain(model, tokenizer, "pre-training", arguments.steps, 0.0)
+    pretrain(model, tokenizer, "options", option_steps, MORE_OPTIONS)
     base_seconds = time.process_time() - started
     save(model, tokenizer, arguments.out / "micro-base")
 
@@ -97,7 +101,7 @@ def main() -> None:
 
     manifest = {
         "seed": SEED,
-        "steps": {"base": arguments.steps, "instruct": instruct_steps},
+        "steps": {"base": arguments.steps, "options": option_steps, "instruct": instruct_steps},
         "cpu_seconds": {"base": round(base_seconds), "instruct": round(instruct_seconds)},
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "versions": {
@@ -212,10 +216,10 @@ def look_back(model: Qwen3ForCausalLM) -> None:
                 attention.q_proj.weight[head * width + pair + width // 2, 0] = math.sin(-speed * lag)
 
 
-def packed_rows(tokenizer: PreTrainedTokenizerFast, seed: str) -> Iterator[list[int]]:
+def packed_rows(tokenizer: PreTrainedTokenizerFast, seed: str, more_options: float = 0.0) -> Iterator[list[int]]:
     """Rows of `LENGTH` tokens of corpus text, one document after another."""
     buffer: list[int] = []
-    documents = corpus.documents(seed)
+    documents = corpus.documents(seed, more_options)
     while True:
         texts = [text + END_OF_TEXT for text in itertools.islice(documents, 256)]
         for ids in tokenizer(texts)["input_ids"]:
@@ -263,9 +267,11 @@ def optimize(model: Qwen3ForCausalLM, batches: Iterator[dict[str, torch.Tensor]]
             print(f"step {step:5} loss {loss.item():.4f} cpu {time.process_time():.0f}s", file=sys.stderr, flush=True)
 
 
-def pretrain(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int) -> None:
+def pretrain(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: str, steps: int, more_options: float
+) -> None:
     """Pre-train on packed corpus text."""
-    rows = packed_rows(tokenizer, "pre-training")
+    rows = packed_rows(tokenizer, seed, more_options)
 
     def batches() -> Iterator[dict[str, torch.Tensor]]:
         while True:
@@ -278,7 +284,7 @@ def pretrain(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, steps:
 def instruct(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int) -> None:
     """Fine-tune on all four train splits, loss on the answers, with some corpus text replayed against forgetting."""
     rng = random.Random(SEED)
-    plain = packed_rows(tokenizer, "replay")
+    plain = packed_rows(tokenizer, "replay", MORE_OPTIONS / 3)
     splits = [[chat_row(tokenizer, item) for item in benchmark.generate("train")] for benchmark in BENCHMARKS]
 
     def batches() -> Iterator[dict[str, torch.Tensor]]:

@@ -1,11 +1,11 @@
 """Programs that a model wrote: whatever one does, the executor answers the next one rightly."""
 
-import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import eventually, marked
+from support import PATIENCE, eventually, marked
 
 from posttrainbench.benchmarks import load_benchmark
 from posttrainbench.errors import InfrastructureError
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.sandbox
 
 RUNNER = load_benchmark("micro-code").scorer
 DOUBLE = {"source": "def f(x):\n    return 2 * x\n", "function": "f", "calls": [[1], [21]]}
+DOUBLED = {"returned": [2, 42], "error": None}
 
 HOSTILE = {
     "raises": "raise ValueError",
@@ -49,27 +50,45 @@ HOSTILE = {
 }
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "process"])
-def executor(request: pytest.FixtureRequest) -> Iterator[CodeExecutor]:
-    with code_executor(load_sandbox(request.param), RUNNER) as made:
+@pytest.fixture
+def executor() -> Iterator[CodeExecutor]:
+    with code_executor(load_sandbox("bubblewrap"), RUNNER) as made:
         yield made
 
 
-def test_returned_values_come_back(executor: CodeExecutor) -> None:
-    assert executor.run(DOUBLE) == {"returned": [2, 42], "error": None}
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "process"])
+def test_returned_values_come_back(sandbox: str) -> None:
+    with code_executor(load_sandbox(sandbox), RUNNER) as executor:
+        assert [executor.run(DOUBLE), executor.run(DOUBLE)] == [DOUBLED, DOUBLED]
 
 
 @pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
 def test_executor_answers_the_next_program(source: str, executor: CodeExecutor) -> None:
-    if "kill(-1" in source and executor.sandbox.isolation == "none":
-        pytest.skip("without a sandbox this would end the user's own processes")
-    if os.geteuid() == 0 and executor.sandbox.isolation == "none" and "/proc/" in source:
-        pytest.skip("root may write anywhere without a sandbox")
     answer = executor.run({"source": source, "function": "f", "calls": [[1], [21]]})
-    assert answer["returned"] is None
-    assert answer["error"]
-    for _ in range(3):
-        assert executor.run(DOUBLE) == {"returned": [2, 42], "error": None}
+    assert answer["returned"] is None or "'w'" in source  # what it forges for itself it could have returned as well
+    assert [executor.run(DOUBLE) for _ in range(3)] == [DOUBLED] * 3
+
+
+def test_executor_without_isolation_survives_a_killed_runner() -> None:
+    with code_executor(load_sandbox("process"), RUNNER) as executor:
+        executor.run({"source": HOSTILE["ends its parent"], "function": "f", "calls": [[1]]})
+        assert executor.run(DOUBLE) == DOUBLED
+
+
+def test_program_that_ends_the_runner_later_costs_no_other_program_its_answer(executor: CodeExecutor) -> None:
+    source = (
+        "import os, signal, time\nrunner = os.getppid()\nif os.fork() == 0:\n    os.setsid()\n"
+        "    os.closerange(0, 100)\n    time.sleep(0.3)\n"
+        "    os.kill(runner, signal.SIGKILL)\ndef f(x): return x"
+    )
+    executor.run({"source": source, "function": "f", "calls": [[1]]})
+    first = executor.process
+    assert first is not None
+    end = time.monotonic() + PATIENCE
+    while executor.process is first:
+        assert executor.run(DOUBLE) == DOUBLED
+        assert time.monotonic() < end, "the runner was not ended"
+    assert executor.run(DOUBLE) == DOUBLED
 
 
 def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
@@ -98,18 +117,17 @@ def test_runner_that_does_not_work_is_an_infrastructure_error(source: str, tmp_p
     assert error.value.cause == "sandbox_failed"
 
 
-def test_runner_half_way_through_an_answer_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer without its end must be given up after the time for it, as no answer is."""
+@pytest.mark.timeout(20)
+def test_answer_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posttrainbench.sandbox.executor.ANSWER_SECONDS", 1.0)
     runner = tmp_path / "runner.py"
-    answers: Callable[[str], str] = lambda first: f"""
+    runner.write_text("""
 import sys, time
 sys.stdin.readline()
-print('{{"returned": [1], "error": null}}', flush=True)
+print('{"returned": [1], "error": null}', flush=True)
 sys.stdin.readline()
-print({first!r}, end="", flush=True)
+print('{"returned": ', end="", flush=True)
 time.sleep(600)
-"""
-    runner.write_text(answers('{"returned": '))
+""")
     with code_executor(load_sandbox("bubblewrap"), runner) as executor:
         assert executor.run(DOUBLE)["returned"] is None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ pytestmark = pytest.mark.training
 
 TEMPLATE = catalog.models()["micro-instruct"].directory / "chat_template.jinja"
 TOKENS = 16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the engine and the kit compute: with several threads a row's numbers would depend on its place."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def load(checkpoint: Path):
@@ -74,12 +86,12 @@ def recorded(generator, requests: list) -> tuple[list, list]:
 @pytest.mark.parametrize("kind", ["greedy", "sampling"])
 def test_completions_do_not_depend_on_their_batch(kind: str, request: pytest.FixtureRequest) -> None:
     generator = request.getfixturevalue(kind)
-    wanted = requests_of(generator, "micro-math", 60) + requests_of(generator, "micro-choice", 10)
+    wanted = requests_of(generator, "micro-math", 54) + requests_of(generator, "micro-calls", 8)
     assert len({one.bucket for one in wanted}) > 1
     together = generator.generate(wanted)
-    assert len({done.text for done in together}) > 20
+    assert len({done.text for done in together}) > 10
     assert generator.generate(wanted[::-1]) == together[::-1]
-    for index in (0, 7, 65):
+    for index in (0, 53, 60):
         assert generator.generate([wanted[index]]) == [together[index]]
 
 
