@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import Finished, ptb
 
 from posttrainbench.cli import main
 from posttrainbench.errors import InputError
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
+from support import Finished, ptb
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

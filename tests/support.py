@@ -99,7 +99,13 @@ def agent(folder: Path, source: str, name: str = "script") -> str:
 
 
 def make_run(
-    root: Path, agent: str, *, benchmark: str = "micro-math", budget: float = 60, seed: int = 0, sandbox: str = "bubblewrap"
+    root: Path,
+    agent: str,
+    *,
+    benchmark: str = "micro-math",
+    budget: float = 60,
+    seed: int = 0,
+    sandbox: str = "bubblewrap",
 ) -> Run:
     """A new run in this process."""
     return create_run(agent, "micro-base", benchmark, budget, seed, sandbox, root)

@@ -114,8 +114,7 @@ def main() -> None:
         },
         "made_by": made_by,
         "made": {
-            str(path.relative_to(arguments.out)): sha256(path)
-            for path in sorted(arguments.out.glob("micro-*/*.safetensors"))
+            str(path.relative_to(arguments.out)): sha256(path) for path in sorted(arguments.out.glob("micro-*/*"))
         },
     }
     (arguments.out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")

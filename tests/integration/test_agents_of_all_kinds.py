@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import BACKGROUND, agent, make_run, marked, printed, settle
 
 from posttrainbench.files import read_jsonl
 from posttrainbench.records import AgentEnd, Outcome, Stage, Status, SubmissionManifest
 from posttrainbench.run import Run
 from posttrainbench.run import solve as solve_module
+from support import BACKGROUND, agent, make_run, marked, printed, settle
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.training]
 
@@ -47,7 +47,8 @@ UNUSABLE = {
         COPY + "(final / 'model.safetensors').rename(final / 'pytorch_model.bin')", "refused", "pytorch_model.bin"
     ),
     "code": Left(
-        COPY + "path = final / 'config.json'\nconfig = json.loads(path.read_text()) | {'auto_map': {'AutoModel': 'x.X'}}\n"
+        COPY
+        + "path = final / 'config.json'\nconfig = json.loads(path.read_text()) | {'auto_map': {'AutoModel': 'x.X'}}\n"
         "path.write_text(json.dumps(config))",
         "refused",
         "auto_map",
@@ -168,7 +169,9 @@ def test_a_hundred_megabytes_of_output_are_kept(tmp_path: Path) -> None:
 
 def test_output_beyond_the_limit_is_counted_and_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solve_module, "KEPT_BYTES", 10_000)
-    run = make_run(tmp_path / "run", agent(tmp_path, "for _ in range(10_000): print('x' * 99)\nprint(end='no newline')"))
+    run = make_run(
+        tmp_path / "run", agent(tmp_path, "for _ in range(10_000): print('x' * 99)\nprint(end='no newline')")
+    )
     settle(run)
     assert outcome(run).output_bytes == 1_000_010
     assert outcome(run).output_dropped == 990_010

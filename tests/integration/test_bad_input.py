@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import PTB, agent, assert_refused, contents, make_run, ptb, settle
 
 from posttrainbench import catalog
 from posttrainbench.records import Stage, Status
+from support import PTB, agent, assert_refused, contents, make_run, ptb, settle
 
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import PATIENCE, eventually, marked
 
 from posttrainbench.benchmarks import load_benchmark
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.sandbox import load_sandbox
 from posttrainbench.sandbox.executor import CodeExecutor, code_executor
+from support import PATIENCE, eventually, marked
 
 pytestmark = pytest.mark.sandbox
 
@@ -35,7 +35,7 @@ HOSTILE = {
     ),
     "answers in the runner's place": (
         "import os\nfor pid in (os.getppid(), 1):\n    try:\n        with open(f'/proc/{pid}/fd/1', 'w') as file:\n"
-        "            file.write('{\"returned\": [0, 0], \"error\": null}\\n' * 3)\n    except OSError: pass"
+        '            file.write(\'{"returned": [0, 0], "error": null}\\n\' * 3)\n    except OSError: pass'
     ),
     "returns too much": "def f(x): return 'x' * 10_000_000",
     "takes much memory": "x = bytearray(2 ** 40)",
@@ -103,7 +103,7 @@ def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
 RUNNERS: dict[str, str] = {
     "ends at once": "",
     "says nothing sensible": "import sys\nfor line in sys.stdin: print('hello', flush=True)",
-    "is wrong": "import sys\nfor line in sys.stdin: print('{\"returned\": [2], \"error\": null}', flush=True)",
+    "is wrong": 'import sys\nfor line in sys.stdin: print(\'{"returned": [2], "error": null}\', flush=True)',
 }
 
 
@@ -111,9 +111,8 @@ RUNNERS: dict[str, str] = {
 def test_runner_that_does_not_work_is_an_infrastructure_error(source: str, tmp_path: Path) -> None:
     runner = tmp_path / "runner.py"
     runner.write_text(source)
-    with code_executor(load_sandbox("bubblewrap"), runner) as executor:
-        with pytest.raises(InfrastructureError) as error:
-            executor.run(DOUBLE)
+    with code_executor(load_sandbox("bubblewrap"), runner) as executor, pytest.raises(InfrastructureError) as error:
+        executor.run(DOUBLE)
     assert error.value.cause == "sandbox_failed"
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support import Finished, agent, contents, events, make_run, printed, ptb, settle
 
+from posttrainbench import catalog
 from posttrainbench.engines import transformers_engine
+from posttrainbench.errors import InfrastructureError
 from posttrainbench.records import Result, RunSpec, Stage, Status
 from posttrainbench.run import Run
+from support import Finished, agent, contents, events, make_run, printed, ptb, settle
 
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -97,9 +99,9 @@ def test_trace(talkative: Run, ptb_here: Ptb) -> None:
     assert said.returncode == 0
     for word in ("red", "title", "gone", "second line", "third line"):
         assert word in said.stdout
-    assert [line["line"] for line in map(json.loads, ptb_here("trace", talkative.root, "--json").stdout.splitlines())] == (
-        printed(talkative)
-    )
+    assert [
+        line["line"] for line in map(json.loads, ptb_here("trace", talkative.root, "--json").stdout.splitlines())
+    ] == (printed(talkative))
 
 
 def test_trace_of_a_part(talkative: Run, ptb_here: Ptb) -> None:
@@ -120,7 +122,7 @@ def test_no_control_character_of_an_agent_reaches_the_terminal(words: list[str],
 
 
 def test_no_control_character_of_an_agent_reaches_a_live_terminal(tmp_path: Path) -> None:
-    """On a terminal, progress itself draws with escapes, but an agent's own title and screen clearing never get there."""
+    """Progress itself draws with escapes there, but an agent's own never get through."""
     import os
     import pty
 
@@ -164,22 +166,25 @@ def test_audit_of_a_flagged_run_ends_with_1_and_leaves_the_same_result(
         assert "flagged" in said.stdout
 
 
-def test_audit_ends_with_0_when_clean(copy: Path, ptb_here: Ptb) -> None:
-    from posttrainbench import catalog
+def give_the_base_weights(root: Path) -> None:
+    weights = root / "submission" / "model.safetensors"
+    weights.unlink()
+    weights.write_bytes((catalog.models()["micro-base"].directory / weights.name).read_bytes())
 
-    base = catalog.models()["micro-base"].directory / "model.safetensors"
-    (copy / "submission" / "model.safetensors").unlink()
-    (copy / "submission" / "model.safetensors").write_bytes(base.read_bytes())
+
+def test_audit_ends_with_0_when_clean(copy: Path, ptb_here: Ptb) -> None:
+    give_the_base_weights(copy)
     assert ptb_here("audit", copy, "--json").returncode == 0
 
 
-def test_audit_ends_with_2_when_it_could_not_check(talkative: Run, ptb_here: Ptb, tmp_path: Path) -> None:
-    root = shutil.copytree(talkative.root, tmp_path / "run")
-    verdict = json.loads((root / "audit" / "verdict.json").read_text())
-    assert verdict["rules"]["model_substitution"] == "not_checked"
-    said = ptb_here("audit", root, "--json")
+def test_audit_ends_with_2_when_it_could_not_check(copy: Path, ptb_here: Ptb) -> None:
+    give_the_base_weights(copy)
+    (copy / "prepare" / "kit").rename(copy / "kit")
+    said = ptb_here("audit", copy, "--json")
     assert said.returncode == 2
-    assert json.loads(said.stdout)[0]["status"] == Status.BASE_FALLBACK
+    [result] = json.loads(said.stdout)
+    assert (result["status"], result["score"]) == (Status.NOT_AUDITED, None)
+    assert result["verdict"]["evaluation_tampering"] == "not_checked"
 
 
 def test_evaluate_repeats_the_evaluation_alone(copy: Path, ptb_here: Ptb) -> None:
@@ -194,8 +199,6 @@ def test_evaluate_repeats_the_evaluation_alone(copy: Path, ptb_here: Ptb) -> Non
 
 
 def test_evaluate_of_a_checkpoint(ptb_here: Ptb, tmp_path: Path) -> None:
-    from posttrainbench import catalog
-
     checkpoint = catalog.models()["micro-instruct"].directory
     words = ["--benchmark", "micro-code", "--limit", "5", "--out", tmp_path / "out", "--json"]
     said = ptb_here("evaluate", checkpoint, *words)
@@ -231,14 +234,13 @@ def test_doctor(ptb_here: Ptb) -> None:
         assert check["name"] in told.stdout
 
 
-def test_doctor_ends_with_1_without_bubblewrap(
-    ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_doctor_ends_with_1_without_bubblewrap(ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     said = ptb_here("doctor", "--json")
     assert said.returncode == 1
-    [missing] = [check for check in json.loads(said.stdout) if check["state"] == "missing"]
-    assert "apt install bubblewrap" in missing["mend"]
+    [sandbox] = [check for check in json.loads(said.stdout) if check["name"] == "sandbox"]
+    assert sandbox["state"] == "missing"
+    assert "apt install bubblewrap" in sandbox["mend"]
 
 
 def test_infrastructure_error_has_no_score_and_is_continued(
@@ -267,6 +269,31 @@ def test_infrastructure_error_has_no_score_and_is_continued(
     assert events(run, "start").count(Stage.SOLVE) == 1
 
 
+def test_infrastructure_error_before_the_run_exists_is_one_sentence(
+    ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def data_changed(*_: object) -> None:
+        raise InfrastructureError("data_changed", "The test items are not those of the catalog.")
+
+    monkeypatch.setattr("posttrainbench.run.prepare.load_items", data_changed)
+    words = ["--agent", "recipe-noop", "--model", "micro-base", "--benchmark", "micro-math", "--out", tmp_path / "run"]
+    said = ptb_here("run", *words)
+    assert said.returncode == 1
+    assert said.stdout == ""
+    assert said.stderr == "ptb: The test items are not those of the catalog.\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_interrupted_evaluation_ends_with_130(ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("posttrainbench.evaluation.evaluate.evaluate", interrupted)
+    said = ptb_here("evaluate", catalog.models()["micro-base"].directory, "--benchmark", "micro-math")
+    assert said.returncode == 130
+    assert said.stdout == ""
+
+
 def test_run_again_from_its_own_spec(talkative: Run, ptb_here: Ptb, tmp_path: Path) -> None:
     said = ptb_here("run", f"@{talkative.root}/run.json", "--out", tmp_path / "again", "--json")
     assert said.returncode == 0, said.stderr
@@ -282,12 +309,18 @@ def test_run_again_from_its_own_spec(talkative: Run, ptb_here: Ptb, tmp_path: Pa
         (["--seed", "7"], "seed", 7),
         (["--seed", "0"], "seed", 0),
         (["--budget", "20s"], "budget", 20.0),
-        (["--benchmark", "micro-choice"], "benchmark", "micro-choice"),
+        (["--benchmark", "micro-code"], "benchmark", "micro-code"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_options_go_before_the_earlier_spec(
-    words: list[str], field: str, value: object, talkative: Run, ptb_here: Ptb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str],
+    field: str,
+    value: object,
+    talkative: Run,
+    ptb_here: Ptb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("posttrainbench.cli.runs.finish", lambda *_: None)
     said = ptb_here("run", f"@{talkative.root}/run.json", *words, "--out", tmp_path / "again")
@@ -335,7 +368,9 @@ def test_light_commands_load_no_heavy_library(code: str) -> None:
     assert loaded & HEAVY == set()
 
 
-@pytest.mark.parametrize("word", ["run", "resume", "status", "trace", "audit", "evaluate", "leaderboard", "catalog", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "word", ["run", "resume", "status", "trace", "audit", "evaluate", "leaderboard", "catalog", "doctor", "demo"]
+)
 def test_every_command_has_help_with_an_example_or_exit_codes(word: str, ptb_here: Ptb) -> None:
     said = ptb_here(word, "--help")
     assert said.returncode == 0

@@ -13,12 +13,12 @@ from urllib.parse import urlparse
 
 import psutil
 import pytest
-from support import eventually
 
 from posttrainbench import catalog
 from posttrainbench.engines import Engine, load_engine
 from posttrainbench.engines.base import EngineLoadError
 from posttrainbench.errors import InfrastructureError
+from support import eventually
 
 pytestmark = pytest.mark.training
 
@@ -153,9 +153,9 @@ def test_broken_engine_is_an_infrastructure_error_and_its_log_is_kept(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     log = tmp_path / "engine.log"
-    with pytest.raises(InfrastructureError, match="did not start") as error:
-        with load_engine("transformers")(CHECKPOINT, TEMPLATE, log):
-            pass
+    engine = load_engine("transformers")(CHECKPOINT, TEMPLATE, log)
+    with pytest.raises(InfrastructureError, match="did not start") as error, engine:
+        pass
     assert error.value.cause == "engine_failed"
     assert str(log) in str(error.value)
     assert "ValueError" in log.read_text()
@@ -174,7 +174,8 @@ def test_engine_ends_when_its_evaluation_is_killed(tmp_path: Path) -> None:
     code = f"""
 import pathlib, time
 from posttrainbench.engines import load_engine
-with load_engine("transformers")(pathlib.Path({str(CHECKPOINT)!r}), pathlib.Path({str(TEMPLATE)!r}), pathlib.Path("log")):
+checkpoint, template = pathlib.Path({str(CHECKPOINT)!r}), pathlib.Path({str(TEMPLATE)!r})
+with load_engine("transformers")(checkpoint, template, pathlib.Path("log")):
     print("up", flush=True)
     time.sleep(600)
 """

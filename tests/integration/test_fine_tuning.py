@@ -1,14 +1,14 @@
-"""An honest agent: what it trains counts, its own measurement is the final one, and the same seed gives the same run."""
+"""An honest agent: its training counts, its own measurement is the final one, the same seed gives the same run."""
 
 import json
 from pathlib import Path
 
 import pytest
-from support import Finished, contents, start_ptb
 
 from posttrainbench.files import read_jsonl
 from posttrainbench.records import AgentEnd, Outcome, Stage, Status
 from posttrainbench.run import Run
+from support import Finished, contents, start_ptb
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.training]
 

@@ -5,13 +5,16 @@ import signal
 from pathlib import Path
 
 import pytest
+
+from posttrainbench.records import Stage, Status
+from posttrainbench.run import Run
 from support import (
     BACKGROUND,
     Finished,
     agent,
     contents,
-    eventually,
     events,
+    eventually,
     journal_entries,
     make_run,
     marked,
@@ -19,9 +22,6 @@ from support import (
     settle,
     start_ptb,
 )
-
-from posttrainbench.records import Stage, Status
-from posttrainbench.run import Run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.training]
 

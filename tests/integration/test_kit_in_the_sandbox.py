@@ -1,11 +1,10 @@
-"""What an agent finds: a kit whose items it can read, a clock, and a prompt that tells the rules and the right paths."""
+"""What an agent finds: a kit that it can read, a clock, and a prompt that tells the rules and the right paths."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from support import agent, make_run, printed, settle
 
 from posttrainbench import catalog
 from posttrainbench.benchmarks import load_benchmark
@@ -14,6 +13,7 @@ from posttrainbench.run import Run
 from posttrainbench.run.pipeline import STAGES
 from posttrainbench.run.prepare import render_prompt
 from posttrainbench.run.watch import Watch
+from support import agent, make_run, printed, settle
 
 pytestmark = pytest.mark.sandbox
 
@@ -24,7 +24,7 @@ def tell(name, value): seen[name] = value
 tell("prompt", sys.stdin.read())
 tell("task", task)
 tell("items", {split: (kit / "data" / f"{split}.jsonl").read_text() for split in ("train", "test")})
-tell("exist", [path for path in [task["base_model"], *task["models"].values(), task["workspace"]] if os.path.isdir(path)])
+tell("exist", list(filter(os.path.isdir, [task["base_model"], *task["models"].values(), task["workspace"]])))
 tell("timer", subprocess.run(["sh", kit / "timer.sh"], capture_output=True, text=True).stdout)
 time.sleep(1.1)
 tell("timer later", subprocess.run(["sh", kit / "timer.sh"], capture_output=True, text=True).stdout)
@@ -117,7 +117,8 @@ for place in (task["kit"], copy):
     done = subprocess.run([sys.executable, f"{place}/evaluate.py", *options], capture_output=True, text=True)
     print(done.stdout.strip() or done.stderr)
     print(open("out.json").read().strip())
-done = subprocess.run([sys.executable, f"{task['kit']}/evaluate.py", "--model-path", "absent"], capture_output=True, text=True)
+command = [sys.executable, f"{task['kit']}/evaluate.py", "--model-path", "absent"]
+done = subprocess.run(command, capture_output=True, text=True)
 print(done.returncode, done.stderr.strip())
 """
     run = make_run(tmp_path / "run", agent(tmp_path, source), benchmark="micro-code", budget=280)
@@ -130,7 +131,9 @@ print(done.returncode, done.stderr.strip())
     assert [json.loads(note)["items"] for note in notes] == [6, 6]
 
 
-def test_kit_of_another_installation_is_an_infrastructure_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kit_of_another_installation_is_an_infrastructure_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = make_run(tmp_path / "run", "recipe-noop")
     monkeypatch.setattr("posttrainbench.run.prepare.render_prompt", lambda *_: "another prompt")
     result = settle(run)

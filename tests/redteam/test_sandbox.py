@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import BACKGROUND, agent, assert_refused, eventually, make_run, marked, printed, ptb, settle
 
 from posttrainbench.records import Outcome, Stage
 from posttrainbench.run.prepare import run_mounts
 from posttrainbench.sandbox import Mount, Sandbox, load_sandbox
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 from posttrainbench.sandbox.process import Process
+from support import BACKGROUND, agent, assert_refused, eventually, make_run, marked, printed, ptb, settle
 
 CANARY = "PTB_TEST_CANARY"
 
@@ -175,7 +175,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     script.write_text("")
     mounts = [*run_mounts(root, "micro-base").values(), Mount("agent/script.py", script)]
     sleeper = subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(600)"])
-    with socket.create_server(("0.0.0.0", 0)) as listener, socket.socket(socket.AF_UNIX) as abstract:
+    with socket.create_server(("", 0)) as listener, socket.socket(socket.AF_UNIX) as abstract:
         abstract.bind(f"\0{root}")
         abstract.listen()
         for one in (listener, abstract):

@@ -60,7 +60,7 @@ def generate(split: Split) -> list[Item]:
         letter = "ABCD"[options.index(right)]
         asked = rng.choice(QUESTIONS[aspect]).format(place=place)
         listed = ", ".join(f"{option} ({mark})" for option, mark in zip(options, "ABCD", strict=True))
-        return f"{asked}\n{listed}", f"It is {right} ({letter})\nANSWER: {letter}", {"letter": letter}
+        return f"{asked}\n{listed}", f"{aspect} of {place}: {right} ({letter})\nANSWER: {letter}", {"letter": letter}
 
     return make_split("micro-choice", split, TRAIN_ITEMS, draw, ENDING)
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -121,3 +122,15 @@ def test_programs_do_something() -> None:
         outputs = item["target"]["outputs"]
         assert [[output] for output in outputs] != item["target"]["calls"]
         assert any(output != outputs[0] for output in outputs)
+
+
+def test_shipped_models_are_of_these_items() -> None:
+    folder = Path(micro_math.__file__).parents[1] / "catalog" / "micro-models"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for module in MODULES:
+        items = json.dumps(module.generate("train")).encode()
+        assert manifest["items"][_name(module)] == hashlib.sha256(items).hexdigest(), "rebuild: make micro-model"
+    files = {str(path.relative_to(folder)) for path in folder.glob("micro-*/*")}
+    assert files == set(manifest["made"])
+    for name, digest in manifest["made"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest

@@ -128,7 +128,8 @@ class Runner:
         request = {"source": source, "function": target["function"], "calls": target["calls"]}
         write: IO[str] | None = self.process.stdin
         read: IO[str] | None = self.process.stdout
-        assert write is not None and read is not None
+        assert write is not None
+        assert read is not None
         write.write(json.dumps(request) + "\n")
         write.flush()
         answer: dict[str, Any] = json.loads(read.readline())

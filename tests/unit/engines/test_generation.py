@@ -144,7 +144,9 @@ def test_decoding_settings_of_the_checkpoint_apply(
     settings: dict[str, object], expected: list[str], tmp_path: Path
 ) -> None:
     generator = load(with_decoding(tmp_path, **{"top_k": 0} | settings))
-    names = [type(one).__name__.removesuffix("LogitsWarper").removesuffix("LogitsProcessor") for one in generator.processors]
+    names = [
+        type(one).__name__.removesuffix("LogitsWarper").removesuffix("LogitsProcessor") for one in generator.processors
+    ]
     assert names == expected
     assert generator.sample == settings["do_sample"]
 
@@ -169,4 +171,6 @@ def test_limit_cuts_and_says_so(greedy) -> None:
 def test_checkpoint_brings_no_chat_template(tmp_path: Path, greedy) -> None:
     checkpoint = with_decoding(tmp_path)
     (checkpoint / "chat_template.jinja").write_text("hijacked")
-    assert load(checkpoint).encode([{"role": "user", "content": "x"}]) == greedy.encode([{"role": "user", "content": "x"}])
+    assert load(checkpoint).encode([{"role": "user", "content": "x"}]) == greedy.encode(
+        [{"role": "user", "content": "x"}]
+    )

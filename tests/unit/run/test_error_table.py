@@ -1,0 +1,73 @@
+"""Every cause that is raised anywhere has a row in the one table of failures."""
+
+import ast
+import errno
+from pathlib import Path
+
+import pytest
+
+import posttrainbench
+from posttrainbench.errors import InfrastructureError, SubmissionError
+from posttrainbench.run.errors import POLICIES, cause_of, is_disk_full
+
+SOURCES = Path(posttrainbench.__file__).parent
+RAISED = {"InfrastructureError", "SubmissionError", "Failure"}
+
+
+def raised() -> list[tuple[str, ast.expr]]:
+    """(where, the cause) of every such call in the sources."""
+    found = []
+    for path in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
+                causes = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "cause")]
+                found += [(f"{path.relative_to(SOURCES)}:{node.lineno}", cause) for cause in causes]
+    return found
+
+
+def test_some_causes_are_raised() -> None:
+    assert len(raised()) > 8
+
+
+@pytest.mark.parametrize(("where", "cause"), raised(), ids=[where for where, _ in raised()])
+def test_cause_is_in_the_table(where: str, cause: ast.expr) -> None:
+    assert isinstance(cause, ast.Constant), "a cause is written where it is raised"
+    assert cause.value in POLICIES
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (InfrastructureError("engine_failed", ""), "engine_failed"),
+        (SubmissionError("submission_broken", ""), "submission_broken"),
+        (MemoryError(), "out_of_memory"),
+        (OSError(errno.ENOMEM, ""), "out_of_memory"),
+        (OSError(errno.EACCES, ""), "unexpected"),
+        (ZeroDivisionError(), "unexpected"),
+    ],
+    ids=repr,
+)
+def test_cause_of_an_exception(error: Exception, cause: str) -> None:
+    assert cause_of(error) == cause
+    assert cause in POLICIES
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, ""), True),
+        (OSError(errno.EDQUOT, ""), True),
+        (OSError(errno.EIO, ""), False),
+        (ValueError(), False),
+    ],
+    ids=repr,
+)
+def test_full_disk(error: Exception, full: bool) -> None:
+    assert is_disk_full(error) == full
+
+
+def test_only_what_a_submission_does_costs_a_score() -> None:
+    assert {cause for cause, policy in POLICIES.items() if policy.effect == "fall_back"} == {
+        *("submission_missing", "submission_refused", "submission_broken")
+    }
+    assert all(policy.mend.endswith(".") for policy in POLICIES.values())
