@@ -178,6 +178,18 @@ def test_output_beyond_the_limit_is_counted_and_dropped(tmp_path: Path, monkeypa
     assert len(printed(run)) == 100
 
 
+def test_output_of_any_bytes_is_kept_as_text(tmp_path: Path) -> None:
+    source = (
+        "out = sys.stdout.buffer\nout.write(b'\\xff\\xfe\\x00 bytes\\n\\n' + 'é'.encode() * 100_000 + b'\\nno end')"
+    )
+    run = make_run(tmp_path / "run", agent(tmp_path, source))
+    settle(run)
+    first, second, *long, last = printed(run)
+    assert (first, second, last) == ("\ufffd\ufffd\x00 bytes", "", "no end")
+    assert "".join(long).strip("é\ufffd") == ""
+    assert outcome(run).output_bytes == 10 + 1 + 200_001 + 6
+
+
 def test_kit_cannot_be_edited_but_copied(tmp_path: Path) -> None:
     source = """
 kit = pathlib.Path(task["kit"])

@@ -88,7 +88,7 @@ FORBIDDEN = {
     "connect to the internet": Probe("connect(('192.0.2.1', 443))"),
     "look up a name": Probe("socket.getaddrinfo('example.org', 80)"),
     "open a raw socket": Probe("socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)"),
-    "have another interface than loopback": Probe("assert len(socket.if_nameindex()) > 1", outside=True),
+    "have another interface than loopback": Probe("assert len(socket.if_nameindex()) > 1"),
     # read-only mounts
     **{
         f"write to {place}": Probe(f"pathlib.Path({place!r}, 'mine').write_text('')")
@@ -117,7 +117,7 @@ FORBIDDEN = {
     "change the root": Probe("os.chroot('/workspace')"),
     # processes and rights
     "see a process of the host": Probe("os.stat('/proc/{pid}')", outside=True),
-    "see many processes": Probe("assert sum(p.isdigit() for p in os.listdir('/proc')) > 5", outside=True),
+    "see many processes": Probe("assert sum(p.isdigit() for p in os.listdir('/proc')) > 2", outside=True),
     "ask for a process of the host": Probe("os.kill({pid}, 0)", outside=True),
     "end a process of the host": Probe("os.kill({pid}, signal.SIGKILL)"),
     "make a user namespace": Probe("ok(libc.unshare(0x10000000))"),

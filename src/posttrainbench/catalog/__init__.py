@@ -8,7 +8,7 @@ from typing import TypeVar
 import yaml
 from pydantic import Field, ValidationError
 
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import AgentSpec, Level, Record
 
 HERE = Path(__file__).parent
@@ -118,7 +118,7 @@ def _load(kind: type[EntryT], folder: str) -> dict[str, EntryT]:
         try:
             entry = kind.model_validate(yaml.safe_load(file.read_text()))
         except (yaml.YAMLError, ValidationError) as error:
-            raise InputError(f"{file} is no valid entry of the catalog: {error}") from None
+            raise InputError(f"{file} is no valid entry of the catalog; mend it: {one_line(error)}") from None
         found[entry.id] = entry
     return found
 

@@ -10,7 +10,7 @@ import sys
 from types import FrameType
 
 from posttrainbench.cli.app import app
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InfrastructureError, InputError
 
 
 def main() -> None:
@@ -21,6 +21,9 @@ def main() -> None:
     except InputError as error:
         print(f"ptb: {error}", file=sys.stderr)
         sys.exit(2)
+    except InfrastructureError as error:
+        print(f"ptb: {error}", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
     finally:

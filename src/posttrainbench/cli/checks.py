@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from posttrainbench.cli.options import Insecure, Json, Out, print_json
-from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import Result, Stage, Status
 
 
@@ -17,7 +17,7 @@ def audit(
 ) -> None:
     """Audit finished runs again, with this installation's detectors and rules, and settle them anew.
 
-    Ends with 0 when all are clean, 1 when one is flagged, 2 when one could not be checked.
+    Ends with 0 when all rules of all runs are clean, 1 when one is flagged, 2 when one could not be checked.
 
     Example:  [bold]ptb audit runs/demo[/bold]
     """
@@ -43,7 +43,9 @@ def audit(
 def _audit_code(result: Result) -> int:
     if result.status in (Status.INFRASTRUCTURE_ERROR, Status.NOT_AUDITED):
         return 2
-    return 1 if "flagged" in result.verdict.values() else 0
+    if "flagged" in result.verdict.values():
+        return 1
+    return 2 if "not_checked" in result.verdict.values() else 0
 
 
 def evaluate(
@@ -117,7 +119,9 @@ def _evaluate_checkpoint(
     if base is None and len(bases) > 1:
         raise InputError(f"Give --base, one of: {', '.join(bases)}.")
     suite = catalog.suite_of(base or bases[0], benchmark)
-    plan = EvaluationPlan(catalog.find(catalog.models(), base or bases[0], "model"), suite.engine, seed, limit)
+    plan = EvaluationPlan(
+        catalog.find(catalog.models(), base or bases[0], "model"), suite.engine, seed, suite.threads, limit
+    )
     sandbox = load_sandbox("process" if insecure else "bubblewrap")
     sandbox.check()
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -132,10 +136,10 @@ def _evaluate_checkpoint(
                     path.resolve(), [benchmark], plan, sandbox, folder, lambda text: spinner.update(text)
                 )[benchmark]
         except (EngineLoadError, EvaluationError) as error:
-            raise InputError(f"{path} cannot be evaluated: {_first_line(str(error))}") from None
-        except InfrastructureError as error:
-            console.print(f"ptb: {error}", markup=False, highlight=False)
-            raise typer.Exit(1) from None
+            raise InputError(
+                f"{path} cannot be evaluated; save the whole model and its tokenizer anew. "
+                f"The engine says: {one_line(error)}"
+            ) from None
         if out is not None:
             write_json(out / "metrics.json", metrics)
     if json:
@@ -143,7 +147,3 @@ def _evaluate_checkpoint(
     else:
         score = f"{percent(metrics.score)} ± {100 * metrics.stderr:.1f} per cent over {len(metrics.items)} items"
         Console(highlight=False).print(f"{benchmark}: {score} in {metrics.seconds:.1f} s", markup=False)
-
-
-def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no message"])[0][:500]

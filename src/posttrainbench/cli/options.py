@@ -38,5 +38,5 @@ def parse_budget(text: str) -> float:
 
 def print_json(value: Any) -> None:
     """JSON, and nothing else, on standard output."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    json.dump(value, sys.stdout, indent=2)  # ASCII: what an agent wrote cannot steer a terminal
     sys.stdout.write("\n")

@@ -32,8 +32,6 @@ class Progress(Watch):
     def __enter__(self) -> "Progress":
         if self.console.is_terminal:
             self.live.start()
-        else:
-            self.console.print(self.title, markup=False, highlight=False)
         return self
 
     def __exit__(
@@ -45,6 +43,8 @@ class Progress(Watch):
     def stage(self, stage: Stage) -> None:
         """See `Watch.stage`."""
         moment = time.monotonic()
+        if self.current is None and not self.console.is_terminal:
+            self.console.print(self.title, markup=False, highlight=False)
         if self.current is not None:
             self.done.append((self.current, moment - self.began))
         self.current, self.began = stage, moment

@@ -27,7 +27,9 @@ def run(
     budget: Annotated[
         str | None, typer.Option(help="Time for the agent, such as 30s, 10m, 10h; the suite's if not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Handed to the agent and to the evaluation.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Handed to the agent and to the evaluation; 0 if not given.")
+    ] = None,
     out: Out = None,
     json: Json = False,
     insecure_no_sandbox: Insecure = False,
@@ -41,16 +43,16 @@ def run(
     from posttrainbench.records import RunSpec
     from posttrainbench.run.prepare import create_run
 
-    seconds = parse_budget(budget) if budget else None
+    seconds = parse_budget(budget) if budget is not None else None
     sandbox = "process" if insecure_no_sandbox else "bubblewrap"
     if again is not None:
         spec = _read_spec(again, RunSpec)
         agent, model, benchmark = agent or spec.agent.name, model or spec.model, benchmark or spec.benchmark
-        seconds, seed = seconds or spec.budget, seed or spec.seed
+        seconds, seed = seconds or spec.budget, spec.seed if seed is None else seed
     for option, value in (("agent", agent), ("model", model), ("benchmark", benchmark)):
         if not value:
             raise InputError(f"Give --{option}; `ptb catalog {option}s` lists what there is.")
-    created = create_run(str(agent), str(model), str(benchmark), seconds, seed, sandbox, out)
+    created = create_run(str(agent), str(model), str(benchmark), seconds, seed or 0, sandbox, out)
     finish(created, json)
 
 
@@ -60,7 +62,7 @@ def resume(
 ) -> None:
     """Continue a run where it stopped; finished stages are not repeated.
 
-    Given an experiment, continues every unfinished run in it, one after the other.
+    Given an experiment, continues every unfinished run in it and draws up the leaderboard and its page.
 
     Example:  [bold]ptb resume runs/demo[/bold]
     """
@@ -79,7 +81,7 @@ def resume(
     run_all(unfinished, path)
     from posttrainbench.cli.board import leaderboard
 
-    return leaderboard(path, json=json)
+    return leaderboard(path, html=path / "leaderboard.html", json=json)
 
 
 def finish(run: "Run", json: bool) -> None:

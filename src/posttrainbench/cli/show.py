@@ -75,6 +75,7 @@ def trace(
 
     Example:  [bold]ptb trace runs/demo/recipe-sft-micro-math-seed0 --tail 20[/bold]
     """
+    import json as json_module
     from collections import deque
 
     from rich.console import Console
@@ -95,7 +96,7 @@ def trace(
     matching = (entry for entry in read_output(folder / "output.jsonl") if grep is None or grep in entry.line)
     for entry in deque(matching, maxlen=tail) if tail else matching:
         if json:
-            typer.echo(entry.model_dump_json())
+            typer.echo(json_module.dumps(entry.model_dump()))  # ASCII, as everywhere: see `print_json`
         else:
             style = "yellow" if entry.stream == "stderr" else ""
             text = Text.assemble((f"{entry.t:9.1f} s  ", "dim"), (plain(entry.line, 10_000), style))

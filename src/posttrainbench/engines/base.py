@@ -9,6 +9,8 @@ from typing import Any
 
 from posttrainbench.errors import InputError
 
+ERROR_MARK = "engine error: "
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -19,16 +21,23 @@ class Engine:
         api_key: random, known to this evaluation alone.
         connections: requests worth having in flight at once.
         config: what about the engine may change a score.
+        log: what it prints; a line that begins with `ERROR_MARK` tells why it could not answer.
     """
 
     base_url: str
     api_key: str
     connections: int
     config: dict[str, Any]
+    log: Path
+
+    def last_error(self) -> str | None:
+        """Why it last could not answer, in its own words; None if it always could."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return next((line.removeprefix(ERROR_MARK) for line in reversed(lines) if line.startswith(ERROR_MARK)), None)
 
 
-StartEngine = Callable[[Path, Path, Path], AbstractContextManager[Engine]]
-"""(checkpoint directory, chat template file, log file) -> the running engine, stopped on leaving the context.
+StartEngine = Callable[[Path, Path, Path, int | None], AbstractContextManager[Engine]]
+"""(checkpoint directory, chat template file, log file, CPU threads) -> the running engine, stopped on leaving.
 
 Raises `EngineLoadError` when the checkpoint cannot be loaded.
 """

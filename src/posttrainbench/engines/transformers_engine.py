@@ -22,22 +22,23 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_
 
 
 @contextmanager
-def start(checkpoint: Path, template: Path, log: Path) -> Iterator[Engine]:
+def start(checkpoint: Path, template: Path, log: Path, threads: int | None = None) -> Iterator[Engine]:
     """Serve `checkpoint` in a process of its own, and stop it on leaving.
 
     Args:
         checkpoint: directory with safetensors, config and tokenizer.
         template: chat template (Jinja) that is used whatever the checkpoint brings.
         log: what the engine prints goes there.
+        threads: CPU threads to compute with; None leaves that to torch.
 
     Raises:
         EngineLoadError: the checkpoint cannot be loaded.
         InfrastructureError: the engine itself failed.
     """
     key = secrets.token_urlsafe(24)
-    order = {"checkpoint": str(checkpoint), "template": template.read_text(), "key": key}
+    order = {"checkpoint": str(checkpoint), "template": template.read_text(), "key": key, "threads": threads}
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    environment["HF_HUB_OFFLINE"] = "1"
     with log.open("ab") as log_file:
         process = subprocess.Popen(
             [sys.executable, "-m", "posttrainbench.engines.transformers_server"],
@@ -58,14 +59,16 @@ def start(checkpoint: Path, template: Path, log: Path) -> Iterator[Engine]:
                 "torch": version("torch"),
                 "transformers": version("transformers"),
                 "device": ready["device"],
+                "threads": threads,
                 "sampling": ready["sampling"],
             },
+            log=log,
         )
     finally:
         _stop(process)
 
 
-def _wait_ready(process: subprocess.Popen[bytes], order: dict[str, str], log: Path) -> dict[str, Any]:
+def _wait_ready(process: subprocess.Popen[bytes], order: dict[str, Any], log: Path) -> dict[str, Any]:
     assert process.stdin is not None  # noqa: S101  (for the type checker: both are pipes)
     assert process.stdout is not None  # noqa: S101
     with selectors.DefaultSelector() as selector:

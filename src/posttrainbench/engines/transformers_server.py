@@ -1,8 +1,8 @@
 """The transformers engine's own process: `python -m posttrainbench.engines.transformers_server`.
 
-Reads one JSON line on standard input (`checkpoint`, `template`, `key`), loads the checkpoint, writes one JSON line on
-standard output (`port`, or `load_error`) and serves OpenAI chat completions on loopback until standard input closes:
-so it never outlives the evaluation that started it, however that one ends.
+Reads one JSON line on standard input (`checkpoint`, `template`, `key`, `threads`), loads the checkpoint, writes one
+JSON line on standard output (`port`, or `load_error`) and serves OpenAI chat completions on loopback until standard
+input closes: so it never outlives the evaluation that started it, however that one ends.
 """
 
 import json
@@ -25,10 +25,14 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from posttrainbench.engines.base import ERROR_MARK
 from posttrainbench.engines.generation import Completion, Generator, Request
+from posttrainbench.errors import one_line
 
 GATHER_SECONDS = 0.05
 """Requests that arrive this close together are generated together."""
+
+BACKLOG = 2048
 
 Job = tuple[Request, "Future[Completion]"]
 
@@ -88,6 +92,7 @@ def build_app(generator: Generator, key: str) -> Starlette:
         try:
             done = await run_in_threadpool(batcher.submit(request).result)
         except Exception as error:
+            print(f"{ERROR_MARK}{one_line(error)}", file=sys.stderr, flush=True)
             return _error(500, f"generation failed: {error}")
         return JSONResponse(_reply(str(body.get("model", "")), request, done))
 
@@ -140,8 +145,9 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Load, announce, serve."""
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     order = json.loads(sys.stdin.readline())
+    if order["threads"] is not None:
+        torch.set_num_threads(order["threads"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         generator = Generator(Path(order["checkpoint"]), order["template"])
@@ -150,6 +156,7 @@ def main() -> None:
         return
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen(BACKLOG)  # before the port is told, so that no client comes too early
     _say({"port": listener.getsockname()[1], "device": generator.device, "sampling": generator.sampling})
     app = build_app(generator, order["key"])
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))

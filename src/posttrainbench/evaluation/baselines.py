@@ -47,7 +47,7 @@ def model_sha256(directory: Path) -> str:
 
 
 def baselines(
-    base: Model, kind: Kind, benchmark_ids: list[str], engine: str, sandbox: Sandbox, say: Say
+    base: Model, kind: Kind, benchmark_ids: list[str], engine: str, threads: int | None, sandbox: Sandbox, say: Say
 ) -> dict[str, Metrics]:
     """The zero-shot scores of a base model or of its instruct counterpart.
 
@@ -55,7 +55,7 @@ def baselines(
         InfrastructureError: a baseline cannot be computed here.
     """
     model = base if kind == "base" else catalog.find(catalog.models(), base.instruct or "", "model")
-    plan = EvaluationPlan(base=base, engine=engine, seed=0)
+    plan = EvaluationPlan(base=base, engine=engine, seed=0, threads=threads)
     paths = {name: cache_directory() / f"{_key(model, name, plan)}.json" for name in benchmark_ids}
     with _locked(cache_directory() / f"{model.id}.lock"):
         missing = [name for name in benchmark_ids if not paths[name].exists()]

@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks import Benchmark, Item, load_benchmark
+from posttrainbench.benchmarks import Benchmark, Item, Split, load_benchmark
 from posttrainbench.catalog import BenchmarkFacts, Model
 from posttrainbench.engines import Engine, load_engine
 from posttrainbench.errors import InfrastructureError, InputError
@@ -33,12 +34,14 @@ class EvaluationPlan:
 
     Attributes:
         base: base model of the task, whose family gives the chat template.
+        threads: CPU threads of the engine; None leaves that to its libraries.
         limit: first so many items; None for all.
     """
 
     base: Model
     engine: str
     seed: int
+    threads: int | None = None
     limit: int | None = None
 
 
@@ -53,14 +56,20 @@ def items_sha256(items: list[Item]) -> str:
     return sha256_bytes("\n".join(json.dumps(asdict(item), sort_keys=True) for item in items).encode())
 
 
-def load_items(facts: BenchmarkFacts, split: str) -> list[Item]:
+@cache
+def _load(benchmark_id: str, split: Split) -> tuple[list[Item], str]:
+    items = load_benchmark(benchmark_id).load(split)
+    return items, items_sha256(items)
+
+
+def load_items(facts: BenchmarkFacts, split: Split) -> list[Item]:
     """The items of a split, checked against the catalog's hash.
 
     Raises:
         InfrastructureError: the data is not what the catalog describes.
     """
-    items = load_benchmark(facts.id).load("test" if split == "test" else "train")
-    if items_sha256(items) != facts.sha256[split]:
+    items, digest = _load(facts.id, split)
+    if digest != facts.sha256[split]:
         raise InfrastructureError("data_changed", f"The {split} items of {facts.id} are not those of the catalog.")
     return items
 
@@ -89,7 +98,7 @@ def evaluate(
             "install the extra: pip install 'posttrainbench[local]'."
         )
     say("loading the checkpoint")
-    with load_engine(plan.engine)(checkpoint, chat_template(plan.base), out / "engine.log") as engine:
+    with load_engine(plan.engine)(checkpoint, chat_template(plan.base), out / "engine.log", plan.threads) as engine:
         metrics = {}
         for benchmark_id in benchmark_ids:
             metrics[benchmark_id] = _evaluate_one(benchmark_id, plan, engine, sandbox, out, say)
@@ -132,6 +141,7 @@ def evaluation_config(
         "template_sha256": sha256_file(chat_template(plan.base)),
         "max_tokens": facts.max_tokens,
         "seed": plan.seed,
+        "threads": plan.threads,
     }
 
 
@@ -175,7 +185,8 @@ def _run_inspect(
     if log.status == "cancelled":
         raise KeyboardInterrupt
     if log.status != "success" or log.samples is None:
-        raise EvaluationError(log.error.message if log.error else f"Inspect ended with `{log.status}`")
+        said = engine.last_error() or (log.error and log.error.message)
+        raise EvaluationError(said or f"Inspect ended with `{log.status}`")
     number = value_to_float()
     scores = {
         str(sample.id): number(next(iter(sample.scores.values())).value) for sample in log.samples if sample.scores

@@ -19,7 +19,7 @@ def prepare_baselines(suite: Suite, benchmark_ids: list[str], sandbox: str) -> N
     """
     with ProcessPoolExecutor(len(KINDS), mp_context=get_context("spawn")) as pool:
         jobs = [
-            pool.submit(_compute, model.id, kind, benchmark_ids, suite.engine, sandbox)
+            pool.submit(_compute, model.id, kind, benchmark_ids, suite.engine, suite.threads, sandbox)
             for model in catalog.base_models(suite)
             for kind in KINDS
         ]
@@ -27,6 +27,6 @@ def prepare_baselines(suite: Suite, benchmark_ids: list[str], sandbox: str) -> N
             job.result()
 
 
-def _compute(model: str, kind: Kind, benchmark_ids: list[str], engine: str, sandbox: str) -> None:
+def _compute(model: str, kind: Kind, benchmark_ids: list[str], engine: str, threads: int | None, sandbox: str) -> None:
     base = catalog.find(catalog.models(), model, "model")
-    baselines(base, kind, benchmark_ids, engine, load_sandbox(sandbox), lambda text: None)
+    baselines(base, kind, benchmark_ids, engine, threads, load_sandbox(sandbox), lambda text: None)

@@ -33,7 +33,8 @@ def main() -> int:
     import torch
     from generation import Generator, Request
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    if "OMP_NUM_THREADS" in os.environ:
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     with (KIT / "data" / "test.jsonl").open() as file:
         items = [json.loads(line) for line in file][: args.limit]
     template = (args.templates_dir / "chat_template.jinja").read_text()

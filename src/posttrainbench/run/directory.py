@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, read_jsonl
 from posttrainbench.records import JournalEntry, OutputLine, Result, RunSpec, Stage, Status
 
@@ -46,7 +46,10 @@ class Run:
         try:
             return RunSpec.model_validate_json((self.root / "run.json").read_text())
         except (ValidationError, UnicodeDecodeError) as error:
-            raise InputError(f"{self.root / 'run.json'} cannot be read: {error}") from None
+            raise InputError(
+                f"{self.root / 'run.json'} was not written by this version or is damaged; start a new run. "
+                f"{one_line(error)}"
+            ) from None
 
     @property
     def workspace(self) -> Path:
@@ -81,7 +84,9 @@ class Run:
         except FileNotFoundError:
             return None
         except (ValidationError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} cannot be read ({error}); `ptb audit` computes it again.") from None
+            raise InputError(
+                f"{path} is damaged; `ptb audit {self.root}` computes it again. {one_line(error)}"
+            ) from None
 
     def journal(self) -> list[JournalEntry]:
         """What has happened, oldest first."""
@@ -115,8 +120,8 @@ class Run:
 
     def again(self, stage: Stage) -> None:
         """Set a finished stage and the result aside, so that they are made anew."""
+        keep(self.root / "result.json")  # first, so that no old result ever stands beside a new stage
         keep(self.stage(stage))
-        keep(self.root / "result.json")
         self.log(stage, "again")
 
     @contextmanager

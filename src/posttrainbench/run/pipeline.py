@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import write_json
 from posttrainbench.records import Result, Stage, Status
 from posttrainbench.run.audit import audit
@@ -42,14 +42,22 @@ def advance(run: Run, watch: Watch) -> Result:
     """
     with run.lock():
         try:
+            _complete_journal(run)
             for stage, function in STAGES.items():
                 failed = None if run.is_done(stage) else _attempt(run, stage, function, watch)
                 if failed is not None:
                     return _settle_failed(run, stage, failed)
             if not run.is_done(Stage.SETTLE):
                 watch.stage(Stage.SETTLE)
+                run.log(Stage.SETTLE, "start")
                 keep(run.root / "result.json")
-                settle(run)
+                try:
+                    settle(run)
+                except Exception as error:
+                    if is_disk_full(error):
+                        raise
+                    run.log(Stage.SETTLE, "failed", cause=cause_of(error), detail=one_line(error))
+                    return _settle_failed(run, Stage.SETTLE, error)
                 run.log(Stage.SETTLE, "done")
         except OSError as error:
             if not is_disk_full(error):
@@ -62,6 +70,14 @@ def advance(run: Run, watch: Watch) -> Result:
         if result is None:
             raise InputError(f"{run.root}/result.json has vanished; type `ptb resume {run.root}`.")
         return result
+
+
+def _complete_journal(run: Run) -> None:
+    """Add the `done` of a stage that was killed between its end and its line in the journal."""
+    last = {entry.stage: entry.event for entry in run.journal()}
+    for stage in Stage:
+        if run.is_done(stage) and last.get(stage) != "done":
+            run.log(stage, "done")
 
 
 def _attempt(run: Run, stage: Stage, function: StageFunction, watch: Watch) -> Exception | None:
@@ -83,7 +99,7 @@ def _attempt(run: Run, stage: Stage, function: StageFunction, watch: Watch) -> E
             if is_disk_full(error):
                 raise
             cause = cause_of(error)
-            run.log(stage, "failed", seconds=time.monotonic() - started, cause=cause, detail=_sentence(error))
+            run.log(stage, "failed", seconds=time.monotonic() - started, cause=cause, detail=one_line(error))
             tries += 1
             if tries > POLICIES[cause].retries:
                 return error
@@ -103,14 +119,9 @@ def _settle_failed(run: Run, stage: Stage, error: Exception) -> Result:
         base_score=None,
         instruct_score=None,
         verdict={},
-        reasons=[f"The stage `{stage}` failed, which is no fault of the agent: {_sentence(error)} {mend}"],
+        reasons=[f"The stage `{stage}` failed, which is no fault of the agent: {one_line(error)} {mend}"],
         evidence=[],
     )
     keep(run.root / "result.json")
     write_json(run.root / "result.json", result)
     return result
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text if isinstance(error, InputError) or text.endswith(".") else f"{type(error).__name__}: {text}."

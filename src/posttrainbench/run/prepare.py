@@ -119,6 +119,9 @@ def run_mounts(root: Path, model: str) -> dict[str, Mount]:
     base = catalog.find(catalog.models(), model, "model")
     mounts = {
         "workspace": Mount("workspace", root / "workspace", writable=True),
+        # Inside the workspace, so that the audit sees what an agent leaves there.
+        "tmp": Mount("tmp", root / "workspace" / ".tmp", writable=True),
+        "shm": Mount("dev/shm", root / "workspace" / ".shm", writable=True),
         "kit": Mount("kit", root / "prepare" / "kit"),
         "deadline": Mount("run/ptb/deadline", root / "solve.partial" / "deadline"),
     }

@@ -38,6 +38,18 @@ def snapshot(workspace: Path, seen_as: str, destination: Path) -> None:
             os.mkfifo(target)  # pipes, sockets and devices alike: refused later
 
 
+def make_readable(workspace: Path) -> None:
+    """Give the owner access to everything: permissions must not hide anything from the snapshot and the audit."""
+    workspace.chmod(0o700)
+    for folder, folders, names in os.walk(workspace):
+        for name in [*folders, *names]:
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            wanted = 0o700 if stat.S_ISDIR(mode) else 0o600
+            if not stat.S_ISLNK(mode) and mode & wanted != wanted:
+                path.chmod(stat.S_IMODE(mode) | wanted)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """A hard link, or a copy where the file system has none."""
     try:

@@ -15,7 +15,7 @@ from posttrainbench.files import read_jsonl, write_json
 from posttrainbench.records import AgentEnd, Outcome, Stage
 from posttrainbench.run.directory import Run, keep
 from posttrainbench.run.prepare import run_mounts
-from posttrainbench.run.snapshot import snapshot
+from posttrainbench.run.snapshot import make_readable, snapshot
 from posttrainbench.run.watch import Watch
 from posttrainbench.sandbox import SandboxProcess, load_sandbox
 from posttrainbench.trajectory import write_trajectory
@@ -80,14 +80,14 @@ def solve(run: Run, out: Path, watch: Watch) -> None:
     sandbox = load_sandbox(spec.sandbox)
     launch = load_scaffold(spec.agent.scaffold).launch(spec.agent, sandbox)
     keep(run.workspace)
-    for folder in (run.workspace, run.workspace / ".home", run.workspace / ".tmp"):
-        folder.mkdir()
+    for folder in ("", ".home", ".tmp", ".shm"):
+        (run.workspace / folder).mkdir()
     mounts = run_mounts(run.root, spec.model)
     workspace, kit = sandbox.locate(mounts["workspace"]), sandbox.locate(mounts["kit"])
     environment = {
         "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": f"{workspace}/.home",
-        "TMPDIR": f"{workspace}/.tmp",
+        "TMPDIR": sandbox.locate(mounts["tmp"]),
         "USER": "agent",
         "LANG": "C.UTF-8",
         "HF_HUB_OFFLINE": "1",
@@ -113,6 +113,7 @@ def solve(run: Run, out: Path, watch: Watch) -> None:
     finally:
         process.kill(0)
         recorder.close()
+        make_readable(run.workspace)
         snapshot(run.workspace, workspace, out / "final_model")
     if not ended_by_host and process.broke():
         raise InfrastructureError("sandbox_failed", f"The sandbox failed; what it said is in {out / 'output.jsonl'}.")

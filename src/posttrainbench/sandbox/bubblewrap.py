@@ -32,6 +32,10 @@ ETC = (
     "ssl/openssl.cnf",
     "mime.types",
 )
+ISOLATION = """
+    --unshare-all --unshare-user --uid 1000 --gid 1000 --cap-drop ALL --disable-userns
+    --die-with-parent --new-session --clearenv --hostname sandbox
+""".split()
 INSTALL = "install it (Debian and Ubuntu: `apt install bubblewrap`; Fedora: `dnf install bubblewrap`)"
 
 
@@ -99,42 +103,26 @@ class Bubblewrap:
     ) -> BubblewrapProcess:
         """See `Sandbox.start`."""
         read, write = os.pipe()
-        options = [
-            *(
-                "bwrap",
-                "--unshare-all",
-                "--unshare-user",
-                "--uid",
-                "1000",
-                "--gid",
-                "1000",
-                "--cap-drop",
-                "ALL",
-            ),
-            *(
-                "--disable-userns",
-                "--die-with-parent",
-                "--new-session",
-                "--clearenv",
-                "--hostname",
-                "sandbox",
-            ),
-            *("--json-status-fd", str(write)),
-            *_root(),
-            *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108  (the sandbox's own)
-        ]
+        options = [*ISOLATION, "--json-status-fd", str(write), *_root(), "--proc", "/proc", "--dev", "/dev"]
+        options += ["--tmpfs", "/tmp"]  # noqa: S108  (the sandbox's own)
         for mount in mounts:
             options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), self.locate(mount)]
         for name, value in environment.items():
             options += ["--setenv", name, value]
-        options += ["--chdir", workdir, "--", *argv]
+        options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", workdir]
+        # Variables and arguments of bubblewrap can be read inside, in /proc/1: no variable of the host's may be among
+        # them, and the arguments, which name host paths, go through a descriptor.
+        listed = os.memfd_create("options")
+        os.write(listed, b"".join(option.encode() + b"\0" for option in options))
+        os.lseek(listed, 0, os.SEEK_SET)
         try:
             popen = subprocess.Popen(
-                options,
+                [shutil.which("bwrap") or "bwrap", "--args", str(listed), "--", *argv],
+                env={},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=[write],
+                pass_fds=[write, listed],
                 start_new_session=True,  # Ctrl-C reaches the orchestrator alone, which ends the tree in order
             )
         except OSError as error:
@@ -142,6 +130,7 @@ class Bubblewrap:
             raise InfrastructureError("sandbox_failed", f"bubblewrap could not be started: {error}") from None
         finally:
             os.close(write)
+            os.close(listed)
         return BubblewrapProcess(popen, os.fdopen(read))
 
 

@@ -2,7 +2,8 @@
 
 Only for machines where nothing better works, and only after `--insecure-no-sandbox`. Covers: an environment without
 the host's variables, and that the whole process tree ends, also when the orchestrator is killed. Does not cover
-anything else: the agent can read and change whatever the user can. Every result says so.
+anything else: the agent can read and change whatever the user can, and one that kills its supervisor escapes even the
+end of the tree. Every result says so.
 """
 
 import contextlib

@@ -73,7 +73,8 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
     disable_progress_bar()
 
     print(f"libraries loaded, {seconds_left():.0f} s left", flush=True)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    if "OMP_NUM_THREADS" in os.environ:
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     set_seed(task["seed"])
     tokenizer = AutoTokenizer.from_pretrained(task["base_model"])
     tokenizer.chat_template = Path(task["kit"], "templates", "chat_template.jinja").read_text()

@@ -1,7 +1,8 @@
 """Score a Python function by what it returns, without ever running it beside the expected outputs.
 
-`python -I code.py` is a runner: a line `{"source", "function", "calls"}` in, a line `{"returned", "error"}` out, until
-stdin closes. The host compares what came back (`verdict`); the runner knows the calls only.
+`python -I code.py` is a runner: a line `{"source", "function", "calls", "nonce"}` in, a line `{"returned", "error",
+"nonce"}` out, until stdin closes. The nonce tells an answer from what an earlier program may have printed. The host
+compares what came back (`verdict`); the runner knows the calls only.
 
 What this covers: a program that exits, loops, prints, fills memory, makes huge files, returns objects that equal
 everything, reads its caller's frames, or writes forged results (which it would have to compute).
@@ -86,7 +87,8 @@ def runner_main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         returned, error = _run(request["source"], request["function"], request["calls"])
-        sys.stdout.write(json.dumps({"returned": returned, "error": error}) + "\n")
+        answer = {"returned": returned, "error": error, "nonce": request.get("nonce")}
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
