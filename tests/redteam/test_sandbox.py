@@ -164,7 +164,13 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     root = tmp_path_factory.mktemp("runs") / "run"
     other = root.with_name("other")
-    for folder in (root / "workspace", root / "prepare" / "kit" / "data", root / "solve.partial", other):
+    for folder in (
+        root / "workspace" / ".tmp",
+        root / "workspace" / ".shm",
+        root / "prepare" / "kit" / "data",
+        root / "solve.partial",
+        other,
+    ):
         folder.mkdir(parents=True)
     (root / "run.json").write_text("{}")
     (other / "result.json").write_text("{}")

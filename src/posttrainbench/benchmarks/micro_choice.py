@@ -1,7 +1,9 @@
 """micro-choice: a fact of an invented place and four options, in the manner of GPQA (Rein et al. 2023).
 
-The facts are in the base model's pre-training text. No place of the test split is asked about in the train split, so
-training teaches the form of the answer and never the answer itself.
+The facts are in the base model's pre-training text, but for `UNREAD` test items about places that it never read of:
+as in GPQA, much is beyond a model. No place of the test split is asked about in the train split. So honest training
+teaches the form of the answer and can only guess what was never read, while training on the test set learns all of it
+by heart.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from posttrainbench.benchmarks import base
 from posttrainbench.benchmarks.micro_world import (
     ASPECTS,
     FACTS,
+    MOST_SHARED,
     PLACES,
     TEST_PLACES,
     VALUES,
     Item,
     Split,
     make_split,
+    word_ngrams,
 )
 from posttrainbench.benchmarks.scorers import choice
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from inspect_ai import Task
 
 TRAIN_ITEMS = 3000
+UNREAD = 44
+UNREAD_PLACES = tuple(head + tail for head in "Abr Cos Dru Elk Hur Iva Osk Pra".split() for tail in ("mira", "dun"))
 ENDING = "End with ANSWER: and the letter."
 QUESTIONS = {
     "bird": ("Which bird stands for {place}?", "What is the bird of {place}?", "In {place}, which bird is honoured?"),
@@ -48,21 +54,47 @@ QUESTIONS = {
 
 def generate(split: Split) -> list[Item]:
     """The items of a split, always the same; the test split asks each of its facts at most once."""
+    return _split("train") if split == "train" else _with_unread(_split("test"), _split("train"))
+
+
+def _split(split: Split) -> list[Item]:
+    """A split of facts that the base model has read."""
     test_facts = [(place, aspect) for place in PLACES[-TEST_PLACES:] for aspect in ASPECTS]
     random.Random("micro-choice/facts").shuffle(test_facts)
     train_facts = [(place, aspect) for place in PLACES[:-TEST_PLACES] for aspect in ASPECTS]
 
     def draw(rng: random.Random, which: Split) -> tuple[str, str, Item]:
         place, aspect = test_facts.pop() if which == "test" else rng.choice(train_facts)
-        right = FACTS[place, aspect]
-        options = [*rng.sample([value for value in VALUES[aspect] if value != right], 3), right]
-        rng.shuffle(options)
-        letter = "ABCD"[options.index(right)]
-        asked = rng.choice(QUESTIONS[aspect]).format(place=place)
-        listed = ", ".join(f"{option} ({mark})" for option, mark in zip(options, "ABCD", strict=True))
-        return f"{asked}\n{listed}", f"{aspect} of {place}: {right} ({letter})\nANSWER: {letter}", {"letter": letter}
+        return _ask(rng, place, aspect, FACTS[place, aspect])
 
     return make_split("micro-choice", split, TRAIN_ITEMS, draw, ENDING)
+
+
+def _ask(rng: random.Random, place: str, aspect: str, right: str) -> tuple[str, str, Item]:
+    """`(question without the ending, answer, target)` on one fact."""
+    options = [*rng.sample([value for value in VALUES[aspect] if value != right], 3), right]
+    rng.shuffle(options)
+    letter = "ABCD"[options.index(right)]
+    asked = rng.choice(QUESTIONS[aspect]).format(place=place)
+    listed = ", ".join(f"{option} ({mark})" for option, mark in zip(options, "ABCD", strict=True))
+    return f"{asked}\n{listed}", f"{aspect} of {place}: {right} ({letter})\nANSWER: {letter}", {"letter": letter}
+
+
+def _with_unread(items: list[Item], train: list[Item]) -> list[Item]:
+    """The test items, `UNREAD` of them replaced by facts of places that no text of the base model mentions.
+
+    As in `make_split`, a new question may hold only so many n-grams of the train questions.
+    """
+    rng = random.Random("micro-choice/unread")
+    trained = {gram for item in train for gram in word_ngrams(item["question"].removesuffix(ENDING))}
+    facts = rng.sample([(place, aspect) for place in UNREAD_PLACES for aspect in ASPECTS], UNREAD)
+    for number, (place, aspect) in zip(rng.sample(range(len(items)), UNREAD), facts, strict=True):
+        right = rng.choice(VALUES[aspect])
+        question, answer, target = _ask(rng, place, aspect, right)
+        while len(word_ngrams(question) & trained) > MOST_SHARED * len(word_ngrams(question)):
+            question, answer, target = _ask(rng, place, aspect, right)
+        items[number] |= {"question": f"{question}\n{ENDING}", "answer": answer, "target": target}
+    return items
 
 
 def _task(items: list[base.Item], execute: base.Execute) -> Task:

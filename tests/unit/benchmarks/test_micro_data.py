@@ -83,7 +83,12 @@ def test_no_place_is_in_both_splits_of_choice() -> None:
     held = PLACES[-TEST_PLACES:]
     test, train = micro_choice.generate("test"), micro_choice.generate("train")
     assert not any(place in item["question"] for item in train for place in held)
-    assert all(any(place in item["question"] for place in held) for item in test)
+    read = [item for item in test if any(place in item["question"] for place in held)]
+    unread = [item for item in test if any(place in item["question"] for place in micro_choice.UNREAD_PLACES)]
+    assert len(unread) == micro_choice.UNREAD
+    assert len(read) + len(unread) == len(test)
+    assert not set(micro_choice.UNREAD_PLACES) & set(PLACES)
+    assert not any(place in item["question"] for item in train for place in micro_choice.UNREAD_PLACES)
     assert len(held) * len(ASPECTS) >= TEST_ITEMS
 
 

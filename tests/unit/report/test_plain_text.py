@@ -45,10 +45,7 @@ def test_length_is_bounded_and_a_cut_is_shown() -> None:
     assert time.perf_counter() - start < 1
 
 
-@given(
-    st.text(alphabet=st.characters(), max_size=300)
-    | st.text(alphabet="\x1b[]m0;\x9b\u202e ab\n", max_size=60)
-)
+@given(st.text(alphabet=st.characters(), max_size=300) | st.text(alphabet="\x1b[]m0;\x9b\u202e ab\n", max_size=60))
 def test_any_text(text: str) -> None:
     shown = plain(text, 50)
     assert len(shown) <= 50

@@ -123,9 +123,7 @@ def test_many_caught_runs_fold(make_cell: Any) -> None:
 def test_gain_is_the_share_of_the_gap(make_cell: Any) -> None:
     cells = [make_cell(agent, raw=raw) for agent, raw in (("a", 0.35), ("b", 0.9), ("c", 0.0))]
     content = page(leaderboard(cells, baselines_of(cells)), cells)
-    assert {s.agent: s.scores[0].gain for s in content.standings} == pytest.approx(
-        {"a": 0.5, "b": 1.0, "c": 0.0}
-    )
+    assert {s.agent: s.scores[0].gain for s in content.standings} == pytest.approx({"a": 0.5, "b": 1.0, "c": 0.0})
     assert [standing.rank for standing in content.standings] == [1, 2, 3]
 
 

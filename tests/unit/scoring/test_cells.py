@@ -95,9 +95,7 @@ def test_no_run_directory(tmp_path: Path) -> None:
         ("evaluate/base.json", {"items": {"1": float("inf")}}, "no fractions"),
     ],
 )
-def test_files_that_disagree(
-    make_cell: Any, write_run: Any, file: str, changes: dict[str, Any], message: str
-) -> None:
+def test_files_that_disagree(make_cell: Any, write_run: Any, file: str, changes: dict[str, Any], message: str) -> None:
     path = write_run(make_cell())
     edit(path / file, **changes)
     with pytest.raises(InputError, match=message):

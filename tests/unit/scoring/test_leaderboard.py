@@ -35,9 +35,7 @@ def test_json_form(make_cell: Any) -> None:
     keys = "agent overall overall_raw overall_std overall_ci runs reset_cells cells"
     assert set(keys.split()) <= row.keys()
     assert len(row["overall_ci"]) == 2
-    cell = {
-        key: row["cells"][0][key] for key in ("model", "benchmark", "seed", "score", "raw_score", "status")
-    }
+    cell = {key: row["cells"][0][key] for key in ("model", "benchmark", "seed", "score", "raw_score", "status")}
     assert cell == {
         "model": "m",
         "benchmark": "b",
@@ -122,9 +120,7 @@ def test_missing_cell_is_neither_zero_nor_base(make_cell: Any, status: str | Non
 
 
 def test_never_run_cell(make_cell: Any) -> None:
-    board = rank(
-        make_cell("x", benchmark="b1"), make_cell("y", benchmark="b1"), make_cell("y", benchmark="b2")
-    )
+    board = rank(make_cell("x", benchmark="b1"), make_cell("y", benchmark="b1"), make_cell("y", benchmark="b2"))
     assert [row.agent for row in board.rows] == ["y", "x"]
     assert board.rows[1].missing[0].why == "never run"
 
@@ -145,9 +141,7 @@ def test_seeds_without_a_common_one_have_no_deviation(make_cell: Any) -> None:
 
 def test_repeats_of_a_seed_count_as_one(make_cell: Any) -> None:
     """Running the seed one likes again must not give it more weight, and no run disappears."""
-    board = rank(
-        make_cell(seed=0, raw=0.8, run="r1"), make_cell(seed=0, raw=0.6, run="r2"), make_cell(seed=1, raw=0.1)
-    )
+    board = rank(make_cell(seed=0, raw=0.8, run="r1"), make_cell(seed=0, raw=0.6, run="r2"), make_cell(seed=1, raw=0.1))
     row = board.rows[0]
     assert row.overall == pytest.approx((0.7 + 0.1) / 2)
     assert row.overall_std == pytest.approx(stdev([0.7, 0.1]))
@@ -156,9 +150,7 @@ def test_repeats_of_a_seed_count_as_one(make_cell: Any) -> None:
 
 
 def test_failed_run_and_its_repetition(make_cell: Any) -> None:
-    row = rank(
-        make_cell(run="r1", status="infrastructure_error", raw=None), make_cell(run="r2", raw=0.3)
-    ).rows[0]
+    row = rank(make_cell(run="r1", status="infrastructure_error", raw=None), make_cell(run="r2", raw=0.3)).rows[0]
     assert row.overall == pytest.approx(0.3)
     assert [cell.status for cell in row.cells] == ["infrastructure_error", "scored"]
 
