@@ -82,10 +82,10 @@ def test_program_that_ends_the_runner_later_costs_no_other_program_its_answer(ex
         "    os.kill(runner, signal.SIGKILL)\ndef f(x): return x"
     )
     executor.run({"source": source, "function": "f", "calls": [[1]]})
-    first = executor.process
+    first = executor.runner
     assert first is not None
     end = time.monotonic() + PATIENCE
-    while executor.process is first:
+    while executor.runner is first:
         assert executor.run(DOUBLE) == DOUBLED
         assert time.monotonic() < end, "the runner was not ended"
     assert executor.run(DOUBLE) == DOUBLED
@@ -103,12 +103,18 @@ def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
 RUNNERS: dict[str, str] = {
     "ends at once": "",
     "says nothing sensible": "import sys\nfor line in sys.stdin: print('hello', flush=True)",
-    "is wrong": 'import sys\nfor line in sys.stdin: print(\'{"returned": [2], "error": null}\', flush=True)',
+    "is wrong": (
+        "import json, sys\nfor line in sys.stdin: "
+        "print(json.dumps({'returned': [2], 'error': None, 'nonce': json.loads(line)['nonce']}), flush=True)"
+    ),
 }
 
 
 @pytest.mark.parametrize("source", RUNNERS.values(), ids=RUNNERS)
-def test_runner_that_does_not_work_is_an_infrastructure_error(source: str, tmp_path: Path) -> None:
+def test_runner_that_does_not_work_is_an_infrastructure_error(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posttrainbench.sandbox.executor.ANSWER_SECONDS", 1.0)
     runner = tmp_path / "runner.py"
     runner.write_text(source)
     with code_executor(load_sandbox("bubblewrap"), runner) as executor, pytest.raises(InfrastructureError) as error:
@@ -121,10 +127,12 @@ def test_answer_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("posttrainbench.sandbox.executor.ANSWER_SECONDS", 1.0)
     runner = tmp_path / "runner.py"
     runner.write_text("""
-import sys, time
-sys.stdin.readline()
-print('{"returned": [1], "error": null}', flush=True)
-sys.stdin.readline()
+import json, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["source"] != "def f():\\n    return 1\\n":
+        break
+    print(json.dumps({"returned": [1], "error": None, "nonce": request["nonce"]}), flush=True)
 print('{"returned": ', end="", flush=True)
 time.sleep(600)
 """)

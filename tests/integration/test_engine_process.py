@@ -151,14 +151,17 @@ def test_corrupt_checkpoint_is_told_from_a_broken_engine(damage: Callable[[Path]
 def test_broken_engine_is_an_infrastructure_error_and_its_log_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no such library >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
     log = tmp_path / "engine.log"
     engine = load_engine("transformers")(CHECKPOINT, TEMPLATE, log)
     with pytest.raises(InfrastructureError, match="did not start") as error, engine:
         pass
     assert error.value.cause == "engine_failed"
     assert str(log) in str(error.value)
-    assert "ValueError" in log.read_text()
+    assert "no such library" in log.read_text()
 
 
 def test_engine_ends_on_leaving(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Runner:
                 answer = json.loads(self._line(stdout, deadline))
             except ValueError:
                 continue
-            if isinstance(answer, dict) and answer.get("nonce") == nonce:
+            if isinstance(answer, dict) and answer.pop("nonce", None) == nonce:
                 return answer
 
     def _line(self, stdout: IO[bytes], deadline: float) -> bytes:
