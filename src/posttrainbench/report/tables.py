@@ -55,7 +55,7 @@ def leaderboard_table(board: Leaderboard) -> RenderableType:
 def _table(*columns: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
     table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    table.add_column(columns[0], overflow="fold")
+    table.add_column(columns[0], overflow="fold", min_width=20)
     for column in columns[1:]:
         table.add_column(Text(column), justify="right", overflow="fold")
     return table

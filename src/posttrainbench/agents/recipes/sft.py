@@ -4,7 +4,7 @@ import common
 
 if __name__ == "__main__":
     task = common.load_task()
-    args = common.arguments(__doc__ or "", steps=100)
+    args = common.arguments(__doc__ or "", steps=80)
     rows = common.read_rows(task, "train")
     print(f"fine-tuning {task['model']} on {len(rows)} train examples of {task['benchmark']}", flush=True)
     common.fine_tune(task, rows, args)
