@@ -1,10 +1,9 @@
 """What a scaffold offers."""
 
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Protocol
 
-from posttrainbench.errors import InputError
+from posttrainbench.plugins import load_plugin
 from posttrainbench.records import AgentSpec
 from posttrainbench.sandbox import Mount, Sandbox
 
@@ -42,8 +41,5 @@ def load_scaffold(name: str) -> Scaffold:
     Raises:
         InputError: no installed package registers it.
     """
-    points = entry_points(group="posttrainbench.agents")
-    if name not in points.names:
-        raise InputError(f"There is no scaffold `{name}`; choose one of: {', '.join(sorted(points.names))}.")
-    scaffold: type[Scaffold] = points[name].load()
+    scaffold: type[Scaffold] = load_plugin("agents", name)
     return scaffold()

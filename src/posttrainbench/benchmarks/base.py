@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from posttrainbench.errors import InputError
+from posttrainbench.plugins import load_plugin
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -62,9 +61,5 @@ def load_benchmark(benchmark_id: str) -> Benchmark:
     Raises:
         InputError: no installed package registers it.
     """
-    points = entry_points(group="posttrainbench.benchmarks")
-    if benchmark_id not in points.names:
-        known = ", ".join(sorted(points.names))
-        raise InputError(f"There is no benchmark `{benchmark_id}`; choose one of: {known}.")
-    benchmark: Benchmark = points[benchmark_id].load()
+    benchmark: Benchmark = load_plugin("benchmarks", benchmark_id)
     return benchmark

@@ -6,7 +6,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from posttrainbench.launch import launch
+from posttrainbench.plugins import load_plugin
 from posttrainbench.report.tables import percent
 from posttrainbench.report.text import plain
 from posttrainbench.run import Run
@@ -65,7 +65,7 @@ def run_all(runs: list[Run], experiment: Path) -> None:
     if progress.console.is_terminal:
         progress.live.start()
     try:
-        launch(runs, PARALLEL, progress.change)
+        load_plugin("launchers", "local")(runs, PARALLEL, progress.change)
     except KeyboardInterrupt:
         progress.live.stop()
         progress.console.print(

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from posttrainbench.errors import InputError
+from posttrainbench.plugins import load_plugin
 
 ERROR_MARK = "engine error: "
 
@@ -53,8 +52,5 @@ def load_engine(name: str) -> StartEngine:
     Raises:
         InputError: no installed package registers it.
     """
-    points = entry_points(group="posttrainbench.engines")
-    if name not in points.names:
-        raise InputError(f"There is no engine `{name}`; choose one of: {', '.join(sorted(points.names))}.")
-    start: StartEngine = points[name].load()
+    start: StartEngine = load_plugin("engines", name)
     return start

@@ -2,11 +2,10 @@
 
 import subprocess
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, Protocol
 
-from posttrainbench.errors import InputError
+from posttrainbench.plugins import load_plugin
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,5 @@ def load_sandbox(name: str) -> Sandbox:
     Raises:
         InputError: no installed package registers it.
     """
-    points = entry_points(group="posttrainbench.sandboxes")
-    if name not in points.names:
-        raise InputError(f"There is no sandbox `{name}`; choose one of: {', '.join(sorted(points.names))}.")
-    backend: type[Sandbox] = points[name].load()
+    backend: type[Sandbox] = load_plugin("sandboxes", name)
     return backend()
