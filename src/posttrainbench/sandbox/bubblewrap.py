@@ -103,10 +103,11 @@ class Bubblewrap:
     ) -> BubblewrapProcess:
         """See `Sandbox.start`."""
         read, write = os.pipe()
-        options = [*ISOLATION, "--json-status-fd", str(write), *_root(), "--proc", "/proc", "--dev", "/dev"]
+        options = [*ISOLATION, "--json-status-fd", str(write), *_system(), "--proc", "/proc", "--dev", "/dev"]
         options += ["--tmpfs", "/tmp"]  # noqa: S108  (the sandbox's own)
         for mount in mounts:
             options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), self.locate(mount)]
+        options += _python()  # last, since it may lie below a mount, such as /tmp
         for name, value in environment.items():
             options += ["--setenv", name, value]
         options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", workdir]
@@ -142,8 +143,8 @@ def _init(told: str) -> psutil.Process | None:
         return None
 
 
-def _root() -> list[str]:
-    """A minimal read-only root: the system's programs and this Python environment, nothing of anybody's home."""
+def _system() -> list[str]:
+    """The system's programs and libraries, read-only, and nothing of anybody's home."""
     options = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
         path = Path("/", name)
@@ -153,6 +154,12 @@ def _root() -> list[str]:
             options += ["--ro-bind", str(path), str(path)]
     for name in ETC:
         options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    return options
+
+
+def _python() -> list[str]:
+    """This Python environment, read-only, at its own place."""
+    options = []
     for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
         if not Path(prefix).is_relative_to("/usr"):
             options += ["--ro-bind", prefix, prefix]

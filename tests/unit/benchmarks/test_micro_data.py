@@ -135,6 +135,10 @@ def test_shipped_models_are_of_these_items() -> None:
     for module in MODULES:
         items = json.dumps(module.generate("train")).encode()
         assert manifest["items"][_name(module)] == hashlib.sha256(items).hexdigest(), "rebuild: make micro-model"
+    sources = (Path(micro_math.__file__).parent, Path(__file__).parents[3] / "scripts" / "micro_model")
+    for name, digest in manifest["made_by"].items():
+        [source] = [folder_ / name for folder_ in sources if (folder_ / name).is_file()]
+        assert hashlib.sha256(source.read_bytes()).hexdigest() == digest, f"{name} changed: make micro-model"
     files = {str(path.relative_to(folder)) for path in folder.glob("micro-*/*")}
     assert files == set(manifest["made"])
     for name, digest in manifest["made"].items():
