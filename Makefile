@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local,dev]"
+	@echo "installing into $(VENV), which takes a minute or two"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local,dev]"
 	@touch $@
 
 # The sandbox is the one part that pip cannot install.
