@@ -153,5 +153,5 @@ def test_broken_entry_is_named_in_one_line(content: str, tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("load", [load_scaffold, load_sandbox, load_engine, load_benchmark])
 def test_unknown_extension(load) -> None:
-    with pytest.raises(InputError, match=r"There is no .* `absent`; choose one of: "):
+    with pytest.raises(InputError, match=r"`absent` is none of the installed .*; choose one of: "):
         load("absent")
