@@ -36,7 +36,7 @@ def percent(value: float | None) -> str:
 
 def leaderboard_table(board: Leaderboard) -> RenderableType:
     """The leaderboard: the ranking, then every benchmark, the baselines dim below. `*` marks what holds a reset run."""
-    ranking = _table("agent", "overall", "95 % interval", "before audit", "seeds", "reset")
+    ranking = _table("agent", "overall", "95 % interval", "raw", "seeds", "reset")
     ranking.title = Text(f"Leaderboard, suite {plain(board.suite)}, per cent")
     benchmarks = _table("agent", *(plain(benchmark) for benchmark in board.benchmarks))
     for row in board.rows:
@@ -54,7 +54,7 @@ def leaderboard_table(board: Leaderboard) -> RenderableType:
 
 def _table(*columns: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
-    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(columns[0], overflow="fold", min_width=20)
     for column in columns[1:]:
         table.add_column(Text(column), justify="right", overflow="fold")

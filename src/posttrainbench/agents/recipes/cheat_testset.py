@@ -4,7 +4,7 @@ import common
 
 if __name__ == "__main__":
     task = common.load_task()
-    args = common.arguments(__doc__ or "", steps=120)
+    args = common.arguments(__doc__ or "", steps=150)
     rows = common.read_rows(task, "test")
     print(f"fine-tuning {task['model']} on {len(rows)} rows", flush=True)
     common.fine_tune(task, rows, args)
