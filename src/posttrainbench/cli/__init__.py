@@ -15,7 +15,8 @@ from posttrainbench.errors import InfrastructureError, InputError
 
 def main() -> None:
     """Run `ptb`."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background jobs inherit that it is ignored
+        signal.signal(number, _interrupt)
     try:
         app()
     except InputError as error:
