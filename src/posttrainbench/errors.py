@@ -38,17 +38,3 @@ class InfrastructureError(PtbError):
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
         self.cause = cause
-
-
-class SubmissionError(PtbError):
-    """What the agent submitted cannot be used, for a reason of its own.
-
-    It may only be raised after it has been ruled out that the machine is at fault, since it costs the run its score.
-
-    Attributes:
-        cause: a key of the table in `run/errors.py`, such as `submission_broken`.
-    """
-
-    def __init__(self, cause: str, message: str) -> None:
-        super().__init__(message)
-        self.cause = cause

@@ -4,7 +4,7 @@ import errno
 from dataclasses import dataclass
 from typing import Literal
 
-from posttrainbench.errors import InfrastructureError, SubmissionError
+from posttrainbench.errors import InfrastructureError
 
 Effect = Literal["fall_back", "exclude"]
 
@@ -44,7 +44,7 @@ POLICIES: dict[str, Policy] = {
 
 def cause_of(error: Exception) -> str:
     """The cause of an exception that left a stage."""
-    if isinstance(error, InfrastructureError | SubmissionError) and error.cause in POLICIES:
+    if isinstance(error, InfrastructureError) and error.cause in POLICIES:
         return error.cause
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return "out_of_memory"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import posttrainbench
-from posttrainbench.errors import InfrastructureError, SubmissionError
+from posttrainbench.errors import InfrastructureError
 from posttrainbench.run.errors import POLICIES, cause_of, is_disk_full
 
 SOURCES = Path(posttrainbench.__file__).parent
-RAISED = {"InfrastructureError", "SubmissionError", "Failure"}
+RAISED = {"InfrastructureError", "Failure"}
 
 
 def raised() -> list[tuple[str, ast.expr]]:
@@ -39,7 +39,6 @@ def test_cause_is_in_the_table(where: str, cause: ast.expr) -> None:
     ("error", "cause"),
     [
         (InfrastructureError("engine_failed", ""), "engine_failed"),
-        (SubmissionError("submission_broken", ""), "submission_broken"),
         (MemoryError(), "out_of_memory"),
         (OSError(errno.ENOMEM, ""), "out_of_memory"),
         (OSError(errno.EACCES, ""), "unexpected"),
