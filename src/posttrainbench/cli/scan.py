@@ -51,7 +51,11 @@ def scan(
     items, whitelist = _items(benchmark, benchmark_file, allow or [])
     report = _scan(paths, items, whitelist, tokenizer, cache, workers)
     if json:
-        print_json(_as_json(report))
+        print_json(
+            report.model_dump(
+                mode="json", exclude={"chance": True, "unsearchable": True, "hits": {"__all__": {"line"}}}
+            )
+        )
     elif sarif:
         print_json(as_sarif(report, __version__))
     else:
@@ -107,33 +111,20 @@ def _scan(
         )
 
 
-def _as_json(report: "ScanReport") -> dict[str, object]:
-    data: dict[str, object] = report.model_dump(mode="json")
-    return data
-
-
 def _show(report: "ScanReport") -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from posttrainbench.report.text import plain
 
     console = Console(highlight=False)
-    if report.hits:
-        table = Table(show_lines=True)
-        for heading in ("where", "test item", "how", "text found / text of the test item"):
-            table.add_column(heading, overflow="fold", ratio=4 if "/" in heading else 1)
-        for hit in report.hits[:SHOWN]:
-            table.add_row(
-                Text(f"{plain(hit.file)}:{hit.line}"),
-                Text(plain(hit.item)),
-                Text(f"{hit.unit}, {hit.method} {hit.score:.2f}"),
-                Text.assemble(plain(hit.text, QUOTED), "\n", (plain(hit.item_text, QUOTED), "dim")),
-            )
-        console.print(table)
-        if len(report.hits) > SHOWN:
-            console.print(f"... and {len(report.hits) - SHOWN:,} more; --json lists all.")
+    for hit in report.hits[:SHOWN]:
+        how = f"{hit.unit}, {hit.method} {hit.score:.2f}"
+        console.print(Text.assemble((f"{plain(hit.file)}:{hit.line}", "bold"), f"  {plain(hit.item)}  {how}"))
+        console.print(Text.assemble("  found: ", plain(hit.text, QUOTED)))
+        console.print(Text.assemble("  item:  ", plain(hit.item_text, QUOTED)), style="dim")
+    if len(report.hits) > SHOWN:
+        console.print(f"... and {len(report.hits) - SHOWN:,} more; --json lists all.")
     for skip in [skip for skip in report.skipped if skip.lost][:SHOWN]:
         console.print(Text(f"not searched: {plain(skip.path)}: {plain(skip.reason)}", style="yellow"))
     if report.unsearchable:

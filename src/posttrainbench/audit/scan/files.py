@@ -108,8 +108,7 @@ class _Segment:
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
         self.file = file if start == 0 else None
         self._fd, self._place, self._end = file.fileno(), start, end
-        status = os.fstat(self._fd)
-        self._sparse = status.st_blocks * 512 < status.st_size
+        self._sparse = _is_sparse(file)
 
     def read(self, size: int, /) -> bytes:
         if self._sparse:
@@ -120,6 +119,11 @@ class _Segment:
         found = os.pread(self._fd, max(min(size, self._end - self._place), 0), self._place)
         self._place += len(found)
         return found
+
+
+def _is_sparse(file: BinaryIO) -> bool:
+    status = os.fstat(file.fileno())
+    return status.st_blocks * 512 < status.st_size
 
 
 class FileScan:
@@ -248,14 +252,14 @@ def is_weights(file: BinaryIO, entry: Entry) -> bool:
 def segments(entry: Entry, overlap: int) -> tuple[list[tuple[int, int]], bool] | None:
     """Where a large plain file is cut, so that several threads search it, and whether its lines are documents.
 
-    None if it is to be searched whole, because it is small or packed or cannot be read.
+    None if it is to be searched whole, because it is small, packed or full of holes, or cannot be read.
     """
     if entry.size < 2 * SEGMENT:
         return None
     try:
         with open_regular(entry.path) as file:
             reader = Peekable(_Segment(file, 0, entry.size))
-            if is_packed(reader.peek(HEAD)) or as_text(reader) is not reader:
+            if _is_sparse(file) or is_packed(reader.peek(HEAD)) or as_text(reader) is not reader:
                 return None
             by_line = is_by_line(reader)
             cuts = [0]
