@@ -225,6 +225,53 @@ class ModelUsage(Record):
     first_call: float | None = None
 
 
+DestinationKind = Literal["model", "dataset", "hosted_model", "remote_compute", "traces", "package", "other"]
+"""What an address is: a model or data set repository, a hosted model's API, somebody else's computer, published runs
+of this benchmark, a package index, or anything else."""
+
+
+class EgressRequest(Record):
+    """One line of `solve/egress.jsonl`: a request that the agent's sandbox sent to the outside.
+
+    Attributes:
+        time: seconds since 1970, of its start.
+        method: `CONNECT` where only the connection is seen and not what passes through it.
+        path: with its query; None where it cannot be seen.
+        status: of the answer; None where there was none.
+        sent: bytes from the sandbox.
+        received: bytes to the sandbox.
+        decision: `denied` requests got HTTP 451 (or 403) from the proxy and never left the host.
+        reason: why it was denied, or why there was no answer.
+        repo: repository on the Hub, such as `Qwen/Qwen3-1.7B`, where it is one.
+    """
+
+    time: float
+    host: str
+    port: int
+    method: str
+    path: str | None
+    status: int | None
+    sent: int
+    received: int
+    seconds: float
+    decision: Literal["allowed", "denied"]
+    reason: str = ""
+    kind: DestinationKind
+    repo: str | None = None
+    revision: str | None = None
+    file: str | None = None
+
+
+class Download(Record):
+    """One entry of `solve/downloads.json`: what the agent added to its own layer of the model cache."""
+
+    kind: Literal["model", "dataset", "other"]
+    repo: str
+    revision: str | None
+    files: int
+    size: int
+
+
 class Failure(Record):
     """`evaluate/failure.json`: why an accepted submission has no metrics, for a reason of its own."""
 
