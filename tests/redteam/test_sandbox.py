@@ -214,7 +214,7 @@ def test_tree_ends_with_its_orchestrator(sandbox: str, number: signal.Signals) -
 @pytest.mark.parametrize("sandbox", [*ISOLATING, "process"])
 def test_tree_of_a_stopped_orchestrator_ends_at_the_deadline(sandbox: str) -> None:
     marker = f"tree-{secrets.token_hex(8)}"
-    process = orchestrator(sandbox, marker, "2")
+    process = orchestrator(sandbox, marker, "4")
     process.send_signal(signal.SIGSTOP)
     try:
         eventually(lambda: marked(marker) == [one for one in marked(marker) if one.pid == process.pid])
@@ -227,7 +227,7 @@ def test_tree_of_a_stopped_orchestrator_ends_at_the_deadline(sandbox: str) -> No
 @pytest.mark.parametrize("sandbox", ISOLATING)
 def test_tree_ends_at_the_deadline_though_its_supervisor_is_killed(sandbox: str) -> None:
     marker = f"tree-{secrets.token_hex(8)}"
-    process = orchestrator(sandbox, marker, "2")
+    process = orchestrator(sandbox, marker, "4")
     assert process.stdout is not None
     os.kill(int(process.stdout.readline()), signal.SIGKILL)
     try:

@@ -2,17 +2,21 @@
 
 import base64
 import json
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fake_models.login import LoginService, login_service
 from posttrainbench import catalog
 from posttrainbench.agents import Access
-from posttrainbench.agents.codex import SUBSCRIPTION_URL, Codex, CodexLogin
+from posttrainbench.agents.codex import SUBSCRIPTION_URL, Codex
+from posttrainbench.agents.codex_login import CLIENT, RENEWAL_VARIABLE, CodexLogin
 from posttrainbench.agents.settings import read_settings
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InfrastructureError, InputError
 
 HOURS = 3600.0
 
@@ -24,9 +28,9 @@ def token(**claims: Any) -> str:
     return f"{part({'alg': 'none'})}.{part(claims)}.signature"
 
 
-def login(folder: Path, key: str | None) -> CodexLogin:
+def login(folder: Path, key: str | None, refresh: str = "") -> CodexLogin:
     file = folder / "auth.json"
-    tokens = {"access_token": key, "refresh_token": "never-used", "account_id": "acc-1"} if key else None
+    tokens = {"access_token": key, "refresh_token": refresh, "account_id": "acc-1"} if key else None
     file.write_text(json.dumps({"OPENAI_API_KEY": None, "tokens": tokens}))
     config = Codex().gateway(catalog.agent_spec(f"codex/gpt-5.5?login=subscription&key_file={file}"))
     assert isinstance(config, CodexLogin)
@@ -42,7 +46,7 @@ def test_the_token_is_read_and_the_way_is_the_subscriptions(tmp_path: Path) -> N
 
 def test_the_sandbox_gets_the_accounts_name_and_no_token(tmp_path: Path) -> None:
     key = token(exp=time.time() + 20 * HOURS)
-    login(tmp_path, key)
+    login(tmp_path, key, "never-shown")
     spec = catalog.agent_spec(f"codex/gpt-5.5?login=subscription&key_file={tmp_path / 'auth.json'}")
     settings, access = read_settings(spec, Codex.choices), Access("http://127.0.0.1:1", "run-token")
     agent = Codex()
@@ -50,7 +54,7 @@ def test_the_sandbox_gets_the_accounts_name_and_no_token(tmp_path: Path) -> None
     assert "acc-1" in given
     assert "run-token" in given
     assert key not in given
-    assert "never-used" not in given
+    assert "never-shown" not in given
 
 
 @pytest.mark.parametrize(
@@ -61,10 +65,61 @@ def test_the_sandbox_gets_the_accounts_name_and_no_token(tmp_path: Path) -> None
         (token(), "valid for 0.0 hours more"),
         ("no-web-token", "valid for 0.0 hours more"),
     ],
+    ids=["none", "too short", "without an end", "no token"],
 )
 def test_a_login_that_will_not_do_is_refused_before_the_run(tmp_path: Path, key: str | None, said: str) -> None:
     with pytest.raises(InputError, match=said):
         login(tmp_path, key).read_key()
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoginService]:
+    with login_service(token(exp=time.time() + 240 * HOURS)) as running:
+        monkeypatch.setenv(RENEWAL_VARIABLE, running.url)
+        yield running
+
+
+def test_a_login_that_ends_soon_is_renewed_once_and_kept(service: LoginService, tmp_path: Path) -> None:
+    config = login(tmp_path, token(exp=time.time() + 2 * HOURS), "first")
+    assert config.read_key() != service.key  # looking asks nobody
+    threads = [threading.Thread(target=config.renew) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert config.read_key() == service.key
+    assert service.asked == [{"client_id": CLIENT, "grant_type": "refresh_token", "refresh_token": "first"}]
+    file = tmp_path / "auth.json"
+    kept = json.loads(file.read_text())
+    assert kept["tokens"] == {
+        "access_token": service.key,
+        "refresh_token": "second",
+        "account_id": "acc-1",
+        "id_token": "new-id",
+    }
+    assert kept["last_refresh"].endswith("Z")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["auth.json"]
+
+
+def test_a_login_that_lasts_is_left_alone(service: LoginService, tmp_path: Path) -> None:
+    login(tmp_path, token(exp=time.time() + 20 * HOURS), "first").renew()
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [(401, InputError, "HTTP 401.*codex login"), (503, InfrastructureError, "could not be renewed")],
+)
+def test_a_login_that_cannot_be_renewed(
+    status: int, kind: type[Exception], said: str, service: LoginService, tmp_path: Path
+) -> None:
+    service.status = status
+    config = login(tmp_path, token(exp=time.time() + 2 * HOURS), "first")
+    before = (tmp_path / "auth.json").read_bytes()
+    with pytest.raises(kind, match=said):
+        config.renew()
+    assert (tmp_path / "auth.json").read_bytes() == before
 
 
 def test_no_login_file(tmp_path: Path) -> None:
