@@ -1,0 +1,1 @@
+"""The images that agents work in: one list of pins, from which every definition is generated."""
