@@ -1,0 +1,1 @@
+"""Runs with known answers, and how well a judge decides them."""
