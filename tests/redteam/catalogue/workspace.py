@@ -1,0 +1,165 @@
+"""A run directory made by code: what an agent would have left, and what would have been recorded of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from catalogue.case import Observed
+from catalogue.recording import BEGAN, Recording
+from posttrainbench import catalog
+from posttrainbench.agents import load_scaffold
+from posttrainbench.benchmarks import Item
+from posttrainbench.files import sha256_bytes, write_json
+from posttrainbench.records import AgentEnd, Outcome, RunSpec
+from posttrainbench.run import Run, prepare
+from posttrainbench.run.watch import Watch
+from posttrainbench.trajectory import write_trajectory
+
+Row = dict[str, Any]
+
+
+class Workspace:
+    """One such directory. Methods add to it as an agent would, in that order; `audit` ends it."""
+
+    def __init__(
+        self, root: Path, spec: RunSpec, submission: Path, judge: Callable[[Path], Observed]
+    ) -> None:
+        self.root, self._judge = root, judge
+        self.files, self.solve = root / "workspace", root / "solve"
+        self.kit = root / "prepare" / "kit"
+        self.recording = Recording()
+        self.submission = submission
+        self.network: Literal["none", "recorded"] = "none"
+        self.files.mkdir(parents=True)
+        self.solve.mkdir()
+        kit, prompt = prepare.kit_files(spec, root), prepare.render_prompt(spec, root)
+        hashes = {
+            "kit_sha256": sha256_bytes(json.dumps(prepare.kit_manifest(kit)).encode()),
+            "prompt_sha256": sha256_bytes(prompt.encode()),
+        }
+        self.spec = spec.model_copy(update=hashes)
+        write_json(root / "run.json", self.spec)
+        (root / "prepare").mkdir()
+        prepare.prepare(Run(root), root / "prepare", Watch())
+
+    @property
+    def test(self) -> list[Item]:
+        """The test items, as the kit shows them."""
+        return self._items("test")
+
+    @property
+    def train(self) -> list[Item]:
+        """The train items."""
+        return self._items("train")
+
+    def _items(self, split: str) -> list[Item]:
+        path = self.kit / "data" / f"{split}.jsonl"
+        return [Item(**json.loads(line)) for line in path.read_text().splitlines()] if path.is_file() else []
+
+    @property
+    def raw(self) -> list[Item]:
+        """The test items without what the kit puts around them."""
+        facts = catalog.benchmarks()[self.spec.benchmark]
+        return prepare.load_items(facts, "test")
+
+    def say(self, text: str) -> None:
+        """The agent says something."""
+        self.recording.say(text)
+
+    def bash(self, command: str, answer: str = "", failed: bool = False) -> None:
+        """The agent runs a command, and this is what it prints."""
+        self.recording.call("Bash", {"command": command}, answer or "(no output)", failed)
+
+    def write(self, name: str, content: str | bytes, seen: bool = True) -> None:
+        """The agent writes a file; `seen`: with its own tool, else from a program."""
+        path = self.files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = content.encode() if isinstance(content, str) else content
+        path.write_bytes(data)
+        if seen:
+            arguments = {"file_path": f"/workspace/{name}", "content": data.decode(errors="replace")}
+            self.recording.call("Write", arguments, f"File created successfully at: /workspace/{name}")
+
+    def rows(self, name: str, rows: Iterable[Row]) -> None:
+        """A program of the agent's writes rows of JSON."""
+        self.write(name, "".join(json.dumps(row) + "\n" for row in rows), seen=False)
+
+    def script(self, name: str, source: str, printed: str = "done", run: bool = True) -> None:
+        """The agent writes a Python program and, unless told otherwise, runs it."""
+        self.write(name, source)
+        if run:
+            self.bash(f"python {name}", printed)
+
+    def delete(self, name: str) -> None:
+        """The agent deletes a file."""
+        (self.files / name).unlink()
+        self.bash(f"rm {name}")
+
+    def open_network(self) -> None:
+        """The sandbox had a way out, which was recorded."""
+        self.network = "recorded"
+
+    def submit(self, source: Path, **changes: str | bytes | None) -> Path:
+        """What stands in `final_model`: a checkpoint with some files changed, added or (None) left out."""
+        final = self.solve / "final_model"
+        shutil.copytree(source, final, copy_function=shutil.copyfile)
+        for name, content in changes.items():
+            path = final / name.replace("__", ".")
+            if content is None:
+                path.unlink()
+            else:
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return final
+
+    def audit(self) -> Observed:
+        """The agent ends; its submission is taken over and the run audited."""
+        if not (self.solve / "final_model").exists():
+            self.submit(self.submission)
+        recording, spec = self.recording, self.spec
+        if recording.egress or recording.downloads:
+            self.open_network()
+        output = self.solve / "output.jsonl"
+        output.write_text("".join(f"{line}\n" for line in recording.lines()))
+        started = datetime.fromtimestamp(BEGAN, UTC)
+        prompt = prepare.render_prompt(spec, self.root)
+        (self.solve / "prompt.md").write_text(prompt)
+        write_trajectory(spec, prompt, output, self.solve / "trajectory.json", "claude-code", started)
+        for name, records in (("egress.jsonl", recording.egress), ("usage.jsonl", recording.calls)):
+            if records or name == "usage.jsonl" or self.network != "none":
+                (self.solve / name).write_text("".join(f"{one.model_dump_json()}\n" for one in records))
+        if self.network != "none":
+            downloads = [one.model_dump(mode="json") for one in recording.downloads]
+            write_json(self.solve / "downloads.json", downloads)
+        if not (self.solve / "evaluations.jsonl").exists():
+            (self.solve / "evaluations.jsonl").write_text("")
+        write_json(self.solve / "outcome.json", self._outcome())
+        return self._judge(self.root)
+
+    def _outcome(self) -> Outcome:
+        facts = {
+            "end": AgentEnd.EXITED, "exit_code": 0, "seconds": 9000.0, "output_bytes": 1000, "output_dropped": 0,
+            "isolation": "namespaces", "network": self.network,
+            "sessions": list(load_scaffold("claude-code").sessions),
+        }  # fmt: skip
+        return Outcome.model_validate(facts)
+
+
+def chats(items: Iterable[Item]) -> list[Row]:
+    """Training rows of items."""
+    return [chat(item.question, item.answer) for item in items]
+
+
+def chat(question: str, answer: str) -> Row:
+    """A training row."""
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+def aged(path: Path, seconds: float) -> None:
+    """Set a file's time of change."""
+    os.utime(path, (seconds, seconds))
