@@ -126,7 +126,7 @@ def forwarded(path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     # Ends with its own standard input, and takes its child along.
     program = "import os, signal, sys; print(flush=True); sys.stdin.read(); os.killpg(0, signal.SIGKILL)"
-    command = [sys.executable, forwarder.__file__, str(path), str(port), sys.executable, "-c", program]
+    command = [sys.executable, forwarder.__file__, "copy", str(port), str(path), "--", sys.executable, "-c", program]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

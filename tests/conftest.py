@@ -11,6 +11,9 @@ import pytest
 
 from posttrainbench.cli import main
 from posttrainbench.errors import InputError
+from posttrainbench.records import Result, Stage, Status
+from posttrainbench.run import Run, pipeline
+from posttrainbench.run.solve import solve
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 from support import Finished, ptb
 
@@ -48,6 +51,26 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> Finished:
             *("--out", root, "--json"),
         ),
     )
+
+
+@pytest.fixture
+def solve_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs solve in this process, so that what a test has patched counts there."""
+    monkeypatch.setitem(pipeline.STAGES, Stage.SOLVE, solve)
+
+
+@pytest.fixture
+def solving_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs end with the stage solve, unsettled."""
+
+    def settle(run: Run) -> None:
+        none = {"score": None, "raw_score": None, "base_score": None, "instruct_score": None}
+        result = Result(run=run.spec.run, status=Status.NOT_AUDITED, verdict={}, reasons=[], evidence=[], **none)
+        (run.root / "result.json").write_text(result.model_dump_json())
+
+    for stage in (Stage.COLLECT, Stage.AUDIT, Stage.EVALUATE):
+        monkeypatch.delitem(pipeline.STAGES, stage)
+    monkeypatch.setattr(pipeline, "settle", settle)
 
 
 @pytest.fixture

@@ -141,6 +141,12 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+def solve_process(root: Path) -> int:
+    """The number of the process that does a run's stage solve."""
+    pid: int = json.loads((root / "solve.partial" / "process.jsonl").read_text().splitlines()[0])["pid"]
+    return pid
+
+
 def marked(marker: str) -> list[psutil.Process]:
     """The living processes with `marker` in their command line, in whatever namespace."""
     return [

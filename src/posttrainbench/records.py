@@ -4,6 +4,8 @@ All times are seconds, all scores fractions 0-1, all sizes bytes. Every model re
 another version is an error and not a silent misreading.
 """
 
+import hashlib
+import json
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -33,6 +35,15 @@ class AgentSpec(Record):
     settings: dict[str, str] = Field(default_factory=dict)
 
 
+class RunLimits(Record):
+    """What an agent and all its processes may use together; None for no limit. As `sandbox.Limits`."""
+
+    memory: int | None = Field(default=None, gt=0)
+    processes: int | None = Field(default=None, gt=0)
+    cpus: float | None = Field(default=None, gt=0)
+    disk: int | None = Field(default=None, gt=0)
+
+
 class RunSpec(Record):
     """`run.json`: all that defines a run, fixed before anything of it happens.
 
@@ -43,6 +54,14 @@ class RunSpec(Record):
         seed: handed to the agent.
         rules: id of the rule set that the prompt states and the audit applies.
         sandbox: entry point in `posttrainbench.sandboxes`.
+        image: what the sandbox's root is made of; None for the host's programs.
+        limits: of the agent.
+        gpus: those that it sees, as `nvidia-smi` counts; or how many, to be found free when it starts.
+        network: what it reaches: `open`: all that is public; `allowlist`: `hosts`; `none`. All is recorded.
+        hosts: names, `*.example.org` for all below one; for `allowlist`.
+        deny_test_data: whether the proxy withholds the benchmark's test data.
+        deny_instruct: whether it withholds the base model's instruct counterpart.
+        cold_cache: whether nothing of this machine's model cache is shown but the base model.
         engine: entry point in `posttrainbench.engines`.
         engine_settings: what the engine is started with.
         grader: the model that grades open-ended answers.
@@ -64,6 +83,14 @@ class RunSpec(Record):
     seed: int = Field(ge=0)
     rules: str
     sandbox: str
+    image: str | None = None
+    limits: RunLimits = RunLimits()
+    gpus: list[int] | int = 0
+    network: Literal["open", "allowlist", "none"] = "none"
+    hosts: list[str] = Field(default_factory=list)
+    deny_test_data: bool = False
+    deny_instruct: bool = False
+    cold_cache: bool = False
     engine: str
     engine_settings: dict[str, str] = Field(default_factory=dict)
     grader: str
@@ -83,6 +110,8 @@ class Task(Record):
         evaluation_seed: the evaluation's first seed, which matters to submissions that sample.
         engine: what the evaluation generates with.
         models: id -> directory of every checkpoint in the model cache.
+        feedback: `open`, or `sealed` where the kit has no test items and the host evaluates.
+        evaluations: how many evaluations there are where it is sealed; None for as many as one likes.
     """
 
     model: str
@@ -97,6 +126,8 @@ class Task(Record):
     base_model: str
     submission: str
     models: dict[str, str]
+    feedback: Literal["open", "sealed"] = "open"
+    evaluations: int | None = None
 
 
 # --- what happened -----------------------------------------------------------------------------------------------
@@ -123,7 +154,7 @@ class JournalEntry(Record):
 
     time: str
     stage: Stage
-    event: Literal["start", "done", "failed", "interrupted", "again"]
+    event: Literal["start", "attached", "done", "failed", "interrupted", "again"]
     seconds: float | None = None
     cause: str | None = None
     detail: str | None = None
@@ -135,6 +166,7 @@ class AgentEnd(StrEnum):
     EXITED = "exited"  # by itself, exit code 0
     CRASHED = "crashed"  # by itself, another exit code or a signal
     DEADLINE = "deadline"  # ended by the host
+    LIMIT = "limit"  # ended for using more than it may: `Outcome.limit`
 
 
 StartReason = Literal["task", "time_left", "provider_failed"]
@@ -167,8 +199,13 @@ class Outcome(Record):
         output_bytes: printed by the agent, dropped ones included.
         output_dropped: bytes beyond the limit of what is kept.
         isolation: what the sandbox promised: `namespaces` or `none`.
-        network: `none` when the sandbox had no network, `host` when it was not restricted.
+        network: `none` when the sandbox had no network; `recorded` when all requests went through the proxy, which
+            wrote them down; `host` when it was not restricted.
         starts: of the agent's command, in order.
+        limit: the limit that ended it, or else one that it ran into: `oom-killed`, a process was killed for memory;
+            `pids-limit`, a process could not be started; `disk-full`, it held too much on disk.
+        enforcement: limit -> how the sandbox held it, as `sandbox.Enforcement`.
+        gpus: those that it saw.
         sessions: shell-style patterns of the files, relative to the workspace, in which its scaffold keeps its own
             record of what was said; they repeat whatever the agent has looked at.
     """
@@ -179,9 +216,34 @@ class Outcome(Record):
     output_bytes: int
     output_dropped: int
     isolation: Literal["namespaces", "none"]
-    network: Literal["none", "host"]
+    network: Literal["none", "recorded", "host"]
     starts: list[AgentStart] = Field(default_factory=list)
+    limit: Literal["oom-killed", "pids-limit", "disk-full"] | None = None
+    enforcement: dict[str, str] = Field(default_factory=dict)
+    gpus: list[int] = Field(default_factory=list)
     sessions: list[str] = Field(default_factory=list)
+
+
+class SolveNote(Record):
+    """One line of `solve/process.jsonl`: what the process that does the stage tells of itself.
+
+    Attributes:
+        kind: `start`, its first; `say`, a step that it takes; `end`, its last.
+        text: the host's name at the start; the step; why it failed.
+        pid: its number.
+        ticks: when it was started, in the kernel's ticks since boot.
+        boot: which start of which machine that was.
+        end: `refused` where something that the user must mend is missing.
+        cause: of a failure, a key of the table in `run/errors.py`.
+    """
+
+    kind: Literal["start", "say", "end"]
+    text: str = ""
+    pid: int = 0
+    ticks: int = 0
+    boot: str = ""
+    end: Literal["", "done", "failed", "refused", "interrupted"] = ""
+    cause: str = ""
 
 
 class OutputLine(Record):
@@ -196,6 +258,48 @@ class OutputLine(Record):
     stream: Literal["stdout", "stderr", "prompt"]
     line: str
     more: bool = False
+
+
+class GpuSample(Record):
+    """What one of the agent's GPUs is at.
+
+    Attributes:
+        index: as `nvidia-smi` counts.
+        memory: bytes in use.
+        busy: share of the time in which it computed, of late; None where it does not tell.
+    """
+
+    index: int
+    memory: int
+    busy: float | None
+
+
+class MonitorSample(Record):
+    """One line of `solve/monitor.jsonl`: what the agent uses, all its processes together.
+
+    Attributes:
+        t: seconds after its start.
+        processes: their number.
+        memory: bytes resident, memory that processes share counted for each.
+        cpu: CPU seconds a second since the sample before.
+        disk: bytes in the workspace at the last count, which is made less often.
+        free_memory: bytes that the whole machine has left.
+        free_disk: bytes that the file system of the workspace has left.
+        sent: bytes so far to the network; of the whole machine where the sandbox shares its network; None where
+            nothing is known.
+        received: likewise, from the network.
+    """
+
+    t: float
+    processes: int
+    memory: int
+    cpu: float
+    disk: int | None
+    free_memory: int
+    free_disk: int
+    sent: int | None
+    received: int | None
+    gpus: list[GpuSample]
 
 
 class ModelUsage(Record):
@@ -272,6 +376,24 @@ class Download(Record):
     size: int
 
 
+class SolveIntegrity(Record):
+    """`solve/integrity.json`: what the host saw before the agent began and after its last process was dead.
+
+    Attributes:
+        started, ended: seconds since 1970.
+        deadline, deadline_after: the text of the deadline's file, as the host wrote it and as it was found.
+        packages: evaluation package -> SHA-256 over its code, before.
+        changed: evaluation package -> files of it that were changed, added or removed, at most some fifty.
+    """
+
+    started: float
+    ended: float
+    deadline: str
+    deadline_after: str
+    packages: dict[str, str]
+    changed: dict[str, list[str]]
+
+
 class Failure(Record):
     """`evaluate/failure.json`: why an accepted submission has no metrics, for a reason of its own."""
 
@@ -341,14 +463,24 @@ class Evidence(Record):
     item_text: str = ""
 
 
+FindingOutcome = Literal["succeeded", "attempted", "unknown"]
+"""Whether what a finding tells of came to pass: a blocked call, or a script that never ran, is an attempt."""
+
+
 class Finding(Record):
     """One line of `audit/findings.jsonl`: a fact that a detector established. It is no verdict.
 
     Attributes:
         rule: the rule that it bears on, a key of the rule sets.
         level: how far it got.
-        count: how many distinct things (test items, tensors, files) support it; rules set tolerances on it.
-        evidence: at least one quotation, at most some twenty.
+        summary: what was found, without a full stop at the end.
+        count: how many distinct things (test items, tensors, files) support it; rules set tolerances on it. 0 for a
+            measurement that speaks for nobody's guilt, which is kept because another rule set may judge it otherwise.
+        evidence: at least one quotation, at most some twenty; the first is the main one.
+        outcome: whether it came to pass; where that is no question, `succeeded`.
+        statistics: what a rule set's thresholds act on, where they need more than `count`: `audit/measures.py`.
+        id: 12 hexadecimal digits of a hash of detector, rule, level and main evidence, the same in every audit that
+            finds the same. Set by itself; adjudications name it.
     """
 
     detector: str
@@ -357,6 +489,17 @@ class Finding(Record):
     summary: str
     count: int
     evidence: list[Evidence]
+    outcome: FindingOutcome = "unknown"
+    statistics: dict[str, Any] = Field(default_factory=dict)
+    id: str = Field(default_factory=lambda finding: _finding_id(finding))
+
+
+def _finding_id(finding: dict[str, Any]) -> str:
+    """See `Finding.id`; from the finding's other values, already validated."""
+    quoted: list[Evidence] = finding.get("evidence") or []
+    main = quoted[0].model_dump(mode="json") if quoted else None
+    named = [finding.get("detector"), finding.get("rule"), finding.get("level"), main]
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Skipped(Record):
@@ -385,6 +528,30 @@ class Coverage(Record):
     note: str = ""
 
 
+class Adjudication(Record):
+    """One line of `audit/adjudications.jsonl`: a person's word on a finding. The last one on a finding counts.
+
+    Attributes:
+        finding: its id.
+        decision: `dismiss`: it does not count; `confirm`: it counts, whatever its level and count.
+        why: the person's reason.
+        name, email: the person's git identity.
+        level, count: of the finding then; a dismissal does not cover a finding that reaches further, or more things.
+        signature: armoured, by the key that git signs with, of the other values; "" if git is set up to sign nothing.
+    """
+
+    time: str
+    run: str
+    finding: str
+    decision: Literal["dismiss", "confirm"]
+    why: str
+    name: str
+    email: str
+    level: Level
+    count: int
+    signature: str = ""
+
+
 RuleState = Literal["clean", "flagged", "not_checked"]
 
 
@@ -393,19 +560,23 @@ class Verdict(Record):
 
     Attributes:
         rules: rule -> state.
-        reasons: one sentence for each rule that is not clean.
+        reasons: one sentence for each rule that is not clean, and for each adjudication that changed something.
         required: the rules without which the suite accepts no result.
+        report_only: rules that are shown and cost nothing.
+        flagging: ids of the findings that flag a rule.
     """
 
     rule_set: str
     rules: dict[str, RuleState]
     reasons: list[str]
     required: list[str]
+    report_only: list[str] = Field(default_factory=list)
+    flagging: list[str] = Field(default_factory=list)
 
     @property
     def flagged(self) -> bool:
-        """Whether any rule is flagged."""
-        return "flagged" in self.rules.values()
+        """Whether a rule is flagged that costs the score."""
+        return any(state == "flagged" and rule not in self.report_only for rule, state in self.rules.items())
 
     @property
     def complete(self) -> bool:

@@ -16,6 +16,8 @@ class Asked:
         said: what the user's side says, in order; results of tools are not among it.
         tools: name -> JSON schema of its arguments.
         size: characters of the request.
+        system: the instructions; read from chat completions alone.
+        results: what tools answered so far, in order; read from chat completions alone.
     """
 
     model: str
@@ -24,6 +26,8 @@ class Asked:
     tools: dict[str, dict[str, Any]]
     size: int
     chunk_usage: bool = True
+    system: str = ""
+    results: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,4 +75,6 @@ def _shell(call: Shell, asked: Asked) -> Call:
     arguments: dict[str, Any] = {key: ["bash", "-lc", call.command] if is_list else call.command}
     if "description" in properties:
         arguments["description"] = "Run a command"
+    if "yield_time_ms" in properties:  # else codex would let its model go on while a command still runs
+        arguments["yield_time_ms"] = 30_000
     return Call(name, arguments)

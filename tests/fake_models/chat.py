@@ -16,7 +16,14 @@ def ask(body: dict[str, Any], size: int) -> Asked:
             said += [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]
     tools = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in body.get("tools", [])}
     counted = (body.get("stream_options") or {}).get("include_usage") is True
-    return Asked(body["model"], body.get("stream", False), said, tools, size, counted)
+    system = "\n".join(_text(message) for message in body["messages"] if message["role"] in ("system", "developer"))
+    results = tuple(_text(message) for message in body["messages"] if message["role"] == "tool")
+    return Asked(body["model"], body.get("stream", False), said, tools, size, counted, system, results)
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def calls(reply: Reply) -> list[dict[str, Any]]:

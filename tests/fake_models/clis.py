@@ -66,7 +66,7 @@ def _codex(address: str, token: str, home: Path) -> dict[str, str]:
     settings = home / ".codex" / "config.toml"
     settings.parent.mkdir()
     settings.write_text(
-        'model = "gpt-5.1-codex-max"\nmodel_provider = "gateway"\n'
+        'model = "gpt-5.1-codex-max"\nmodel_provider = "gateway"\nweb_search = "disabled"\n'
         f'[model_providers.gateway]\nname = "gateway"\nbase_url = "{address}/v1"\n'
         'wire_api = "responses"\nenv_key = "GATEWAY_TOKEN"\n'
         "[analytics]\nenabled = false\n"  # without a network it would wait five seconds for it at the end

@@ -1,7 +1,13 @@
 """What a fake model does: a list of turns, as plain Python data."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from fake_models.asked import Asked
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Say:
         piece: characters in one event of the text.
         wait: seconds before the answer's first byte.
         pace: seconds between two events.
+        linger: seconds between the last event and the stream's end.
         ends: `cut`: the connection breaks in the middle; `overloaded`: the stream ends with the provider's error.
     """
 
@@ -42,6 +49,7 @@ class Say:
     piece: int = 12
     wait: float = 0.0
     pace: float = 0.0
+    linger: float = 0.0
     ends: Literal["well", "cut", "overloaded"] = "well"
 
 
@@ -60,6 +68,9 @@ class Fail:
 
 Turn = Say | Fail
 """What the model does upon one request; an agent's own retry is a request like any other."""
+
+Player = Callable[["Asked"], Turn]
+"""Decides by what the request says."""
 
 Scenario = list[Turn]
 """A conversation's turns, in the order of its requests; the last one is repeated."""

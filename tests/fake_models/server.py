@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ if __name__ == "__main__":
 
 from fake_models import anthropic, chat, gemini, responses
 from fake_models.asked import Asked, reply
-from fake_models.scenario import DONE, Fail, Say, Scenario, calls_tools
+from fake_models.scenario import DONE, Fail, Player, Say, Scenario, calls_tools
 
 KEY = "sk-real-0123456789abcdefghijklmn"
 """The only key that is accepted."""
@@ -60,7 +60,7 @@ class Received:
 class FakeModels:
     """A running server; `received` grows with every request."""
 
-    scenarios: dict[str, Scenario]
+    scenarios: Mapping[str, Scenario | Player]
     received: list[Received] = field(default_factory=list)
     url: str = ""
     _places: Counter[str] = field(default_factory=Counter)
@@ -137,6 +137,7 @@ class FakeModels:
             await response.write(protocol.encode(event))
             if turn.pace:
                 await asyncio.sleep(turn.pace)
+        await asyncio.sleep(turn.linger)
         if turn.ends == "overloaded":
             await response.write(protocol.encode(protocol.OVERLOADED))
         if turn.ends == "cut" and request.transport is not None:
@@ -146,6 +147,8 @@ class FakeModels:
     def _turn(self, asked: Asked) -> Say | Fail:
         named = next(filter(None, map(NAMED.search, asked.said)), None)
         scenario = self.scenarios.get(named[1] if named else "", DONE)
+        if callable(scenario):
+            return scenario(asked)
         if calls_tools(scenario) and not asked.tools:
             return Say("A short title")
         identity = named[0] if named else "\n".join(asked.said[:1])
@@ -160,7 +163,7 @@ class FakeModels:
 
 
 @contextmanager
-def fake_models(scenarios: dict[str, Scenario]) -> Iterator[FakeModels]:
+def fake_models(scenarios: Mapping[str, Scenario | Player]) -> Iterator[FakeModels]:
     """Serve in a thread of this process."""
     fake = FakeModels(scenarios)
     loop = asyncio.new_event_loop()

@@ -45,7 +45,9 @@ task = common.load_task()
 args = common.arguments("", steps=30)
 common.fine_tune(task, common.read_rows(task, "train")[:600], args)
 PROGRAM
-python train.py"""
+python train.py && touch trained"""
+WAIT = "until [ -e trained ]; do sleep 0.1; done"
+"""Of an agent that does not wait for a long command by itself."""
 # Packed, since one of the agents refuses commands with backticks in them.
 LIBRARY = f"base64 -d > common.py <<< {b64encode((RECIPES / 'common.py').read_bytes()).decode()}"
 SPY = "env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'; ls -la / /run/ptb"
@@ -54,6 +56,7 @@ HONEST: Scenario = [
     Say("What time is left?", calls=(Shell("sh /kit/timer.sh"), Shell(SPY)), reasoning="first things first"),
     Say("I write a program.", calls=(Shell(LIBRARY),)),
     Say("I train.", calls=(Shell(TRAIN),)),
+    Say("I wait for it.", calls=(Shell(WAIT),)),
     Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 20"),)),
     Say("All done."),
     Say("More, then.", calls=(Shell("date > second.txt"),)),
@@ -71,16 +74,18 @@ PROGRAM = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from posttrainbench.run import work
-from posttrainbench.run.pipeline import advance
+from posttrainbench.records import Stage
+from posttrainbench.run import pipeline, work
 from posttrainbench.run.prepare import Order, create_run, read_prompt
+from posttrainbench.run.solve import solve
 from posttrainbench.run.watch import Watch
 
+pipeline.STAGES[Stage.SOLVE] = solve  # here, where what is changed counts
 real = work.restart
 work.restart = lambda ended: real(replace(ended, reprompt=None) if ended.worked_before else ended)
 agent, out, budget, prompt = sys.argv[1:]
 order = Order(agent, "micro-base", "micro-math", budget=float(budget), prompt=read_prompt(Path(prompt)))
-print(advance(create_run(order, Path(out)), Watch()).model_dump_json())
+print(pipeline.advance(create_run(order, Path(out)), Watch()).model_dump_json())
 """
 """Carries a run out. An agent with time left is asked again and again; here only once."""
 
@@ -143,7 +148,7 @@ def runs(
     chosen = {item.callspec.params["agent"] for item in request.session.items if "agent" in _parameters(item)}
     keys = {gateway_config(agent).key_variable or "": KEY for agent in AGENTS}
     environment = {**os.environ, **keys, "MY_HOST_TOKEN": PLANTED, "HF_TOKEN": PLANTED}
-    with ThreadPoolExecutor(4) as pool, ExitStack() as stack:
+    with ThreadPoolExecutor(6) as pool, ExitStack() as stack:
 
         def start(agent: Agent, kind: str) -> Future[Done]:
             fake = stack.enter_context(fake_models({"honest": HONEST, "unlucky": UNLUCKY}))
@@ -218,7 +223,7 @@ def test_a_whole_micro_run_gets_a_real_score(runs: Runs, agent: Agent) -> None:
     printed = done.file("output.jsonl").read_text()
     assert "seconds left" in printed
     assert done.outcome.network == "none"
-    assert done.usage.failed <= 1  # Codex drops a connection of its own accord now and then, and asks again
+    assert done.usage.failed == 0
     assert done.usage.first_call is not None
     program = PROGRAMS.get(agent.name.partition("/")[0])
     if program:
@@ -271,8 +276,8 @@ def test_no_key_reaches_any_file(runs: Runs, agent: Agent) -> None:
 def test_a_cut_stream_is_survived(runs: Runs, agent: Agent) -> None:
     done = finished(runs, agent, "unlucky")
     assert done.workspace("saved.txt").exists()
-    assert done.usage.failed >= 1
-    assert done.usage.estimated >= 1
+    assert done.usage.failed == 1
+    assert done.usage.estimated == 1
     assert {start.why for start in done.outcome.starts} <= {"task", "provider_failed"}
 
 

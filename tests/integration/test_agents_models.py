@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any
 import pytest
 
 from fake_models import clis
+from fake_models.login import login_service
 from fake_models.scenario import Fail, Say, Scenario, Shell
 from fake_models.server import KEY, FakeModels, Received, fake_models
 from posttrainbench import catalog
+from posttrainbench.agents.codex_login import RENEWAL_VARIABLE
 from posttrainbench.agents.providers import PROVIDERS
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.files import read_jsonl
@@ -21,7 +25,7 @@ from posttrainbench.gateway import Gateway, GatewayConfig, start_gateway
 from posttrainbench.gateway.redact import MARK
 from posttrainbench.records import AgentEnd, ModelUsage, Outcome, Stage, Status
 from posttrainbench.run import Run, restart, session
-from posttrainbench.run.agent_check import check_agent
+from posttrainbench.run.agent_check import Checked, check_agent
 from posttrainbench.run.prepare import Order, create_run, read_prompt
 from posttrainbench.sandbox import load_sandbox
 from support import agent, journal_entries, make_run, printed, settle
@@ -29,14 +33,18 @@ from support import agent, journal_entries, make_run, printed, settle
 pytestmark = pytest.mark.sandbox
 
 SAVE = Shell("cp -r /models/micro-base final_model")
+LOOK = Shell("ls")
+"""Of an agent that leaves no model, so that there is nothing to evaluate."""
 READY: Scenario = [Say("ready")]
 
 
-@pytest.fixture(autouse=True)
-def real_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for provider in PROVIDERS.values():
-        monkeypatch.setenv(provider.key_variable, KEY)
-    monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", KEY)
+@pytest.fixture(scope="module", autouse=True)
+def real_keys() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for provider in PROVIDERS.values():
+            patch.setenv(provider.key_variable, KEY)
+        patch.setenv("CLAUDE_CODE_OAUTH_TOKEN", KEY)
+        yield
 
 
 @pytest.fixture
@@ -45,13 +53,15 @@ def serve() -> Iterator[Callable[[Scenario], FakeModels]]:
         yield lambda scenario: stack.enter_context(fake_models({"": scenario}))
 
 
-@pytest.fixture
-def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def programs() -> Iterator[None]:
     try:
         place = clis.install()
     except clis.CannotInstallError as error:
         pytest.skip(str(error))
-    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+        yield
 
 
 def react(fake: FakeModels, **settings: object) -> str:
@@ -90,16 +100,49 @@ CHECKS: dict[str, tuple[str, Callable[[Received], Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_a_check_makes_one_real_call(name: str, programs: None, serve: Callable[[Scenario], FakeModels]) -> None:
-    path, look, expected = CHECKS[name]
-    fake = serve(READY)
-    spec = catalog.agent_spec(f"{name}{'&' if '?' in name else '?'}base_url={fake.url}{path}")
-    checked = check_agent(spec, load_sandbox("bubblewrap"))
-    assert checked.usage.requests >= 1
-    assert checked.usage.failed == 0
-    main = max(fake.received, key=lambda asked: len(json.dumps(asked.body)))
+Check = tuple[Checked, list[Received]]
+
+
+@pytest.fixture(scope="module")
+def checks(request: pytest.FixtureRequest, real_keys: None, programs: None) -> dict[str, "Future[Check]"]:
+    """A check of every agent that the chosen tests need, made side by side, and what its model's provider received."""
+
+    def check(name: str) -> Check:
+        with fake_models({"": READY}) as fake:
+            base_url = f"{'&' if '?' in name else '?'}base_url={fake.url}{CHECKS[name][0]}"
+            return check_agent(catalog.agent_spec(name + base_url), load_sandbox("bubblewrap")), fake.received
+
+    chosen = [item.callspec.params.get("checked") for item in request.session.items if hasattr(item, "callspec")]
+    with ThreadPoolExecutor(4) as pool:
+        return {name: pool.submit(check, name) for name in CHECKS if name in chosen}
+
+
+@pytest.mark.parametrize("checked", CHECKS)
+def test_a_check_makes_one_real_call(checked: str, checks: dict[str, "Future[Check]"]) -> None:
+    _, look, expected = CHECKS[checked]
+    made, received = checks[checked].result()
+    assert made.usage.requests >= 1
+    assert made.usage.failed == 0
+    main = max(received, key=lambda asked: len(json.dumps(asked.body)))
     assert look(main) == expected
+
+
+def test_codex_works_with_a_subscription_which_is_renewed(
+    programs: None, serve: Callable[[Scenario], FakeModels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = tmp_path / "auth.json"
+    tokens = {"access_token": "one-that-has-ended", "refresh_token": "first", "account_id": "acc-1"}
+    login.write_text(json.dumps({"OPENAI_API_KEY": None, "tokens": tokens}))
+    fake = serve(READY)
+    with login_service(KEY) as service:
+        monkeypatch.setenv(RENEWAL_VARIABLE, service.url)
+        name = f"codex/openai/gpt-5.2?login=subscription&key_file={login}&base_url={fake.url}/v1"
+        checked = check_agent(catalog.agent_spec(name), load_sandbox("bubblewrap"))
+    assert checked.usage.failed == 0
+    received = {name.lower(): value for name, value in fake.received[-1].headers.items()}
+    assert (received["authorization"], received["chatgpt-account-id"]) == (f"Bearer {KEY}", "acc-1")
+    kept = json.loads(login.read_text())["tokens"]
+    assert (kept["access_token"], kept["refresh_token"]) == (KEY, "second")
 
 
 def test_a_check_works_without_a_sandbox_too(serve: Callable[[Scenario], FakeModels]) -> None:
@@ -111,6 +154,13 @@ def test_a_check_tells_what_is_wrong(serve: Callable[[Scenario], FakeModels], mo
     sandbox = load_sandbox("bubblewrap")
     with pytest.raises(InfrastructureError, match=r"does not work: HTTP 404, .*no such model"):
         check_agent(catalog.agent_spec(react(serve([Fail(404, "no such model")]))), sandbox)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        closed = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(InfrastructureError, match=rf"no connection to {closed} .*see base_url"):
+            check_agent(catalog.agent_spec(f"react/zai/glm-5?base_url=http://{closed}/v1"), sandbox)
+    with pytest.raises(InfrastructureError, match=r"HTTP 401, .*see the key\."):
+        check_agent(catalog.agent_spec(react(serve([Fail(401, f"Incorrect API key provided: {KEY}.")]))), sandbox)
     with pytest.raises(InputError, match="has no model"):
         check_agent(catalog.agent_spec("recipe-noop"), sandbox)
     monkeypatch.delenv("ZAI_API_KEY")
@@ -131,7 +181,7 @@ def test_a_wrong_key_is_no_failure_of_the_agents(serve: Callable[[Scenario], Fak
 
 @pytest.mark.training
 def test_a_provider_that_comes_back_is_waited_for(
-    serve: Callable[[Scenario], FakeModels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[[Scenario], FakeModels], tmp_path: Path, solve_here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The agent itself gives up at once; its session is resumed."""
     monkeypatch.setattr(restart, "WAITS", (0.0, 0.0))
@@ -158,10 +208,10 @@ def test_a_provider_that_comes_back_is_waited_for(
 def test_a_used_up_budget_ends_the_agent_and_not_the_run(
     serve: Callable[[Scenario], FakeModels], tmp_path: Path
 ) -> None:
-    fake = serve([Say("I save.", calls=(SAVE,)), Say("Never said.")])
+    fake = serve([Say("I look.", calls=(LOOK,)), Say("Never said.")])
     run = make_run(tmp_path / "run", react(fake, max_tokens=10, reprompt=0.1))
     result = settle(run)
-    assert result.status is Status.SCORED, result.reasons
+    assert result.status is Status.BASE_FALLBACK, result.reasons
     assert len(outcome(run).starts) == 1
     assert outcome(run).end is AgentEnd.CRASHED
     assert (usage(run).requests, usage(run).refused) == (1, 1)
@@ -169,7 +219,7 @@ def test_a_used_up_budget_ends_the_agent_and_not_the_run(
 
 @pytest.mark.training
 def test_a_gateway_that_dies_is_no_failure_of_the_agents(
-    serve: Callable[[Scenario], FakeModels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[[Scenario], FakeModels], tmp_path: Path, solve_here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stage is tried again, and the second gateway lives."""
     started: list[Gateway] = []
@@ -183,10 +233,10 @@ def test_a_gateway_that_dies_is_no_failure_of_the_agents(
             yield gateway
 
     monkeypatch.setattr(session, "start_gateway", one_dies)
-    fake = serve([Say("I save.", calls=(SAVE,)), Say("Done.")])
+    fake = serve([Say("I look.", calls=(LOOK,)), Say("Done.")])
     run = make_run(tmp_path / "run", react(fake))
     result = settle(run)
-    assert result.status is Status.SCORED, result.reasons
+    assert result.status is Status.BASE_FALLBACK, result.reasons
     assert [entry.cause for entry in journal_entries(run, Stage.SOLVE) if entry.event == "failed"] == ["gateway_failed"]
     assert len(started) == 2
 

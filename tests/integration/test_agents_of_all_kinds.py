@@ -105,7 +105,7 @@ def test_agent_ended_by_a_signal_has_crashed(number: str, tmp_path: Path) -> Non
 
 
 def test_deadline_ends_an_agent_that_ignores_sigterm_and_keeps_its_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, solve_here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(solve_module, "GRACE_SECONDS", 0.5)
     ckpt = "shutil.copytree(base, 'ckpt')\nfinal.symlink_to('/workspace/ckpt')\n"
@@ -167,7 +167,9 @@ def test_a_hundred_megabytes_of_output_are_kept(tmp_path: Path) -> None:
     assert result.status is Status.BASE_FALLBACK
 
 
-def test_output_beyond_the_limit_is_counted_and_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_beyond_the_limit_is_counted_and_dropped(
+    tmp_path: Path, solve_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(solve_module, "KEPT_BYTES", 10_000)
     run = make_run(
         tmp_path / "run", agent(tmp_path, "for _ in range(10_000): print('x' * 99)\nprint(end='no newline')")

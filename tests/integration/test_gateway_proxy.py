@@ -36,6 +36,7 @@ SCENARIOS: dict[str, Scenario] = {
     "slow": [Say(TEXT, pace=0.05)],
     "endless": [Say("x" * 100_000, piece=1, pace=0.05)],
     "silent": [Say(TEXT, wait=600)],
+    "lingering": [Say(TEXT, linger=600)],
     "cut": [Say(TEXT, ends="cut")],
     "overloaded": [Say(TEXT, ends="overloaded")],
     "limit": [Fail(429, "slow down", retry_after=7), Say(TEXT)],
@@ -210,7 +211,7 @@ def test_the_socket_offers_the_same(fake: FakeModels, tmp_path: Path) -> None:
     path, body = asked("messages", "text")
     with gateway(fake, tmp_path, loopback=False) as running:
         assert running.address is None
-        assert running.socket.stat().st_mode & 0o777 == 0o600
+        assert running.socket.parent.stat().st_mode & 0o777 == 0o700
         connection = http.client.HTTPConnection("gateway")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(running.socket))
@@ -237,6 +238,31 @@ def test_pieces_arrive_as_they_are_sent(api: str, fake: FakeModels, tmp_path: Pa
     (line,) = calls(running)
     assert (line.status, line.error, line.estimated) == (200, "the agent left", True)
     assert line.input > 0
+    assert line.output > 0
+
+
+@pytest.mark.parametrize(
+    ("api", "last"),
+    [("messages", b"message_stop"), ("responses", b"completed"), ("chat", b"[DONE]"), ("gemini", b"STOP")],
+)
+def test_an_agent_that_leaves_with_the_whole_answer_has_not_failed(
+    api: str, last: bytes, fake: FakeModels, tmp_path: Path
+) -> None:
+    """Codex closes the connection as soon as the answer is complete, and does not wait for the stream's own end."""
+    path, body = asked(api, "lingering")
+    with gateway(fake, tmp_path, api) as running:
+        assert running.address is not None
+        connection = connect(running.address)
+        connection.request("POST", path, body, credentials(api, running.token))
+        response = connection.getresponse()
+        while last not in response.readline():
+            pass
+        response.readline()
+        connection.close()
+        eventually(lambda: fake.received[-1].gone)
+        eventually(lambda: calls(running))
+    (line,) = calls(running)
+    assert (line.status, line.error, line.estimated) == (200, None, False)
     assert line.output > 0
 
 
@@ -545,7 +571,7 @@ def test_a_provider_that_is_not_there(fake: FakeModels, tmp_path: Path) -> None:
 def test_the_key_is_nowhere_but_at_the_provider(fake: FakeModels, tmp_path: Path) -> None:
     with gateway(fake, tmp_path, "gemini") as running:
         assert running.address is not None
-        for scenario in SCENARIOS.keys() - {"silent", "endless", "cut"}:
+        for scenario in SCENARIOS.keys() - {"silent", "endless", "cut", "lingering"}:
             path, body = asked("gemini", scenario)
             answer = call(running.address, path, body, credentials("gemini", running.token))
             assert KEY not in repr(answer)

@@ -1,5 +1,6 @@
 """`ptb trace` on recorded runs: what it selects and refuses, paging, and following an agent at work."""
 
+import fcntl
 import json
 import os
 import pty
@@ -9,12 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from posttrainbench.agents.recipe import Recipe
+from posttrainbench.files import append_json
+from posttrainbench.records import SolveNote
+from posttrainbench.run.apart import NOTES
 from support import PATIENCE, assert_refused, command
 from trajectory_recordings import CLAUDE, CLAUDE_SUBAGENT, PROMPT, Event, make_recorded_run, write_output
 
@@ -135,18 +140,29 @@ class Follower:
             time.sleep(0.02)
 
     def end(self) -> tuple[int, str]:
-        _, said = self.process.communicate(timeout=PATIENCE)
-        self.thread.join(PATIENCE)
-        return self.process.returncode, said
+        self.thread.join(PATIENCE)  # it alone reads what is printed
+        assert not self.thread.is_alive(), self.seen
+        assert self.process.stderr is not None
+        return self.process.wait(PATIENCE), self.process.stderr.read()
+
+
+@contextmanager
+def at_work(root: Path) -> Iterator[None]:
+    """Somebody looks after the agent of this run."""
+    with (root / "solve.partial" / NOTES).open("a") as notes:
+        fcntl.flock(notes, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
 def follower(tmp_path: Path) -> Iterator[Follower]:
     """Follows a run whose agent has just called its first tool."""
-    following = Follower(make_recorded_run(tmp_path / "run", CLAUDE[:5], "solve.partial"))
-    yield following
-    following.process.kill()
-    following.process.wait()
+    root = make_recorded_run(tmp_path / "run", CLAUDE[:5], "solve.partial")
+    with at_work(root):
+        following = Follower(root)
+        yield following
+        following.process.kill()
+        following.process.wait()
 
 
 def test_follow(follower: Follower, tmp_path: Path) -> None:
@@ -172,6 +188,43 @@ def test_follow_ends_with_an_attempt_that_failed(follower: Follower, tmp_path: P
     make_recorded_run(tmp_path / "new", [], "solve.partial")
     (tmp_path / "new" / "solve.partial").rename(tmp_path / "run" / "solve.partial")
     assert follower.end() == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [
+        (None, "the process that looked after its agent was killed; go on with `ptb resume "),
+        (SolveNote(kind="end", end="failed", text="no disk", cause="x"), "stage failed (no disk); go on with"),
+        (SolveNote(kind="end", end="interrupted"), "stage was interrupted; go on with"),
+        (SolveNote(kind="end", end="done"), ""),
+    ],
+    ids=lambda value: value.end if isinstance(value, SolveNote) else "",
+)
+def test_follow_ends_when_nobody_is_at_work_any_more(tmp_path: Path, end: SolveNote | None, says: str) -> None:
+    root = make_recorded_run(tmp_path / "run", CLAUDE[:5], "solve.partial")
+    with at_work(root):
+        following = Follower(root)
+        following.wait_for("I will write.")
+        write_output(tmp_path / "rest.jsonl", CLAUDE[5:])
+        with (root / "solve.partial" / "output.jsonl").open("ab") as file:
+            file.write((tmp_path / "rest.jsonl").read_bytes())
+        if end is not None:
+            append_json(root / "solve.partial" / NOTES, end)
+    code, said = following.end()
+    assert following.seen[-1]["message"] == "All done."  # nothing of what was recorded is lost
+    assert code == (1 if says else 0)
+    assert says in said
+    assert said.count("\n") == (1 if says else 0)
+
+
+def test_following_a_run_that_was_killed_ends(tmp_path: Path) -> None:
+    root = make_recorded_run(tmp_path / "run", CLAUDE, "solve.partial")
+    with at_work(root):
+        pass
+    following = Follower(root)
+    code, said = following.end()
+    assert (code, following.seen[-1]["message"]) == (1, "All done.")
+    assert "Nobody works on this run any more" in said
 
 
 def test_follow_ends_with_ctrl_c(follower: Follower) -> None:

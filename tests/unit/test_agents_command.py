@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from posttrainbench import catalog
+from posttrainbench.agents.providers import PROVIDERS
 from posttrainbench.cli.agents import app
 from posttrainbench.errors import InputError
 
@@ -25,12 +26,21 @@ def test_every_agent_is_listed_with_what_it_needs() -> None:
     rows = {row["name"]: row for row in json.loads(said.stdout)}
     assert set(rows) == set(catalog.agents())
     assert rows["recipe-sft"]["ready"]
-    assert rows["recipe"]["problems"] == ["recipe needs a Python script that exists: recipe?script=PATH."]
+    assert (rows["recipe"]["needs"], rows["recipe"]["ready"]) == (["a script of yours, recipe?script=PATH"], True)
+    assert rows["react"]["ready"]  # with the one key that is here
     assert rows["claude-code"]["needs"] == ["claude 2.1.197", "the key ANTHROPIC_API_KEY"]
     assert not rows["claude-code"]["ready"]
     [no_program] = rows["gemini-cli"]["problems"]
     assert no_program == "gemini is not on this machine; type `ptb agents install gemini-cli`."
     assert "a-key-of-mine" not in said.stdout
+
+
+def test_an_agent_for_any_provider_is_not_ready_without_any_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for provider in PROVIDERS.values():
+        monkeypatch.delenv(provider.key_variable, raising=False)
+    [row] = [row for row in json.loads(CliRunner().invoke(app, ["--json"]).stdout) if row["name"] == "react"]
+    assert not row["ready"]
+    assert row["problems"][0].startswith("No provider's key is here; put one into an environment variable such as ANTH")
 
 
 def test_the_table_names_each_problem_once() -> None:

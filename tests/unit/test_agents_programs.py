@@ -57,6 +57,12 @@ def test_what_is_missing_is_said_with_the_mend() -> None:
         find(TOOL, Path("/nowhere"), None)
 
 
+def test_a_program_of_another_package_is_refused(tmp_path: Path) -> None:
+    other = Program("other", "@other/thing", TOOL.version, "other")
+    with pytest.raises(InputError, match="is no other: it belongs to the package @maker/tool"):
+        find(other, package(tmp_path / "global"), None)
+
+
 def test_it_is_found_on_the_search_path(machine: Path) -> None:
     package(machine)
     found = find(TOOL, None, None)

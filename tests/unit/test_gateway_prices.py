@@ -61,6 +61,19 @@ def test_a_users_file_adds_and_replaces(own_settings: Path) -> None:
     assert cost("claude-opus-4-6", 1_000_000, 0, 0) == 5.0
 
 
+def test_a_catalogs_file_adds_and_replaces_and_the_users_own_has_the_last_word(
+    own_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "catalog" / "agents").mkdir(parents=True)
+    (tmp_path / "catalog" / "prices.yaml").write_text(
+        "models: {my-model: {input: 1, output: 2}, gpt-5-mini: {input: 100, output: 100}}"
+    )
+    monkeypatch.setenv("PTB_CATALOG", str(tmp_path / "catalog"))
+    assert (cost("my-model", 1_000_000, 0, 0), cost("gpt-5-mini", 1_000_000, 0, 0)) == (1.0, 100.0)
+    own_settings.write_text("models: {my-model: {input: 7, output: 7}}")
+    assert (cost("my-model", 1_000_000, 0, 0), cost("gpt-5-mini", 1_000_000, 0, 0)) == (7.0, 100.0)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -80,7 +93,7 @@ def test_a_users_mistake_is_told_with_the_file(content: str, own_settings: Path)
 
 def test_the_shipped_table_says_where_it_is_from() -> None:
     content = yaml.safe_load(SHIPPED.read_text())
-    assert all(source["url"].startswith("https://") and source["through"] for source in content["sources"])
+    assert all(source["url"].startswith("https://") and source["through"] and source["read"] for source in content["sources"])
     table = PriceTable(models=content["models"])
     for name, price in table.models.items():
         assert price.cached is None or price.cached < price.input < price.output, name

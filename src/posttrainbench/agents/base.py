@@ -16,10 +16,12 @@ class Access:
     Attributes:
         address: `http://127.0.0.1:PORT` as the agent sees it: the gateway, or a forwarder to it.
         token: what it gives there instead of a key.
+        provider_tools: whether it may use tools that its provider runs, such as a web search; see `GatewayConfig`.
     """
 
     address: str
     token: str = field(repr=False)
+    provider_tools: bool = False
 
 
 NOWHERE = Access("http://127.0.0.1:0", "")

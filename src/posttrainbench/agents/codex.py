@@ -1,59 +1,19 @@
 """The scaffold `codex`: OpenAI's CLI, with any provider of the Responses API."""
 
-import base64
-import binascii
 import json
 import os
-import time
 from pathlib import Path
-from typing import Any
 
 from posttrainbench.agents.base import Access
+from posttrainbench.agents.codex_login import CodexLogin
 from posttrainbench.agents.model_agent import CommandLineAgent
 from posttrainbench.agents.programs import Program
+from posttrainbench.agents.providers import PROVIDERS
 from posttrainbench.agents.settings import Choices, Settings
-from posttrainbench.errors import InputError
 from posttrainbench.gateway import GatewayConfig
 
 SUBSCRIPTION_URL = "https://chatgpt.com/backend-api/codex"
 TOKEN_VARIABLE = "GATEWAY_TOKEN"  # noqa: S105  (a name)
-VALID_SECONDS = 10 * 3600.0
-"""How long a subscription's token must still be good for: nothing renews it while a run goes on."""
-
-
-class CodexLogin(GatewayConfig):
-    """The way to a ChatGPT subscription, by the login file of the host's own codex, which stays on the host."""
-
-    def read_key(self) -> str:
-        """The access token.
-
-        Raises:
-            InputError: there is no login, or it ends too soon.
-        """
-        key = str(self._tokens().get("access_token", ""))
-        if not key:
-            raise InputError(f"{self.key_file} holds no ChatGPT login; type `codex login` on the host.")
-        if (left := _expiry(key) - time.time()) < VALID_SECONDS:
-            raise InputError(
-                f"The ChatGPT login in {self.key_file} is valid for {max(0.0, left) / 3600:.1f} hours more and a run "
-                f"needs {VALID_SECONDS / 3600:.0f}; use codex once on the host, so that it renews it."
-            )
-        return key
-
-    def account(self) -> str:
-        """The account's id, which goes with every request; "" where the file names none."""
-        return str(self._tokens().get("account_id") or "")
-
-    def _tokens(self) -> dict[str, Any]:
-        try:
-            content = json.loads((self.key_file or Path()).read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"The login file {self.key_file} cannot be read ({type(error).__name__}); "
-                "type `codex login` on the host."
-            ) from None
-        tokens = content.get("tokens") if isinstance(content, dict) else None
-        return tokens if isinstance(tokens, dict) else {}
 
 
 class Codex(CommandLineAgent):
@@ -75,7 +35,9 @@ class Codex(CommandLineAgent):
         if settings.login == "api_key":
             return config
         login = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "auth.json"
-        changed = {"base_url": SUBSCRIPTION_URL, "key_file": settings.key_file or login}
+        is_usual = settings.base_url == PROVIDERS["openai"].urls["openai"]
+        base_url = SUBSCRIPTION_URL if is_usual else settings.base_url
+        changed = {"base_url": base_url, "key_file": settings.key_file or login}
         return CodexLogin.model_validate(config.model_dump() | changed)
 
     def arguments(self, settings: Settings, resume: bool) -> list[str]:
@@ -103,6 +65,7 @@ class Codex(CommandLineAgent):
             _entry("model", settings.model),
             _entry("model_provider", "gateway"),
             *([_entry("model_reasoning_effort", settings.effort)] if settings.effort else []),
+            *([] if access.provider_tools else [_entry("web_search", "disabled")]),
             "check_for_update_on_startup = false",
             "[model_providers.gateway]",
             *(_entry(key, value) for key, value in provider.items()),
@@ -118,13 +81,3 @@ class Codex(CommandLineAgent):
 def _entry(key: str, value: str) -> str:
     """A line of TOML, whose plain strings are written as in JSON."""
     return f"{key} = {json.dumps(value)}"
-
-
-def _expiry(token: str) -> float:
-    """When a JSON web token ends, seconds since 1970; 0 where it does not say."""
-    try:
-        _, payload, _ = token.split(".")
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return float(claims["exp"])
-    except (ValueError, KeyError, TypeError, binascii.Error):
-        return 0.0

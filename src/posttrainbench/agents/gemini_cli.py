@@ -42,6 +42,8 @@ class GeminiCli(CommandLineAgent):
             "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
             "tools": {"shell": {"inactivityTimeout": TEN_HOURS}},
         }
+        if not access.provider_tools:
+            content["tools"]["exclude"] = ["google_web_search", "web_fetch"]
         if settings.effort:
             if settings.model.startswith("gemini-2"):
                 raise InputError(f"{settings.model} has no reasoning effort for gemini-cli; Gemini 3 and later have.")

@@ -1,11 +1,13 @@
 """What the scaffolds that drive a model have in common."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from posttrainbench.agents.base import NOWHERE, Access, Launch, Need
 from posttrainbench.agents.programs import Program, find
+from posttrainbench.agents.providers import PROVIDERS
 from posttrainbench.agents.settings import Choices, Settings, read_settings
 from posttrainbench.errors import InputError
 from posttrainbench.gateway import GatewayConfig
@@ -46,7 +48,7 @@ class CommandLineAgent:
     def needs(self, spec: AgentSpec) -> list[Need]:
         """See `Scaffold.needs`."""
         if is_open(spec, self.choices):
-            return [self._program_need(None, None), ANY_KEY]
+            return [self._program_need(None, None), any_key()]
         settings = read_settings(with_model(spec), self.choices)
         return [self._program_need(settings.path, settings.version), key_need(self.provider(settings))]
 
@@ -75,8 +77,12 @@ class CommandLineAgent:
         return {}
 
 
-ANY_KEY = Need("the key of the model's provider")
-"""Of an agent whose model, and with it the provider, is open."""
+def any_key() -> Need:
+    """Of an agent whose model, and with it the provider, is open."""
+    variables = [provider.key_variable for provider in PROVIDERS.values()]
+    problem = f"No provider's key is here; put one into an environment variable such as {', '.join(variables[:3])}."
+    found = any(os.environ.get(variable, "").strip() for variable in variables)
+    return Need("the key of the model's provider", "" if found else problem)
 
 
 def is_open(spec: AgentSpec, choices: Choices) -> bool:

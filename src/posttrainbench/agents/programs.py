@@ -90,6 +90,7 @@ def find(program: Program, path: Path | None, version: str | None) -> Installed:
         where = f" at {path}" if path else ""
         raise InputError(f"{program.command} is not on this machine{where}; {mend}.")
     executable = Path(place).resolve()
+    _require_same(program, executable)
     above = [folder for folder in executable.parents if folder.name == "node_modules"]
     found = _version(program, executable)
     if found != wanted:
@@ -132,6 +133,21 @@ def install(program: Program, version: str | None) -> Installed:
 def _installed(program: Program, version: str) -> Path | None:
     place = home() / f"{program.name}-{version}" / "node_modules" / ".bin" / program.command
     return place if place.is_file() else None
+
+
+def _require_same(program: Program, executable: Path) -> None:
+    """Refuse an executable that belongs to another package of npm's.
+
+    Raises:
+        InputError: it does.
+    """
+    for folder in executable.parents:
+        description = folder / "package.json"
+        if "node_modules" in folder.parts and description.is_file():
+            name = json.loads(description.read_text()).get("name", "")
+            if name and name != program.package and not name.startswith(f"{program.package}-"):
+                raise InputError(f"{executable} is no {program.command}: it belongs to the package {name}.")
+            return
 
 
 def _version(program: Program, executable: Path) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from posttrainbench.agents.base import NOWHERE, Access, Launch, Need
-from posttrainbench.agents.model_agent import ANY_KEY, is_open, key_need
+from posttrainbench.agents.model_agent import any_key, is_open, key_need
 from posttrainbench.agents.settings import Choices, read_settings
 from posttrainbench.gateway import GatewayConfig
 from posttrainbench.records import AgentSpec
@@ -49,4 +49,4 @@ class React:
 
     def needs(self, spec: AgentSpec) -> list[Need]:
         """See `Scaffold.needs`."""
-        return [ANY_KEY if is_open(spec, CHOICES) else key_need(read_settings(spec, CHOICES).gateway())]
+        return [any_key() if is_open(spec, CHOICES) else key_need(read_settings(spec, CHOICES).gateway())]

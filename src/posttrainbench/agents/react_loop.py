@@ -74,6 +74,7 @@ def main() -> int:
     messages = _history() if args.resume else []
     new = [] if messages else [{"role": "system", "content": SYSTEM}]
     _add(messages, *new, {"role": "user", "content": sys.stdin.read()}, anew=True)
+    # One of its own for every process, since the sums of each begin at 0: those of one thread would count on.
     tell({"type": "thread.started", "thread_id": str(uuid.uuid4())})
     tell({"type": "turn.started"})
     used = {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0, "reasoning_output_tokens": 0}
@@ -82,7 +83,7 @@ def main() -> int:
         try:
             reply = ask(args.model, args.effort, fitted(messages))
         except ModelError as error:
-            tell({"type": "turn.failed", "error": {"message": str(error)}})
+            tell({"type": "turn.failed", "error": {"message": str(error)}, "usage": used})
             return 1
         count(used, reply.usage)
         message = reply.message
@@ -150,7 +151,11 @@ def ask(model: str, effort: str | None, messages: list[Message]) -> Reply:
     request = urllib.request.Request(  # noqa: S310  (the gateway's own address)
         f"{os.environ['OPENAI_BASE_URL']}/chat/completions",
         data=json.dumps(body).encode(),
-        headers={"content-type": "application/json", "authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"},
+        headers={
+            "content-type": "application/json",
+            "authorization": f"Bearer {os.environ['OPENAI_API_KEY']}",
+            "user-agent": "ptb-react/1",
+        },
     )
     for wait in (*WAITS, None):
         try:

@@ -24,10 +24,12 @@ class Recipe:
     def needs(self, spec: AgentSpec) -> list[Need]:
         """See `Scaffold.needs`."""
         script = spec.settings.get("script", "")
+        if not script:
+            return [Need("a script of yours, recipe?script=PATH")]
         there = (RECIPES / f"{script}.py").is_file() or Path(script).is_file()
         if there:
             return [Need(f"the script {script}")]
-        return [Need("a script", f"{spec.name} needs a Python script that exists: recipe?script=PATH.")]
+        return [Need(f"the script {script}", f"{spec.name} needs a Python script that exists: recipe?script=PATH.")]
 
     def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NOWHERE) -> Launch:
         """See `Scaffold.launch`. Of a user's own script only that file is shown, never the folder around it."""

@@ -6,14 +6,20 @@ clean.
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from posttrainbench.audit.base import AuditInput, Detector, detectors
 from posttrainbench.audit.policy import RuleSet, decide
-from posttrainbench.records import Coverage, Finding, Verdict
+from posttrainbench.records import Adjudication, Coverage, Finding, Verdict
 
 
 def audit(
-    evidence: AuditInput, rule_set: RuleSet, required: list[str]
+    evidence: AuditInput,
+    rule_set: RuleSet,
+    required: list[str],
+    adjudications: Sequence[Adjudication] = (),
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Finding], list[Coverage], Verdict]:
     """All findings, strongest first, what each detector looked at, and the verdict under `rule_set`.
 
@@ -21,6 +27,8 @@ def audit(
         evidence: what the run left.
         rule_set: the version of the rules to decide by.
         required: rules without which the suite accepts no result.
+        adjudications: people's words on findings of earlier audits.
+        say: told which detector is at work.
     """
     findings: list[Finding] = []
     coverage: list[Coverage] = []
@@ -29,7 +37,8 @@ def audit(
     except Exception as error:  # an installed extension that cannot even be imported
         installed = {}
         coverage.append(_failure("detectors", "", error, 0.0))
-    for name, detector in sorted(installed.items()):
+    for number, (name, detector) in enumerate(sorted(installed.items()), 1):
+        say(f"detector {name} ({number} of {len(installed)})")
         started = time.perf_counter()
         try:
             found, seen = detector(evidence)
@@ -37,9 +46,21 @@ def audit(
             coverage.append(_failure(name, _rule(detector), error, time.perf_counter() - started))
             continue
         findings += found
-        coverage.append(seen)
+        coverage += [seen] if isinstance(seen, Coverage) else seen
     findings.sort(key=lambda finding: (-finding.level.rank, finding.rule, finding.detector))
-    return findings, coverage, decide(rule_set, findings, coverage, required)
+    findings = _distinct(findings)
+    return findings, coverage, decide(rule_set, findings, coverage, required, adjudications)
+
+
+def _distinct(findings: list[Finding]) -> list[Finding]:
+    """The findings with ids that differ: a detector may say two things on one quotation."""
+    seen: Counter[str] = Counter()
+    result = []
+    for finding in findings:
+        seen[finding.id] += 1
+        number = seen[finding.id]
+        result.append(finding if number == 1 else finding.model_copy(update={"id": f"{finding.id}-{number}"}))
+    return result
 
 
 def _rule(detector: Detector) -> str:

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from posttrainbench.benchmarks import Item
-from posttrainbench.records import Coverage, Finding, Outcome, SubmissionManifest
+from posttrainbench.records import Coverage, Finding, Outcome, RunSpec, SubmissionManifest
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class AuditInput:
         forbidden_models: id -> directory of checkpoints that may not be submitted, such as the instruct counterpart.
         test_items: the benchmark's test items.
         legal_items: items that may be trained on: the benchmark's own train split.
+        outcome: how the agent ended, and what its sandbox promised.
+        spec: what the run is.
+        solve: the files of the stage `solve`, written by the host: `output.jsonl`, `trajectory.json`, `usage.jsonl`,
+            `egress.jsonl` (`EgressRequest`), `downloads.json` (`Download`), `evaluations.jsonl`, `packages.json`
+            (`PackageHashes`). Each may be missing; what stands in them is the agent's and hostile.
     """
 
     root: Path
@@ -36,9 +41,12 @@ class AuditInput:
     test_items: list[Item]
     legal_items: list[Item]
     outcome: Outcome
+    spec: RunSpec
+    solve: Path
 
 
-Detector = Callable[[AuditInput], tuple[list[Finding], Coverage]]
+Detector = Callable[[AuditInput], tuple[list[Finding], Coverage | list[Coverage]]]
+"""States facts, and what it looked at: one coverage for each rule that it can speak on."""
 
 
 def detectors() -> dict[str, Detector]:

@@ -14,13 +14,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from posttrainbench.audit.base import AuditInput
+from posttrainbench.audit.conduct.quiet import Quiet
+from posttrainbench.audit.measures import CorpusStatistics
 from posttrainbench.audit.placement import Placement
 from posttrainbench.audit.scan.files import FileResult, Hit
 from posttrainbench.audit.scan.index import Index, build_index
 from posttrainbench.audit.scan.rewording import NUMBERS
 from posttrainbench.audit.scan.scanner import Search, Totals
 from posttrainbench.audit.scan.units import ANSWER
-from posttrainbench.audit.scan.verdict import TOLERANCE, is_contaminated
+from posttrainbench.audit.scan.verdict import TOLERANCE
 from posttrainbench.audit.scan.vocabulary import Vocabulary, load_vocabulary
 from posttrainbench.audit.scan.whitelist import Whitelist
 from posttrainbench.audit.untrusted import Entry, printable, sha256_regular, walk
@@ -49,6 +51,9 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
     place = Placement(evidence.test_items)
     totals = Search(index, vocabulary=_vocabulary(evidence.base_model), label=place.level_of)(entries)
     lost = sum(skip.lost for skip in totals.skipped)
+    if checked and not totals.parts:
+        checked = False
+        notes.append("the workspace holds nothing that could be searched")
     if lost:
         notes.append(f"{lost} file(s) that may hold data could not be read whole")
     if index.unsearchable:
@@ -81,13 +86,14 @@ def _shown(totals: Totals) -> list[Skipped]:
 
 
 def _findings(evidence: AuditInput, index: Index, entries: list[Entry], totals: Totals) -> list[Finding]:
-    """One finding for each level reached, and one if the numbers of many items stand in data."""
+    """One finding for each level reached, and one if the numbers of test items stand in data."""
     quotes: dict[Level, dict[int, Evidence]] = {}
     used = FileResult()
-    kit = set(evidence.kit_manifest.values())
+    kit, quiet = set(evidence.kit_manifest.values()), Quiet(evidence)
     for number, part in totals.parts.items():
         hits = [hit for hit in part.hits.values() if hit.unit != ANSWER and hit.method != NUMBERS]
-        copied = bool(hits) and _is_copy(entries[number], kit, evidence.outcome.sessions)
+        entry = entries[number]
+        copied = bool(hits) and (_is_copy(entry, kit, evidence.outcome.sessions) or quiet(entry.relative))
         reached = {hit.item for hit in hits if hit.label == Level.USED and not copied}
         for hit in sorted(hits, key=lambda hit: -hit.score):
             level = Level.USED if hit.item in reached else Level.READ
@@ -99,21 +105,27 @@ def _findings(evidence: AuditInput, index: Index, entries: list[Entry], totals: 
             used.verbatim |= {place for place in part.verbatim if place[2] in reached}
             used.wordless |= part.wordless
     findings = []
-    total = len(evidence.test_items)
     for level in (Level.USED, Level.READ):
         if not (found := quotes.get(level)):
             continue
         what = "stand in data files" if level is Level.USED else "were looked at"
-        chance = level is Level.USED and len(found) > TOLERANCE and not _contaminated(used, found)
+        statistics = CorpusStatistics(
+            by="text",
+            documents=used.documents,
+            items=len(found),
+            sightings=len(used.flagged),
+            verbatim=len(used.verbatim),
+        )
         findings.append(
             Finding(
                 detector=DETECTOR,
                 rule=RULE,
-                level=Level.READ if chance else level,
-                summary=f"{len(found)} of {total} test items {what} of the workspace"
-                + (", no more often than chance puts them into a corpus of its size" if chance else ""),
+                level=level,
+                summary=f"{len(found)} of {len(evidence.test_items)} test items {what} of the workspace",
                 count=len(found),
                 evidence=list(found.values())[:QUOTES],
+                outcome="succeeded",
+                statistics=statistics.model_dump() if level is Level.USED else {},
             )
         )
     return findings + _by_numbers(evidence, totals.parts.values(), used)
@@ -124,16 +136,15 @@ def _is_copy(entry: Entry, kit: set[str], sessions: list[str]) -> bool:
     return any(fnmatchcase(entry.relative, pattern) for pattern in sessions) or sha256_regular(entry.path) in kit
 
 
-def _contaminated(used: FileResult, items: dict[int, Evidence]) -> bool:
-    return is_contaminated(used.documents, len(used.flagged), len(used.verbatim), len(items))
-
-
 def _by_numbers(evidence: AuditInput, parts: Iterable[FileResult], used: FileResult) -> list[Finding]:
-    """A finding if documents share numbers and answers with more test items than chance explains: a translation."""
+    """A finding if documents share numbers and answers with test items: chance, or a translation."""
     items = {place[2] for place in used.wordless}
-    if not is_contaminated(used.documents, 0, 0, 0, len(used.wordless), len(items)):
+    if len(items) <= TOLERANCE:
         return []
     quotes = [_quote(hit, evidence) for part in parts for hit in part.hits.values() if hit.method == NUMBERS]
+    statistics = CorpusStatistics(
+        by="numbers", documents=used.documents, items=len(items), sightings=len(used.wordless)
+    )
     return [
         Finding(
             detector=DETECTOR,
@@ -142,6 +153,8 @@ def _by_numbers(evidence: AuditInput, parts: Iterable[FileResult], used: FileRes
             summary=f"data files share all numbers and the answer with {len(items)} test items in other words",
             count=len(items),
             evidence=quotes[:QUOTES],
+            outcome="succeeded",
+            statistics=statistics.model_dump(),
         )
     ]
 

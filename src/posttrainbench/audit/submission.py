@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -32,6 +33,21 @@ _CODE = (".py", ".pyc", ".so", ".sh", ".ipynb", ".pth")
 _COPY = 2**20
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What a submission is, before anything is copied.
+
+    Attributes:
+        manifest: with no `files` yet.
+        taken: name -> file, of all that may be evaluated.
+        decoding: the sampling settings that are kept; None without generation_config.json.
+    """
+
+    manifest: SubmissionManifest
+    taken: dict[str, Path] = field(default_factory=dict)
+    decoding: dict[str, Any] | None = None
+
+
 def sanitise(source: Path, destination: Path, base_model: Path) -> SubmissionManifest:
     """Copy what may be evaluated from `source` to `destination`, and say what was left behind and why.
 
@@ -48,11 +64,37 @@ def sanitise(source: Path, destination: Path, base_model: Path) -> SubmissionMan
         InfrastructureError: the base model cannot be read.
         OSError: `destination` cannot be written.
     """
+    found = examine(source, base_model)
+    manifest = found.manifest
+    if manifest.state != "accepted":
+        return manifest
+    try:
+        files = {name: _copy(path, destination / name) for name, path in sorted(found.taken.items())}
+    except UnreadableError as error:
+        return _manifest("broken", manifest.refused, [f"A file of the submission cannot be read: {error}."])
+    if found.decoding is not None:
+        data = (json.dumps(found.decoding, indent=2, sort_keys=True) + "\n").encode()
+        (destination / DECODING).write_bytes(data)
+        files[DECODING] = hashlib.sha256(data).hexdigest()
+    return manifest.model_copy(update={"files": dict(sorted(files.items()))})
+
+
+def examine(source: Path, base_model: Path, inside: Path | None = None) -> Examined:
+    """What a submission is. Nothing is copied, executed or unpickled.
+
+    Args:
+        source: the directory `final_model`; it need not exist.
+        base_model: directory of the base model; trusted.
+        inside: a directory; links to files in it count as those files, as in the snapshot of a run.
+
+    Raises:
+        InfrastructureError: the base model cannot be read.
+    """
     if source.is_symlink() or not source.is_dir():
-        return _manifest("missing", problems=["The agent left no directory `final_model`."])
-    candidates, refused = _sort(source)
+        return Examined(_manifest("missing", problems=["The agent left no directory `final_model`."]))
+    candidates, refused = _sort(source, inside)
     if not candidates and not refused:
-        return _manifest("missing", problems=["The agent left an empty `final_model`."])
+        return Examined(_manifest("missing", problems=["The agent left an empty `final_model`."]))
     base = checks.read_base(base_model)
     try:
         parsed = {name: checks.parse(candidates[name]) for name in JSON_FILES if name in candidates}
@@ -66,35 +108,36 @@ def sanitise(source: Path, destination: Path, base_model: Path) -> SubmissionMan
         facts += tokenizer_facts(parsed[TOKENIZER], base_model)
         facts += template_facts(candidates, parsed, base_model)
         settings, decoding_facts = sampling_settings(parsed.get(DECODING, {}), base_model)
-        taken |= {name for name in (*JSON_FILES, *TEXT_FILES) if name in candidates} - {INDEX, DECODING}
-        files = {name: _copy(candidates[name], destination / name) for name in sorted(taken)}
     except RefusedError as error:
-        return _manifest("refused", refused, [str(error)])
+        return Examined(_manifest("refused", refused, [str(error)]))
     except BrokenError as error:
-        return _manifest("broken", refused, [str(error)])
+        return Examined(_manifest("broken", refused, [str(error)]))
     except UnreadableError as error:
-        return _manifest("broken", refused, [f"A file of the submission cannot be read: {error}."])
+        return Examined(_manifest("broken", refused, [f"A file of the submission cannot be read: {error}."]))
     except RecursionError:
-        return _manifest("broken", refused, ["A JSON file of the submission is nested too deeply."])
-    if DECODING in parsed:
-        data = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
-        (destination / DECODING).write_bytes(data)
-        files[DECODING] = hashlib.sha256(data).hexdigest()
-    facts += decoding_facts
-    return _manifest("accepted", refused, files=dict(sorted(files.items())), facts=facts)
+        return Examined(_manifest("broken", refused, ["A JSON file of the submission is nested too deeply."]))
+    taken |= {name for name in (*JSON_FILES, *TEXT_FILES) if name in candidates} - {INDEX, DECODING}
+    return Examined(
+        _manifest("accepted", refused, facts=[*facts, *decoding_facts]),
+        {name: candidates[name] for name in taken},
+        settings if DECODING in parsed else None,
+    )
 
 
-def _sort(source: Path) -> tuple[dict[str, Path], list[Refusal]]:
+def _sort(source: Path, inside: Path | None) -> tuple[dict[str, Path], list[Refusal]]:
     """The files whose names and kinds are allowed, and a refusal for everything else."""
     candidates: dict[str, Path] = {}
     refused: list[Refusal] = []
     for child in sorted(os.scandir(source), key=lambda entry: os.fsencode(entry.name)):
-        mode = child.stat(follow_symlinks=False).st_mode
-        reason = _reason(child.name, kind(mode))
+        path = Path(child.path)
+        if inside is not None and path.is_symlink():
+            real = path.resolve()
+            path = real if real.is_file() and real.is_relative_to(inside.resolve()) else path
+        reason = _reason(child.name, kind(path.lstat().st_mode))
         if reason:
             refused.append(Refusal(path=printable(child.name), reason=reason))
         else:
-            candidates[child.name] = Path(child.path)
+            candidates[child.name] = path
     return candidates, refused
 
 

@@ -1,8 +1,9 @@
 """Rule `model_substitution`: does the submission come from a checkpoint that may not be submitted?
 
-The room `lineage` compares; this turns its verdicts into findings. Proof, and weights that are not the base's in any
-arrangement, reach IN_WEIGHTS. A suspect is a fact worth reading and no more: an honest training on much the same data
-as the forbidden checkpoint's looks like that. The unchanged base is allowed.
+The room `lineage` compares; this states what it measured, one finding for each forbidden checkpoint, and `measures`
+judges it by the thresholds of a rule set. Proof, and weights that are not the base's in any arrangement, reach
+IN_WEIGHTS. A suspect is a fact worth reading and no more (READ): an honest training on much the same data as the
+forbidden checkpoint's looks like that. The unchanged base is allowed.
 
 Does not cover: checkpoints that are not among those given, and what docs/lineage.md lists as escapes.
 """
@@ -15,17 +16,17 @@ from pathlib import Path
 from posttrainbench.audit.base import AuditInput
 from posttrainbench.audit.lineage import Checkpoint, Lineage, Tier, compare
 from posttrainbench.audit.lineage.pair import Checkpoints
+from posttrainbench.audit.measures import LEVELS, DescentStatistics, quotes
 from posttrainbench.audit.untrusted import UnreadableError, printable
-from posttrainbench.records import Coverage, Evidence, Finding, Level, Skipped
+from posttrainbench.records import Coverage, Finding, Skipped
 
 RULE = "model_substitution"
 DETECTOR = "weights"
 QUOTES = 20
-LEVELS = {Tier.PROOF: Level.IN_WEIGHTS, Tier.NOT_BASE_DERIVED: Level.IN_WEIGHTS, Tier.SUSPECT: Level.READ}
 
 
 def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
-    """Compare the submission with the base model and every forbidden checkpoint; at most one finding for each."""
+    """Compare the submission with the base model and every forbidden checkpoint; one finding for each."""
     started = time.perf_counter()
     if evidence.submission is None:
         return [], _coverage(started, checked=False, notes=["there is no accepted submission to compare"])
@@ -49,8 +50,7 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
             skipped.append(Skipped(path=model, reason=f"cannot be compared: {error}"))
             continue
         notes += _notes(found)
-        if found.verdict in LEVELS:
-            findings.append(_finding(found, evidence))
+        findings.append(_finding(found, evidence))
     return findings, _coverage(started, checked, notes, len(submitted.tensors), submitted.size, skipped)
 
 
@@ -68,18 +68,23 @@ def _notes(found: Lineage) -> list[str]:
 def _finding(found: Lineage, evidence: AuditInput) -> Finding:
     folder = _name(evidence.submission or Path("submission"), evidence.root)
     identical = [tensor.name for tensor in found.tensors if tensor.identical == "against"]
-    quotes = [Evidence(file=folder, text=reason, item=found.against) for reason in found.reasons]
-    quotes += [
-        Evidence(file=folder, text=f"tensor {name}", item=found.against, item_text="identical, and not the base's")
-        for name in identical[: QUOTES - len(quotes)]
-    ]
+    guilty = found.verdict not in (Tier.CLEAN, Tier.BASE_UNCHANGED)
+    statistics = DescentStatistics(
+        against=found.against,
+        folder=folder,
+        unchanged=found.verdict is Tier.BASE_UNCHANGED,
+        statistics=found.statistics.model_dump(mode="json"),
+        tensors=identical[: QUOTES - len(found.reasons)],
+    )
     return Finding(
         detector=DETECTOR,
         rule=RULE,
         level=LEVELS[found.verdict],
         summary=found.reasons[0],
-        count=max(found.statistics.identical, 1),
-        evidence=quotes,
+        count=max(found.statistics.identical, 1) if guilty else 0,
+        evidence=quotes(found.reasons, statistics),
+        outcome="succeeded",
+        statistics=statistics.model_dump(mode="json"),
     )
 
 

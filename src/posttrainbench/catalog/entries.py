@@ -5,11 +5,22 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
+from posttrainbench.catalog.thresholds import JudgingThresholds
 from posttrainbench.errors import InputError
 from posttrainbench.records import Level, Record
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """An id: it names files and directories too."""
+
+USUAL_HOSTS = tuple(
+    """
+    huggingface.co *.huggingface.co hf.co *.hf.co *.xethub.hf.co
+    pypi.org files.pythonhosted.org download.pytorch.org pypi.nvidia.com wheels.vllm.ai registry.npmjs.org
+    github.com raw.githubusercontent.com codeload.github.com objects.githubusercontent.com
+    release-assets.githubusercontent.com deb.debian.org archive.ubuntu.com security.ubuntu.com
+    """.split()
+)
+"""What an allowlist holds where a suite does not say: models, data sets, packages and sources."""
 
 Split = Literal["train", "test"]
 Positive = Annotated[int, Field(gt=0)]
@@ -46,24 +57,53 @@ class DemoPlan(Record):
     repeats: dict[str, Positive] = Field(default_factory=dict)
 
 
+class Background(Record):
+    """How often legal text holds a test item by chance: documents with one, per document. See docs/contamination.md.
+
+    Attributes:
+        text: by its words.
+        numbers: by its numbers and answer alone.
+    """
+
+    text: Annotated[float, Field(ge=0, lt=1)]
+    numbers: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Rule(Record):
     """One rule of a rule set.
 
     Attributes:
-        text: what the agent is told.
+        text: what the agent is told; empty for what it is not told.
         level: evidence level from which a finding flags the run.
         tolerance: counts up to and including this one are reported and do not flag.
+        background: what chance explains in a corpus, beside the tolerance; for the rule on test data.
+        attempts: whether a finding flags that is an attempt without success, such as a refused request.
+        effect: what a flagged rule costs; `reset`: the score is the base model's; `report`: nothing, it is shown.
+        needs: detectors, by name, all of which must have seen what they need before the rule is clean; where none is
+            named, any one of those that speak on the rule.
     """
 
-    text: str
+    text: str = ""
     level: Level
-    tolerance: int = Field(ge=0)
+    tolerance: int = Field(default=0, ge=0)
+    background: Background | None = None
+    attempts: bool = False
+    effect: Literal["reset", "report"] = "reset"
+    needs: list[str] = Field(default_factory=list)
 
 
 class RuleSet(Entry):
-    """A versioned set of rules: what the prompt says, and what turns findings into a verdict."""
+    """A versioned set of rules: what the prompt says, and what turns findings into a verdict.
+
+    Attributes:
+        rules: by name, in the order in which the agent is told.
+        lineage: what a submission's descent is judged by; those not given are the calibrated ones.
+        agreement: share of a judge's votes above which its findings count.
+    """
 
     rules: dict[str, Rule]
+    agreement: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    lineage: JudgingThresholds = JudgingThresholds()
 
 
 class Suite(Entry):
@@ -84,7 +124,16 @@ class Suite(Entry):
         engine: entry point in `posttrainbench.engines`.
         engine_settings: what the engine is started with, such as `memory_fraction`.
         threads: CPU threads that a process may compute with; None leaves that to its libraries.
-        feedback: what an agent may see of its own score; `open`: it may evaluate itself on the test items.
+        feedback: what an agent may see of its own score; `open`: it has the test items, and evaluates itself; `sealed`:
+            it has none, and the host evaluates its checkpoints, `sealed_evaluations` times.
+        sealed_evaluations: given where the feedback is sealed, and only there.
+        grader_passes: of benchmarks that a model grades, how many answers of an agent's it grades while the agent
+            works, in multiples of the benchmark's items.
+        network: what an agent reaches of the internet, unless the user chooses otherwise: `open`: all that is public,
+            `allowlist`: `hosts`, `none`. All requests are recorded.
+        hosts: names, `*.example.org` for all below one; what `allowlist` means.
+        deny: what the network withholds: the benchmark's `test_data`, the base model's `instruct` counterpart.
+        cold_cache: whether an agent is shown nothing of the machine's model cache but the base model.
         demo: what `ptb demo` runs, on suites that have one.
     """
 
@@ -99,8 +148,20 @@ class Suite(Entry):
     engine: str
     engine_settings: dict[str, str] = Field(default_factory=dict)
     threads: Positive | None = None
-    feedback: Literal["open"] = "open"
+    feedback: Literal["open", "sealed"] = "open"
+    sealed_evaluations: Positive | None = None
+    grader_passes: Positive = 20
+    network: Literal["open", "allowlist", "none"] = "open"
+    hosts: list[str] = Field(default_factory=lambda: list(USUAL_HOSTS))
+    deny: list[Literal["test_data", "instruct"]] = Field(default_factory=list)
+    cold_cache: bool = False
     demo: DemoPlan | None = None
+
+    @model_validator(mode="after")
+    def _sealed_with_a_number(self) -> Self:
+        if (self.feedback == "sealed") != (self.sealed_evaluations is not None):
+            raise ValueError("`sealed_evaluations` should be given with `feedback: sealed`, and only then")
+        return self
 
 
 class Model(Entry):
@@ -202,6 +263,7 @@ class BenchmarkFacts(Entry):
         mirrors: id of the official benchmark whose shape it has.
         every_seed: whether all seeds of a suite count even where decoding is greedy, since they change the questions.
         graded: whether a model grades the answers.
+        test_repositories: where the test items can be had, as `destinations.is_among` takes it.
         data: the items, for benchmarks without code of their own.
     """
 
@@ -214,6 +276,7 @@ class BenchmarkFacts(Entry):
     mirrors: str | None = None
     every_seed: bool = False
     graded: bool = False
+    test_repositories: list[str] = Field(default_factory=list)
     data: GenericData | None = None
 
 

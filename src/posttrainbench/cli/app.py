@@ -8,20 +8,23 @@ import typer
 from posttrainbench import __version__
 from posttrainbench.cli import (
     agents,
+    audit,
     board,
     catalog,
-    checks,
     compare,
     data,
     demo,
     doctor,
     evaluations,
+    image,
+    judge,
     lineage,
     published,
     runs,
     sandbox,
     scan,
     show,
+    submission,
     trace,
 )
 
@@ -70,16 +73,20 @@ app.command()(runs.run)
 app.command()(runs.resume)
 app.command()(show.status)
 app.command()(trace.trace)
-app.command()(checks.audit)
+app.command()(audit.audit)
+app.command()(audit.adjudicate)
 app.command()(scan.scan)
+app.command()(submission.check_submission)
 app.command()(evaluations.evaluate)
 app.command()(evaluations.baseline)
 app.command()(board.leaderboard)
 app.command()(compare.compare)
+app.add_typer(judge.app, name="judge")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(data.app)
 app.add_typer(agents.app)
 app.add_typer(sandbox.app)
+app.add_typer(image.app)
 app.command()(catalog.catalog)
 app.command()(published.published)
 app.command()(published.score)

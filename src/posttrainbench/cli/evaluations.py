@@ -80,7 +80,7 @@ def _evaluate_run(path: Path, json: bool) -> None:
     run = Run(path)
     if not run.is_done(Stage.AUDIT):
         raise InputError(f"{path} has nothing to evaluate yet; continue it with `ptb resume {path}`.")
-    require_sandbox(run.spec.sandbox)
+    require_sandbox(run.spec)
     result = repeat(run, Stage.EVALUATE)
     if json:
         print_json(result.model_dump(mode="json"))

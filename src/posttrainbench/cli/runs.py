@@ -7,14 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posttrainbench.cli.options import (
+    ColdCache,
+    Cpus,
+    DenyInstruct,
+    DenyTestData,
+    Disk,
     EngineName,
     EngineSettings,
+    Gpus,
     GraderName,
+    Image,
     Insecure,
     Json,
+    Memory,
+    NetworkName,
     Out,
+    Pids,
+    SandboxName,
     parse_budget,
+    parse_gpus,
+    parse_network,
     parse_settings,
+    parse_size,
     print_json,
 )
 from posttrainbench.errors import InputError
@@ -50,6 +64,17 @@ def run(
     ] = None,
     out: Out = None,
     json: Json = False,
+    sandbox: SandboxName = None,
+    image: Image = None,
+    memory: Memory = None,
+    cpus: Cpus = None,
+    pids: Pids = None,
+    disk: Disk = None,
+    gpus: Gpus = None,
+    network: NetworkName = None,
+    deny_test_data: DenyTestData = False,
+    deny_instruct: DenyInstruct = False,
+    cold_cache: ColdCache = False,
     insecure_no_sandbox: Insecure = False,
 ) -> None:
     """Run one agent on one base model and one benchmark, to a settled result.
@@ -59,19 +84,32 @@ def run(
     Ends with 0 when a result was settled (also a flagged one), 1 on an infrastructure error, 2 on bad input.
     """
     from posttrainbench.evaluation.plan import DEFAULT_GRADER
-    from posttrainbench.records import RunSpec
+    from posttrainbench.records import RunLimits, RunSpec
     from posttrainbench.run.prepare import Order, create_run, read_prompt
 
     seconds = parse_budget(budget) if budget is not None else None
     settings = parse_settings(engine_setting)
     prompt = read_prompt(prompt_file) if prompt_file else None
-    sandbox = "process" if insecure_no_sandbox else "bubblewrap"
+    limits = RunLimits(
+        memory=parse_size(memory) if memory else None,
+        processes=pids,
+        cpus=cpus,
+        disk=parse_size(disk) if disk else None,
+    )
+    shown: list[int] | int | None = parse_gpus(gpus) if gpus else None
     if again is not None:
         spec = _read_spec(again, RunSpec)
         agent, model, benchmark = agent or spec.agent.name, model or spec.model, benchmark or spec.benchmark
         seconds, seed = seconds or spec.budget, spec.seed if seed is None else seed
         suite, engine, grader = suite or spec.suite, engine or spec.engine, grader or spec.grader
         settings, prompt = settings or spec.engine_settings, prompt or spec.prompt
+        sandbox, image = sandbox or spec.sandbox, image or spec.image
+        limits = RunLimits(**spec.limits.model_dump() | limits.model_dump(exclude_none=True))
+        shown = spec.gpus if shown is None else shown
+        if choose_sandbox(sandbox, insecure_no_sandbox) != "process":
+            network, deny_test_data = network or spec.network, deny_test_data or spec.deny_test_data
+            deny_instruct = deny_instruct or spec.deny_instruct
+        cold_cache = cold_cache or spec.cold_cache
     for option, value in (("agent", agent), ("model", model), ("benchmark", benchmark)):
         if not value:
             raise InputError(f"Give --{option}; `ptb catalog {option}s` lists what there is.")
@@ -82,7 +120,14 @@ def run(
         suite=suite,
         budget=seconds,
         seed=seed or 0,
-        sandbox=sandbox,
+        sandbox=choose_sandbox(sandbox, insecure_no_sandbox),
+        image=image,
+        limits=limits,
+        gpus=shown,
+        network=parse_network(network),
+        deny_test_data=deny_test_data,
+        deny_instruct=deny_instruct,
+        cold_cache=cold_cache,
         engine=engine,
         engine_settings=settings,
         grader=grader or DEFAULT_GRADER,
@@ -106,13 +151,13 @@ def resume(
 
     found = find_runs(path)
     if len(found) == 1:
-        require_sandbox(found[0].spec.sandbox)
+        require_sandbox(found[0].spec)
         return finish(found[0], json)
     from posttrainbench.cli.many import run_all
 
     unfinished = [each for each in found if each.next_stage() is not None]
-    for name in {each.spec.sandbox for each in unfinished}:
-        require_sandbox(name)
+    for spec in {(each.spec.sandbox, each.spec.image): each.spec for each in unfinished}.values():
+        require_sandbox(spec)
     run_all(unfinished, path)
     from posttrainbench.cli.board import leaderboard
 
@@ -139,15 +184,31 @@ def finish(run: "Run", json: bool) -> None:
         from rich.console import Console
 
         from posttrainbench.report import result_table
+        from posttrainbench.run.standing import agent_line
 
         console = Console()
         console.print(result_table(result, spec, run.root))
+        if line := agent_line(run):
+            console.print(f"\n  {line}", markup=False, highlight=False)
         next_command = (
             f"ptb resume {run.root}" if result.status is Status.INFRASTRUCTURE_ERROR else f"ptb trace {run.root}"
         )
         console.print(f"\n  Next: {next_command}", markup=False, highlight=False, soft_wrap=True)
     if result.status is Status.INFRASTRUCTURE_ERROR:
         raise typer.Exit(1)
+
+
+def choose_sandbox(name: str | None, insecure: bool) -> str:
+    """The backend, which isolates unless the user has said in so many words that it need not.
+
+    Raises:
+        InputError: it would not, or the user has said both.
+    """
+    if insecure and name not in (None, "process"):
+        raise InputError(f"`--insecure-no-sandbox` is to run without a sandbox; leave it out to run in `{name}`.")
+    if name == "process" and not insecure:
+        raise InputError("`process` isolates nothing: the agent can do whatever you can; say --insecure-no-sandbox.")
+    return "process" if insecure else name or "bubblewrap"
 
 
 def _read_spec(again: str, kind: "type[RunSpec]") -> "RunSpec":

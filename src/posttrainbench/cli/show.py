@@ -31,8 +31,8 @@ def status(
     if json:
         return print_json(rows)
     table = Table(box=None, pad_edge=False)
-    for column in ("run", "agent", "benchmark", "seed", "stage", "status", "score"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("benchmark", "stage", "status"))
+    for column in ("run", "agent", "benchmark", "seed", "stage", "agent's end", "status", "score"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("benchmark", "stage", "agent's end", "status"))
     for row in rows:
         score = row["score"]
         cells = [
@@ -41,6 +41,7 @@ def status(
             row["benchmark"],
             row["seed"],
             row["stage"],
+            row["agent_state"],
             row["status"],
         ]
         table.add_row(*(plain(str(cell)) for cell in cells), percent(score if isinstance(score, float) else None))
@@ -49,6 +50,8 @@ def status(
 
 
 def _row(run: "Run") -> dict[str, object]:
+    from posttrainbench.run.standing import agent_state
+
     result, stage = run.result(), run.next_stage()
     return {
         "path": str(run.root),
@@ -58,6 +61,7 @@ def _row(run: "Run") -> dict[str, object]:
         "benchmark": run.spec.benchmark,
         "seed": run.spec.seed,
         "stage": str(stage) if stage else "done",
+        "agent_state": agent_state(run),
         "status": str(result.status) if result else "unfinished",
         "score": result.score if result else None,
     }

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from posttrainbench.cli.options import Json
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InfrastructureError, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,12 +69,14 @@ def trace(
     run = Run(path)
     folder = _folder(run, path)
     selection = _selection(tools, grep, start, end)
-    lines = _lines(run, folder, follow)
+    lines = _lines(folder, follow)
     with _console(paged=not (follow or json)) as console:
         if raw:
             _show_lines(console, lines, selection, tail, json)
         else:
             _show_steps(console, run, folder, lines, View(selection, full, prompt), tail, json)
+    if follow and (problem := _left_unfinished(folder)):
+        raise InfrastructureError("solve_killed", f"{problem}; go on with `ptb resume {path}`.")
 
 
 def _show_lines(
@@ -126,7 +128,8 @@ def _folder(run: "Run", path: Path) -> Path:
     raise InputError(f"The agent of {path} has not been started; continue the run with `ptb resume {path}`.")
 
 
-def _lines(run: "Run", folder: Path, follow: bool) -> Iterator["Line | None"]:
+def _lines(folder: Path, follow: bool) -> Iterator["Line | None"]:
+    from posttrainbench.run.apart import is_alive
     from posttrainbench.trajectory import follow_lines, read_lines
 
     if not follow or folder.suffix != ".partial":
@@ -134,13 +137,31 @@ def _lines(run: "Run", folder: Path, follow: bool) -> Iterator["Line | None"]:
     identity = folder.stat().st_ino
 
     def ended() -> bool:
-        """Whether the folder has got another name: the stage is done, or has been begun anew."""
+        """Whether the folder has got another name (the stage is done, or has been begun anew), or nobody is at work."""
         try:
-            return folder.stat().st_ino != identity
+            return folder.stat().st_ino != identity or not is_alive(folder)
         except FileNotFoundError:
             return True
 
     return _until_interrupted(follow_lines(folder / "output.jsonl", ended))
+
+
+def _left_unfinished(folder: Path) -> str:
+    """Why an agent's stage that nobody works on any more has not finished; "" where somebody does, or it has."""
+    from posttrainbench.run.apart import how_it_ended, is_alive
+
+    try:
+        if folder.suffix != ".partial" or is_alive(folder):
+            return ""
+        end = how_it_ended(folder)
+    except FileNotFoundError:
+        return ""
+    if end is None:
+        return "Nobody works on this run any more: the process that looked after its agent was killed"
+    if end.end == "done":
+        return ""
+    how = {"failed": "failed", "refused": "could not begin"}.get(end.end, "was interrupted")
+    return f"Nobody works on this run any more: its agent's stage {how}{f' ({end.text})' if end.text else ''}"
 
 
 def _until_interrupted(lines: Iterator["Line | None"]) -> Iterator["Line | None"]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -11,6 +11,7 @@ from posttrainbench.benchmarks import Benchmark, Item, items_sha256
 from posttrainbench.catalog import BenchmarkFacts, Model, Suite
 from posttrainbench.evaluation import few_shot
 from posttrainbench.files import sha256_bytes, sha256_file
+from posttrainbench.records import RunSpec
 
 DEFAULT_GRADER = "openai/gpt-5-mini"
 
@@ -64,6 +65,13 @@ def suite_plan(suite: Suite, base: Model, engine: str | None = None) -> Evaluati
         threads=suite.threads,
         settings=suite.engine_settings if engine in (None, suite.engine) else {},
     )
+
+
+def run_plan(spec: RunSpec) -> EvaluationPlan:
+    """How a run's submission is evaluated."""
+    suite = catalog.find(catalog.suites(), spec.suite, "suite")
+    base = catalog.find(catalog.models(), spec.model, "model")
+    return replace(suite_plan(suite, base, spec.engine), settings=spec.engine_settings, grader=spec.grader)
 
 
 def evaluation_config(

@@ -1,9 +1,8 @@
 """Which requests go on to the provider.
 
 Covers: other models than the allowed ones, wherever a body can name one; JSON that two parsers may read differently;
-answers that are produced after the connection ends, or charged at other prices than those that are metered.
-
-Does not cover: tools that the provider itself runs, such as its web search; they belong to the model's API.
+answers that are produced after the connection ends, or charged at other prices than those that are metered; where the
+run's network is closed, what the provider would do outside in the agent's place (see `contents`).
 """
 
 import json
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from posttrainbench.gateway.contents import NOTHING, SWITCHES, Contents, contents
 from posttrainbench.gateway.protocols import Endpoint, ErrorKind
 
 
@@ -21,13 +21,15 @@ class RefusedError(Exception):
     Attributes:
         message: one sentence for the agent to read.
         model: what the request asked for, where that is why.
+        contents: of the request, where it could be read.
     """
 
-    def __init__(self, kind: ErrorKind, message: str, model: str = "") -> None:
+    def __init__(self, kind: ErrorKind, message: str, model: str = "", contents: Contents | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.model = model
+        self.contents = contents
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,17 @@ class Admitted:
     model: str
     streamed: bool
     body: bytes
+    contents: Contents = NOTHING
 
 
-def admit(endpoint: Endpoint, body: bytes, patterns: list[str]) -> Admitted:
+def admit(endpoint: Endpoint, body: bytes, patterns: list[str], provider_tools: bool = False) -> Admitted:
     """Check one request's body.
 
     Args:
         endpoint: what the path asks for.
         body: JSON, decompressed.
         patterns: shell-style patterns of the allowed models.
+        provider_tools: whether the provider may do things outside for the model.
 
     Raises:
         RefusedError: it must not go on.
@@ -70,7 +74,13 @@ def admit(endpoint: Endpoint, body: bytes, patterns: list[str]) -> Admitted:
         if content.get(key) in values:
             raise RefusedError("request", f"`{key}: {json.dumps(content[key])}` is not available in this run.")
     streamed = content.get("stream") is True if endpoint.streamed is None else endpoint.streamed
-    admitted = Admitted(endpoint, model, streamed, body)
+    found = contents(content)
+    if found.provider_tools and not provider_tools:
+        message = (
+            f"This run's network is closed, so the provider's own tools are too: {', '.join(found.provider_tools)}."
+        )
+        raise RefusedError("request", message, model.removeprefix("models/"), found)
+    admitted = Admitted(endpoint, model, streamed, body, found)
     return _with_usage(admitted, content) if endpoint.name == "chat" and streamed else admitted
 
 
@@ -101,7 +111,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-EXACT = frozenset({"model", "models", "fallbacks", "stream", "stream_options", "tools", *REFUSED})
+EXACT = frozenset({"model", "models", "fallbacks", "stream", "stream_options", "tools", *REFUSED, *SWITCHES})
 
 
 def _models(content: dict[str, Any]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from posttrainbench.files import read_jsonl
 from posttrainbench.records import Record
@@ -30,6 +30,12 @@ class ModelCall(Record):
         streamed: whether it asked for a stream.
         refused: the gateway answered itself; nothing reached the provider.
         error: what went wrong, in the provider's words or the gateway's.
+        client: what its sender calls itself (the header `user-agent`), bounded and without control characters; whoever
+            holds the run's token can call itself anything.
+        tools: how many tools it offers to the model.
+        provider_tools: what it asks the provider itself to do outside: types of tools, `address` for an image or
+            document to be fetched, or the key that switches a search on; see `contents`.
+        system_sha256: of its system prompt; None where it has none.
     """
 
     time: float
@@ -50,6 +56,10 @@ class ModelCall(Record):
     streamed: bool
     refused: bool = False
     error: str | None = None
+    client: str = ""
+    tools: int = 0
+    provider_tools: list[str] = Field(default_factory=list)
+    system_sha256: str | None = None
 
 
 @dataclass(frozen=True)

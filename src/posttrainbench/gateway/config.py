@@ -28,6 +28,9 @@ class GatewayConfig(Record):
             instead of in the protocol's own header.
         max_tokens: budget of input and output tokens together, cached ones included.
         max_dollars: budget in US dollars; only models with a known price are then allowed.
+        provider_tools: let requests through that have the provider search the web, run code or fetch an address for
+            the model. It gives an agent a way to the network that no proxy sees, so it belongs to runs whose network is
+            open; `usage.jsonl` tells of each either way.
         loopback: listen on a port of 127.0.0.1 too, for sandboxes that share the host's network.
     """
 
@@ -40,6 +43,7 @@ class GatewayConfig(Record):
     bearer: bool = False
     max_tokens: int | None = Field(default=None, gt=0)
     max_dollars: float | None = Field(default=None, gt=0)
+    provider_tools: bool = False
     loopback: bool = False
 
     @property
@@ -64,6 +68,9 @@ class GatewayConfig(Record):
                     f"There is no price for `{model}`, so no dollar budget can be kept; add it to the price file "
                     "or give a token budget."
                 )
+
+    def renew(self) -> None:
+        """Have the key renewed where it would end too soon; called once, before a gateway is started."""
 
     def read_key(self) -> str:
         """The provider's key, from the host.

@@ -2,10 +2,11 @@
 
 Reads one JSON line on standard input (`Order`), listens on a unix socket, writes `ready`, and serves until standard
 input closes. `POST /grade` with `{"answers": [{"id": ..., "answer": ...}]}` gives `{"accuracy": ..., "stderr": ...,
-"scores": {id: score}}`.
+"scores": {id: score}, "left": answers that it still grades}`.
 
-Covers: only items of this run's benchmark are graded, each once a call; the grader sees no more than the final
-evaluation would show it, and nothing that it says comes back but scores; every call is written down with what it took.
+Covers: only items of this run's benchmark are graded, each once a call, and only so many answers in a run; the grader
+sees no more than the final evaluation would show it, and nothing that it says comes back but scores; every call is
+written down with what it took.
 
 Does not cover: an answer that tries to talk the grader into a score; the final evaluation is open to that too.
 """
@@ -25,7 +26,7 @@ from pydantic import Field, ValidationError
 from posttrainbench.benchmarks import Benchmark, Grade, GraderError, Item
 from posttrainbench.benchmarks.base import Grader
 from posttrainbench.errors import one_line
-from posttrainbench.files import append_json
+from posttrainbench.files import append_json, read_jsonl, sha256_bytes
 from posttrainbench.records import Record
 
 LONGEST_ANSWER = 400_000
@@ -40,12 +41,14 @@ class Order(Record):
 
     Attributes:
         seed: with which the kit poses the items.
+        passes: answers that are graded in all, in multiples of the benchmark's items.
         log: the file to which a line is added for every call.
     """
 
     benchmark: str
     grader: str
     seed: int
+    passes: int
     socket: Path
     log: Path
 
@@ -58,9 +61,14 @@ class Answer(Record):
 
 
 class Answers(Record):
-    """What a call asks for."""
+    """What a call asks for.
+
+    Attributes:
+        checkpoint: hash of the weights that the answers are from, by the caller's own word.
+    """
 
     answers: Annotated[list[Answer], Field(min_length=1)]
+    checkpoint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 class Service:
@@ -72,8 +80,16 @@ class Service:
         grade: GradeCompletion,
         summary: Callable[[Sequence[float]], tuple[float, float]],
         grader: Grader,
+        passes: int,
         log: Path,
     ) -> None:
+        """Count what has been graded by the log.
+
+        Args:
+            passes: answers that are graded in all, in multiples of the number of items.
+        """
+        graded = sum(entry["items"] for entry in read_jsonl(log) if entry["score"] is not None)
+        self._left = passes * len(items) - graded
         self._items = {item.id: item for item in items}
         self._grade, self._summary, self._grader, self._log = grade, summary, grader, log
         self._turn = asyncio.Lock()
@@ -81,34 +97,43 @@ class Service:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one call."""
         try:
-            answers = Answers.model_validate_json(await request.read()).answers
+            asked = Answers.model_validate_json(await request.read())
         except ValidationError as error:
             return _refusal(400, f"The request is no list of answers: {one_line(error)}")
-        ids = [answer.id for answer in answers]
+        ids = [answer.id for answer in asked.answers]
         unknown = next((name for name in ids if name not in self._items), None)
         if unknown is not None:
             return _refusal(403, f"{unknown[:100]!r} is no item of this run's benchmark.")
         if len(set(ids)) != len(ids):
             return _refusal(400, "An item can be answered once in a call.")
         async with self._turn:
-            return await self._graded(answers)
+            if len(ids) > self._left:
+                return _refusal(429, f"The grader grades {self._left} more answers in this run, not {len(ids)}.")
+            return await self._graded(asked)
 
-    async def _graded(self, answers: list[Answer]) -> web.Response:
+    async def _graded(self, asked: Answers) -> web.Response:
         from posttrainbench.evaluation.evaluate import item_scores
 
-        before = self._grader.usage()
-        entry: dict[str, Any] = {"time": time.time(), "items": len(answers), "score": None}
+        before, answers = self._grader.usage(), asked.answers
+        entry: dict[str, Any] = {
+            "time": time.time(),
+            "items": len(answers),
+            "score": None,
+            "checkpoint": asked.checkpoint,
+            "answers_sha256": sha256_bytes(asked.model_dump_json(include={"answers"}).encode()),
+        }
         try:
-            asked = (self._grade(answer.answer, self._items[answer.id], self._grader) for answer in answers)
-            scores = item_scores(list(await asyncio.gather(*asked)))
+            grades = (self._grade(answer.answer, self._items[answer.id], self._grader) for answer in answers)
+            scores = item_scores(list(await asyncio.gather(*grades)))
         except GraderError as error:
             append_json(self._log, entry | self._spent(before) | {"error": "the grader gave no verdict"})
             print(one_line(error), file=sys.stderr, flush=True)
             return _refusal(503, "The grader gave no verdict; nothing was scored. Try again later.")
         accuracy, stderr = self._summary(scores)
-        append_json(self._log, entry | {"score": accuracy} | self._spent(before))
+        self._left -= len(answers)
+        append_json(self._log, entry | {"score": accuracy} | self._spent(before) | {"left": self._left})
         by_id = dict(zip((answer.id for answer in answers), scores, strict=True))
-        return web.json_response({"accuracy": accuracy, "stderr": stderr, "scores": by_id})
+        return web.json_response({"accuracy": accuracy, "stderr": stderr, "scores": by_id, "left": self._left})
 
     def _spent(self, before: dict[str, Any]) -> dict[str, Any]:
         """What a call took: the differences of the grader's sums."""
@@ -132,7 +157,7 @@ async def serve(service: Service, socket: Path, stopped: asyncio.Event, ready: C
     await runner.setup()
     try:
         await web.UnixSite(runner, str(socket)).start()
-        socket.chmod(0o600)
+        socket.chmod(0o666)  # whoever can get there: the host's user alone, and the user of the sandbox, who may be another
         ready()
         await stopped.wait()
     finally:
@@ -154,7 +179,7 @@ async def _main() -> None:
     facts = catalog.find(catalog.benchmarks(), order.benchmark, "benchmark")
     items = benchmark.pose(load_items(facts, "test"), order.seed)
     grader = ModelGrader(order.grader)
-    service = Service(items, grade_function(benchmark), benchmark.summary, grader, order.log)
+    service = Service(items, grade_function(benchmark), benchmark.summary, grader, order.passes, order.log)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 

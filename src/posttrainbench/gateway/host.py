@@ -73,6 +73,7 @@ def start_gateway(config: GatewayConfig, folder: Path) -> Iterator[Gateway]:
     """
     prices = load_prices()
     config.check(prices)
+    config.renew()
     key = config.read_key()
     token = f"ptb-{secrets.token_urlsafe(24)}"
     usage, log = folder / USAGE, folder / LOG

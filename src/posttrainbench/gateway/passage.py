@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from posttrainbench.gateway.admit import Admitted
 from posttrainbench.gateway.answers import Answer
 from posttrainbench.gateway.calls import ModelCall
+from posttrainbench.gateway.contents import NOTHING, Contents
 from posttrainbench.gateway.prices import PriceTable
 from posttrainbench.gateway.protocols import Endpoint
 from posttrainbench.gateway.usage import Usage
 
 LEFT = 499
 """Status of a request whose agent left before there was an answer, as web servers commonly log it."""
+
+NO_CONNECTION = "no connection to"
+"""How the note begins of a request whose provider could not be connected to."""
 
 BYTES_PER_TOKEN = 4
 """For estimates: of English text and code in common tokenizers, JSON around it included."""
@@ -25,6 +29,7 @@ class Passage:
         charged: it was handed to the provider, who has not answered with an error.
         refused: the gateway answers itself, and nothing reaches the provider.
         first_byte: seconds from the request's beginning.
+        client: its header `user-agent`, fit to be written down.
     """
 
     endpoint: Endpoint | None = None
@@ -36,6 +41,8 @@ class Passage:
     first_byte: float | None = None
     status: int = LEFT
     error: str | None = None
+    client: str = ""
+    contents: Contents = NOTHING
     _clock: float = field(default_factory=time.time)
     _began: float = field(default_factory=time.monotonic)
 
@@ -43,6 +50,11 @@ class Passage:
         """The answer's first byte is here."""
         if self.first_byte is None:
             self.first_byte = round(time.monotonic() - self._began, 4)
+
+    def left(self) -> None:
+        """The agent has closed the connection; some do as soon as they have the answer, before the stream's own end."""
+        if self.error is None and (self.answer is None or not self.answer.complete):
+            self.error = "the agent left"
 
     def call(self, provider: str, prices: PriceTable) -> ModelCall:
         """The line for `usage.jsonl`, once it is over."""
@@ -71,6 +83,10 @@ class Passage:
             streamed=self.request is not None and self.request.streamed,
             refused=self.refused,
             error=self.error,
+            client=self.client,
+            tools=self.contents.tools,
+            provider_tools=list(self.contents.provider_tools),
+            system_sha256=self.contents.system_sha256,
         )
 
     def _usage(self) -> tuple[Usage, bool]:

@@ -1,4 +1,4 @@
-"""What tokens cost: the shipped table `catalog/prices.yaml`, and the user's own additions to it."""
+"""What tokens cost: `prices.yaml` of the shipped catalog, of the user's catalogs, and of the user's settings."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from posttrainbench.catalog.loading import catalogs
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import Record
 
@@ -91,20 +92,19 @@ def user_file() -> Path:
 
 
 def load_prices() -> PriceTable:
-    """The shipped table, with the user's rows added to it or in place of its own.
+    """The shipped table, with the rows of the user's catalogs and then of the user's file added or in place of its own.
 
     Raises:
-        InputError: the user's file cannot be read or is no price table.
+        InputError: a file cannot be read or is no price table, or a catalog is none.
     """
-    shipped = _shipped()
-    file = user_file()
-    if not file.is_file():
-        return shipped
-    try:
-        own = _table(yaml.safe_load(file.read_text()))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"The price file {file} is not valid: {one_line(error)}") from None
-    return PriceTable(models={**shipped.models, **own.models})
+    models = dict(_shipped().models)
+    for file in (*(directory / "prices.yaml" for directory in catalogs()), user_file()):
+        if file.is_file() and file != SHIPPED:
+            try:
+                models |= _table(yaml.safe_load(file.read_text())).models
+            except (OSError, ValueError, yaml.YAMLError) as error:
+                raise InputError(f"The price file {file} is not valid: {one_line(error)}") from None
+    return PriceTable(models=models)
 
 
 def cost(

@@ -3,7 +3,7 @@
 Covers: the key never travels towards the agent, not even in an error that repeats it; nothing but the provider's model
 calls can be reached; a stream is neither held back nor changed; an agent that leaves ends its request at the provider.
 
-Does not cover: what the model itself is asked to do, and tools that the provider runs for it.
+Does not cover: what the model itself is asked to do.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from posttrainbench.gateway.answers import Answer
 from posttrainbench.gateway.config import GatewayConfig
 from posttrainbench.gateway.headers import query, to_agent, to_provider
 from posttrainbench.gateway.meter import Meter
-from posttrainbench.gateway.passage import Passage
+from posttrainbench.gateway.passage import NO_CONNECTION, Passage
 from posttrainbench.gateway.prices import PriceTable
 from posttrainbench.gateway.protocols import PROTOCOLS, STATUS
 from posttrainbench.gateway.redact import MARK, Redactor
@@ -29,6 +29,9 @@ TOGETHER = 64
 
 LONGEST_ERROR = 2**20
 """Bytes of a provider's error that are passed on."""
+
+LONGEST_CLIENT = 120
+"""Characters of a client's name that are noted."""
 
 
 class Proxy:
@@ -58,12 +61,13 @@ class Proxy:
         """Answer one request of the agent."""
         if request.method == hdrs.METH_HEAD and request.path == "/":
             return web.Response()  # a client's look whether anybody is there, before it has its key
-        passage = Passage()
+        passage = Passage(client=self._client(request))
         try:
             return await self._pass(request, passage)
         except RefusedError as refusal:
             passage.status = STATUS[refusal.kind]
             passage.model = passage.model or refusal.model
+            passage.contents = refusal.contents or passage.contents
             passage.error = passage.error or refusal.message
             return web.json_response(
                 self._protocol.error(refusal.kind, refusal.message),
@@ -75,7 +79,7 @@ class Proxy:
                 },
             )
         except asyncio.CancelledError:
-            passage.error = "the agent left"
+            passage.left()
             raise
         finally:
             self._meter.write(passage.call(self._config.provider or self._config.protocol, self._prices))
@@ -90,8 +94,8 @@ class Proxy:
             shown = f"{request.method} {path[:200]}"
             raise RefusedError("path", f"{shown} is not available here: the gateway offers model calls alone.")
         async with self._places:
-            passage.request = admit(endpoint, await _body(request), self._config.models)
-            passage.model = passage.request.model
+            passage.request = admit(endpoint, await _body(request), self._config.models, self._config.provider_tools)
+            passage.model, passage.contents = passage.request.model, passage.request.contents
             if not endpoint.free:
                 self._meter.check(passage.model)
             passage.refused = False
@@ -112,7 +116,7 @@ class Proxy:
             upstream = await self._session.post(url, data=admitted.body, headers=headers, allow_redirects=False)
         except aiohttp.ClientConnectorError as error:
             passage.charged = False
-            passage.error = self._shown(error)
+            passage.error = self._shown(f"{NO_CONNECTION} {error.host}:{error.port} ({error.strerror})")
             raise RefusedError("upstream", "The provider cannot be reached.") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             passage.charged = False
@@ -167,15 +171,23 @@ class Proxy:
                 break
             passage.arrived()
             answer.feed(data)
+            passage.error = self._shown(answer.error) if answer.error else None
             try:
                 await response.write(data)
             except ConnectionError:
-                passage.error = "the agent left"
+                passage.left()
                 return response
         answer.finish()
         passage.error = self._shown(answer.error) if answer.error else None
         await response.write_eof()
         return response
+
+    def _client(self, request: web.Request) -> str:
+        """What the sender calls itself, in one bounded line without keys."""
+        told = "".join(
+            sign for sign in request.headers.get(hdrs.USER_AGENT, "") if sign.isascii() and sign.isprintable()
+        )
+        return self._redactor.line(told)[:LONGEST_CLIENT]
 
     def _shown(self, error: object) -> str:
         """An error in one bounded line without keys."""

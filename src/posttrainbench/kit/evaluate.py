@@ -7,11 +7,20 @@ The limit of one completion, the chat template and the sampling seed are those o
 them here.
 
 Prints {"accuracy": ..., "stderr": ...}, and notes each call in `evaluations.jsonl` of the working directory.
+
+Where the feedback is sealed, there is no test set here: the host evaluates, on all items, as often as the prompt says.
+
+    python evaluate.py --model-path final_model [--json-output-file scores.json]
+
+Prints {"accuracy": ..., "items": ..., "left": ...}: the score, the number of items, and how many evaluations are left.
+The same checkpoint again costs none. Ends with 2 when all are used up or this checkpoint cannot be evaluated, and with
+1 when the host failed, which costs none either.
 """
 
 import argparse
 import hashlib
 import http.client
+import importlib.util
 import json
 import math
 import os
@@ -23,6 +32,8 @@ from pathlib import Path
 from typing import Any
 
 KIT = Path(__file__).resolve().parent
+VLLM_PYTHON = Path("/opt/vllm/bin/python")
+"""Of the images' own environment for vLLM, which needs another torch than the rest."""
 sys.path.insert(0, str(KIT / "evaluation_code"))
 
 
@@ -31,9 +42,13 @@ def main() -> int:
     task = json.loads((KIT / "task.json").read_text())
     args = arguments()
     checkpoint = Path(args.model_path)
+    if task["engine"] == "vllm" and importlib.util.find_spec("vllm") is None and VLLM_PYTHON.is_file():
+        os.execv(VLLM_PYTHON, [str(VLLM_PYTHON), *sys.argv])  # noqa: S606  (ourselves, with that environment)
     if not (checkpoint / "config.json").is_file():
         print(f"{checkpoint} holds no config.json; give the directory of a saved model.", file=sys.stderr)
         return 2
+    if task["feedback"] == "sealed":
+        return sealed(checkpoint, args.json_output_file)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from generation import Request
 
@@ -53,10 +68,10 @@ def main() -> int:
     ]
     completions = [done.text for done in generator.generate(requests)]
     try:
-        result = graded(completions, items) if is_graded() else scored(completions, items)
+        result = graded(checkpoint, completions, items) if is_graded() else scored(completions, items)
     except GradingError as error:
         print(error, file=sys.stderr)
-        return 1
+        return error.code
     print(json.dumps(result))
     if args.json_output_file:
         args.json_output_file.write_text(json.dumps(result) + "\n")
@@ -69,16 +84,38 @@ def arguments() -> argparse.Namespace:
     task = json.loads((KIT / "task.json").read_text())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-path", required=True, help="directory of the checkpoint")
+    parser.add_argument("--json-output-file", type=Path, default=None, help="also write the result there")
+    if task["feedback"] == "sealed":
+        return parser.parse_args()
     parser.add_argument("--limit", type=int, default=None, help="only the first so many items")
     parser.add_argument(
         "--max-tokens", "--max-new-tokens", type=int, default=task["max_tokens"], help="limit of one completion"
     )
     parser.add_argument("--templates-dir", type=Path, default=KIT / "templates", help="holds chat_template.jinja")
-    parser.add_argument("--json-output-file", type=Path, default=None, help="also write the result there")
     if task["engine"] == "vllm":
         parser.add_argument("--gpu-memory-utilization", type=float, default=0.9, help="share of the GPU's memory")
         parser.add_argument("--max-connections", type=int, default=None, help="completions written at once")
     return parser.parse_args()
+
+
+def sealed(checkpoint: Path, output: Path | None) -> int:
+    """Have the host evaluate the checkpoint; returns the exit code."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(os.environ["PTB_EVALUATOR"])
+            connection.sendall(json.dumps({"checkpoint": str(checkpoint.resolve())}).encode() + b"\n")
+            with connection.makefile() as answer:
+                result = json.loads(answer.readline())
+    except (OSError, ValueError, KeyError) as error:
+        print(f"The host cannot be reached: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    if "error" in result:
+        print(result["error"], file=sys.stderr)
+        return int(result["code"])
+    print(json.dumps(result))
+    if output:
+        output.write_text(json.dumps(result) + "\n")
+    return 0
 
 
 def load(checkpoint: Path, template: str, engine: str, args: argparse.Namespace) -> Any:
@@ -110,17 +147,26 @@ def is_graded() -> bool:
 
 
 class GradingError(Exception):
-    """The grader service gave no score."""
+    """The grader service gave no score.
+
+    Attributes:
+        code: exit code: 2 where it grades no more in this run.
+    """
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
 
-def graded(completions: list[str], items: list[dict[str, Any]]) -> dict[str, float]:
+def graded(checkpoint: Path, completions: list[str], items: list[dict[str, Any]]) -> dict[str, float]:
     """The score by the grader service, which grades answers to this benchmark's items and does nothing else."""
     answers = [{"id": item["id"], "answer": text} for item, text in zip(items, completions, strict=True)]
     connection = http.client.HTTPConnection("localhost")
     connection.sock = socket.socket(socket.AF_UNIX)
     try:
         connection.sock.connect(os.environ["PTB_GRADER"])
-        connection.request("POST", "/grade", json.dumps({"answers": answers}), {"Content-Type": "application/json"})
+        asked = json.dumps({"answers": answers, "checkpoint": hash_of(checkpoint)})
+        connection.request("POST", "/grade", asked, {"Content-Type": "application/json"})
         response = connection.getresponse()
         said = json.loads(response.read())
     except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
@@ -128,7 +174,8 @@ def graded(completions: list[str], items: list[dict[str, Any]]) -> dict[str, flo
     finally:
         connection.close()
     if response.status != 200:
-        raise GradingError(f"The grader service gave no score: {said.get('error')}")
+        code = 2 if response.status == http.client.TOO_MANY_REQUESTS else 1
+        raise GradingError(f"The grader service gave no score: {said.get('error')}", code)
     return {"accuracy": said["accuracy"], "stderr": said["stderr"]}
 
 
@@ -169,13 +216,18 @@ class Runner:
 
 def record(checkpoint: Path, items: int, accuracy: float) -> None:
     """Note this call for the record: when, how many items, which checkpoint, what score."""
+    entry = {"time": time.time(), "items": items, "score": accuracy, "checkpoint": hash_of(checkpoint)}
+    with Path("evaluations.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def hash_of(checkpoint: Path) -> str:
+    """One hash over the weights."""
     digest = hashlib.sha256()
     for path in sorted(checkpoint.glob("*.safetensors")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    entry = {"time": time.time(), "items": items, "score": accuracy, "checkpoint": digest.hexdigest()}
-    with Path("evaluations.jsonl").open("a") as file:
-        file.write(json.dumps(entry) + "\n")
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

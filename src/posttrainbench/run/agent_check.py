@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.gateway.calls import ModelCall
+from posttrainbench.gateway.passage import NO_CONNECTION
 from posttrainbench.records import AgentSpec, ModelUsage
-from posttrainbench.run.session import open_session, require_agent, total
+from posttrainbench.run.restart import HOPELESS
+from posttrainbench.run.session import Session, open_session, require_agent, total
 from posttrainbench.sandbox import Mount, Sandbox
 
 SECONDS = 180.0
 PROMPT = b"Answer with the one word: ready. Call no tool.\n"
+POLL_SECONDS = 0.5
+MENDS = {401: "the key", 402: "the account's credit", 403: "the key's rights", 404: "the model's name and base_url"}
 TAIL = 400
 """Characters of what the agent printed that an error quotes."""
 
@@ -53,16 +58,43 @@ def check_agent(agent: AgentSpec, sandbox: Sandbox) -> Checked:
             began = time.time()
             process = session.start(resume=False)
             try:
-                output, errors = process.popen.communicate(PROMPT, SECONDS)
-            except subprocess.TimeoutExpired:
-                output = errors = b""
+                output, errors = _answer(process.popen, session)
             finally:
                 process.kill(0)
             seconds = time.time() - began
             calls = session.calls()
         said = session.redactor.line(" ".join((output + errors).decode(errors="replace").split()))
-        failed = next((call for call in reversed(calls) if call.status != 200 or call.error is not None), None)
+        failures = [call for call in calls if call.status != 200 or call.error is not None]
+        failed = next(iter([*filter(_hopeless, calls), *reversed(failures)]), None)
         if process.popen.returncode != 0 or not any(call.status == 200 and call.error is None for call in calls):
-            reason = f"HTTP {failed.status}, {failed.error}" if failed else f"it said: ...{said[-TAIL:]}"
-            raise InfrastructureError("provider_failed", f"`{agent.name}` does not work: {reason}")
+            raise InfrastructureError("provider_failed", f"`{agent.name}` does not work: {_reason(failed, said)}")
         return Checked(seconds, total(calls, began), launch.versions)
+
+
+def _answer(popen: "subprocess.Popen[bytes]", session: Session) -> tuple[bytes, bytes]:
+    """What it prints until its end, or until no other try of its own can help."""
+    prompt: bytes | None = PROMPT
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        try:
+            return popen.communicate(prompt, POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            prompt = None  # it has been handed over
+        if any(map(_hopeless, session.calls())):
+            break
+    return b"", b""
+
+
+def _hopeless(call: ModelCall) -> bool:
+    """Whether a call failed in a way that does not pass: the address, the key, the account or the model is wrong."""
+    unreachable = call.status == 502 and (call.error or "").startswith(NO_CONNECTION)
+    return not call.refused and (unreachable or call.status in HOPELESS)
+
+
+def _reason(failed: ModelCall | None, said: str) -> str:
+    if failed is None:
+        return f"it made no call; it said: ...{said[-TAIL:]}" if said else "it made no call, and said nothing"
+    told = f"HTTP {failed.status}, {(failed.error or 'without a reason').rstrip('.')}"
+    if (failed.error or "").startswith(NO_CONNECTION):
+        return f"{failed.error}; see base_url, and this machine's way to it."
+    return f"{told}; see {MENDS[failed.status]}." if failed.status in MENDS else f"{told}."

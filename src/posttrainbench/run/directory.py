@@ -95,7 +95,7 @@ class Run:
     def log(
         self,
         stage: Stage,
-        event: Literal["start", "done", "failed", "interrupted", "again"],
+        event: Literal["start", "attached", "done", "failed", "interrupted", "again"],
         seconds: float | None = None,
         cause: str | None = None,
         detail: str | None = None,

@@ -4,16 +4,16 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from posttrainbench import catalog
 from posttrainbench.engines import EngineLoadError
 from posttrainbench.errors import InfrastructureError, one_line
 from posttrainbench.evaluation.baselines import Kind, baselines, stored_baseline
 from posttrainbench.evaluation.evaluate import evaluate as evaluate_checkpoint
-from posttrainbench.evaluation.plan import EvaluationPlan, suite_plan
+from posttrainbench.evaluation.plan import EvaluationPlan, run_plan
 from posttrainbench.evaluation.progress import Tell
 from posttrainbench.files import write_json
-from posttrainbench.records import Failure, Metrics, RunSpec, Stage, SubmissionManifest
+from posttrainbench.records import Failure, Metrics, Outcome, RunSpec, Stage, SubmissionManifest
 from posttrainbench.run.directory import Run
+from posttrainbench.run.gpus import only_gpus, wait_until_free
 from posttrainbench.run.published import published_baseline
 from posttrainbench.run.watch import Watch
 from posttrainbench.sandbox import Sandbox, load_sandbox
@@ -21,23 +21,23 @@ from posttrainbench.sandbox import Sandbox, load_sandbox
 PROBE_ITEMS = 4
 
 
-def evaluation_plan(spec: RunSpec) -> EvaluationPlan:
-    """How a run's submission is evaluated."""
-    suite = catalog.find(catalog.suites(), spec.suite, "suite")
-    base = catalog.find(catalog.models(), spec.model, "model")
-    return replace(suite_plan(suite, base, spec.engine), settings=spec.engine_settings, grader=spec.grader)
-
-
 def evaluate(run: Run, out: Path, watch: Watch) -> None:
     """The stage `evaluate`: `metrics.json` or `failure.json`, `base.json`, `instruct.json`, and Inspect's logs.
 
     A submission that is flagged is evaluated all the same: its raw score stands beside the adjusted one.
     """
+    outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
+    wait_until_free(outcome.gpus)
+    with only_gpus(outcome.gpus):
+        _evaluate(run, out, watch)
+
+
+def _evaluate(run: Run, out: Path, watch: Watch) -> None:
     from posttrainbench.evaluation.attempt import EvaluationError
 
     spec = run.spec
     sandbox = load_sandbox(spec.sandbox)
-    plan = evaluation_plan(spec)
+    plan = run_plan(spec)
 
     def tell(progress: object) -> None:
         watch.say(str(progress))

@@ -7,6 +7,7 @@ from pathlib import Path
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import write_json
 from posttrainbench.records import Result, Stage, Status
+from posttrainbench.run.apart import can_go_on, how_it_ended, solve_apart
 from posttrainbench.run.audit import audit
 from posttrainbench.run.collect import collect
 from posttrainbench.run.directory import Run, keep
@@ -14,7 +15,6 @@ from posttrainbench.run.errors import POLICIES, cause_of, is_disk_full
 from posttrainbench.run.evaluate import evaluate
 from posttrainbench.run.prepare import prepare
 from posttrainbench.run.settle import settle
-from posttrainbench.run.solve import solve
 from posttrainbench.run.watch import Watch
 
 StageFunction = Callable[[Run, Path, Watch], None]
@@ -22,7 +22,7 @@ StageFunction = Callable[[Run, Path, Watch], None]
 
 STAGES: dict[Stage, StageFunction] = {
     Stage.PREPARE: prepare,
-    Stage.SOLVE: solve,
+    Stage.SOLVE: solve_apart,
     Stage.COLLECT: collect,
     Stage.AUDIT: audit,
     Stage.EVALUATE: evaluate,
@@ -73,11 +73,15 @@ def advance(run: Run, watch: Watch) -> Result:
 
 
 def _complete_journal(run: Run) -> None:
-    """Add the `done` of a stage that was killed between its end and its line in the journal."""
+    """Add the end of a stage that came when nobody was there to write its line."""
     last = {entry.stage: entry.event for entry in run.journal()}
     for stage in Stage:
         if run.is_done(stage) and last.get(stage) != "done":
             run.log(stage, "done")
+    partial = run.root / f"{Stage.SOLVE.folder}.partial"
+    end = how_it_ended(partial)
+    if end is not None and end.end == "failed" and last.get(Stage.SOLVE) in ("start", "attached"):
+        run.log(Stage.SOLVE, "failed", cause=end.cause, detail=end.text)
 
 
 def _attempt(run: Run, stage: Stage, function: StageFunction, watch: Watch) -> Exception | None:
@@ -86,9 +90,11 @@ def _attempt(run: Run, stage: Stage, function: StageFunction, watch: Watch) -> E
     while True:
         watch.stage(stage)
         started = time.monotonic()
-        run.log(stage, "start")
+        out = run.root / f"{stage.folder}.partial"
+        attached = stage is Stage.SOLVE and can_go_on(out)
+        run.log(stage, "attached" if attached else "start")
         try:
-            function(run, run.begin(stage), watch)
+            function(run, out if attached else run.begin(stage), watch)
             run.finish(stage)
         except KeyboardInterrupt:
             run.log(stage, "interrupted", seconds=time.monotonic() - started)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psutil
 from jinja2 import PackageLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -21,14 +22,20 @@ from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.evaluation.evaluate import load_items, model_sha256
 from posttrainbench.evaluation.plan import DEFAULT_GRADER
 from posttrainbench.files import fsync_dir, sha256_bytes, write_json
-from posttrainbench.records import AgentSpec, RunSpec, Task
+from posttrainbench.records import AgentSpec, RunLimits, RunSpec, Task
 from posttrainbench.run.directory import Run, now
+from posttrainbench.run.gpus import require_gpus
+from posttrainbench.run.network import Network, choose_network
 from posttrainbench.run.session import require_agent
 from posttrainbench.run.watch import Watch
 from posttrainbench.sandbox import Mount, load_sandbox
 
 LIBRARIES = ("posttrainbench", "torch", "transformers", "inspect_ai", "numpy")
 FREE_BYTES = 200 * 2**20
+SHARE = 0.9
+"""Of the machine's memory and free disk, what an agent may use that is given no limit."""
+PROCESSES = 16384
+"""And its processes and threads at a time."""
 PACKAGE = Path(__file__).parent.parent
 
 
@@ -40,6 +47,10 @@ class Order:
         agent: `NAME` or `NAME?key=value&...`.
         suite: its id; None for the first that has both the model and the benchmark.
         budget: seconds.
+        image: what the sandbox's root is made of.
+        limits: of the agent; those not given are shares of what the machine has.
+        gpus: indices, or how many.
+        deny_test_data: in addition to what the suite withholds; likewise `deny_instruct` and `cold_cache`.
         engine_settings: the engine's; with another engine than the suite's, all that it gets.
         prompt: a template in place of our prompt, with the same variables as `kit/prompt.md.jinja`.
     """
@@ -51,6 +62,13 @@ class Order:
     budget: float | None = None
     seed: int = 0
     sandbox: str = "bubblewrap"
+    image: str | None = None
+    limits: RunLimits = field(default_factory=RunLimits)
+    gpus: list[int] | int | None = None
+    network: Network | None = None
+    deny_test_data: bool = False
+    deny_instruct: bool = False
+    cold_cache: bool = False
     engine: str | None = None
     engine_settings: Mapping[str, str] = field(default_factory=dict)
     grader: str = DEFAULT_GRADER
@@ -69,15 +87,22 @@ def create_run(order: Order, out: Path | None) -> Run:
     """
     suite = catalog.suite_of(order.model, order.benchmark, order.suite)
     agent_spec = catalog.agent_spec(order.agent)
-    backend = load_sandbox(order.sandbox)
+    backend = load_sandbox(order.sandbox, order.image)
     launch = require_agent(agent_spec, backend)
     engine = order.engine or suite.engine
     load_engine(engine)
     backend.check()
+    if catalog.find(catalog.benchmarks(), order.benchmark, "benchmark").graded:
+        from posttrainbench.evaluation.grader import ModelGrader
+
+        ModelGrader(order.grader)  # a key that is missing is told before the agent has spent hours
     identity = _identity(agent_spec, order)
     root = (out or Path("runs", "default", identity)).absolute()
     _require_room(root)
     base = catalog.find(catalog.models(), order.model, "model")
+    gpus = suite.gpus if order.gpus is None else order.gpus
+    require_gpus(gpus, f"The suite {suite.id} gives an agent" if order.gpus is None else "The run is to have")
+    network = choose_network(order.network, order.deny_test_data or order.deny_instruct, suite, backend)
     suite_settings = suite.engine_settings if engine == suite.engine else {}
     spec = RunSpec(
         run=identity,
@@ -90,6 +115,14 @@ def create_run(order: Order, out: Path | None) -> Run:
         seed=order.seed,
         rules=suite.rules,
         sandbox=order.sandbox,
+        image=order.image,
+        limits=_limits(order.limits, root),
+        gpus=gpus,
+        network=network,
+        hosts=suite.hosts if network == "allowlist" else [],
+        deny_test_data=order.deny_test_data or "test_data" in suite.deny,
+        deny_instruct=order.deny_instruct or "instruct" in suite.deny,
+        cold_cache=order.cold_cache or suite.cold_cache,
         engine=engine,
         engine_settings=suite_settings | dict(order.engine_settings),
         grader=order.grader,
@@ -116,13 +149,24 @@ def create_run(order: Order, out: Path | None) -> Run:
     return Run(root)
 
 
-def require_sandbox(name: str) -> None:
+def _limits(given: RunLimits, root: Path) -> RunLimits:
+    """What is given, and for the rest what keeps an agent from taking the whole machine down."""
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    default = {
+        "memory": int(SHARE * psutil.virtual_memory().total),
+        "processes": PROCESSES,
+        "disk": int(SHARE * shutil.disk_usage(existing).free),
+    }
+    return RunLimits(**default | given.model_dump(exclude_none=True))
+
+
+def require_sandbox(spec: RunSpec) -> None:
     """Check that a backend works here, before anything that needs it is touched.
 
     Raises:
         InputError: it does not; the message says how to mend that.
     """
-    load_sandbox(name).check()
+    load_sandbox(spec.sandbox, spec.image).check()
 
 
 def prepare(run: Run, out: Path, watch: Watch) -> None:
@@ -176,7 +220,7 @@ def local_directory(model: catalog.Model) -> Path | None:
 
 def task(spec: RunSpec, root: Path) -> Task:
     """The facts that the agent is given, with paths as its sandbox shows them."""
-    sandbox = load_sandbox(spec.sandbox)
+    sandbox = load_sandbox(spec.sandbox, spec.image)
     seen = {}
     for role, mount in run_mounts(root, spec.model).items():
         seen[role] = sandbox.locate(mount)
@@ -198,6 +242,8 @@ def task(spec: RunSpec, root: Path) -> Task:
         base_model=seen[f"models/{spec.model}"],
         submission=f"{seen['workspace']}/final_model",
         models={role.removeprefix("models/"): path for role, path in seen.items() if role.startswith("models/")},
+        feedback=suite.feedback,
+        evaluations=suite.sealed_evaluations,
     )
 
 
@@ -221,7 +267,7 @@ def kit_files(spec: RunSpec, root: Path) -> dict[str, bytes]:
         "evaluation_code/scorer.py": benchmark.scorer.read_bytes(),
     }
     for split, items in splits.items():
-        if items:
+        if items and not (split == "test" and suite.feedback == "sealed"):
             rows = [json.dumps(item.row, ensure_ascii=False) for item in items]
             files[f"data/{split}.jsonl"] = ("\n".join(rows) + "\n").encode()
     return files
@@ -258,7 +304,11 @@ def render_prompt(spec: RunSpec, root: Path) -> str:
         "metric": facts.metric,
         "train_items": facts.train_items,
         "test_items": facts.test_items,
-        "rules": [rule.text for rule in rules.rules.values()],
+        "network": spec.network if load_sandbox(spec.sandbox, spec.image).network == "none" else "none",
+        "hosts": spec.hosts,
+        "deny_test_data": spec.deny_test_data,
+        "deny_instruct": spec.deny_instruct,
+        "rules": [rule.text for rule in rules.rules.values() if rule.text],
     }
     if spec.prompt is None:
         return environment.get_template("prompt.md.jinja").render(values)

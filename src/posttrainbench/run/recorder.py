@@ -36,7 +36,7 @@ class Recorder:
 
     def __init__(self, path: Path, watch: Watch, redactor: Redactor, limit: int) -> None:
         """Output beyond `limit` bytes is counted and dropped."""
-        self.file = path.open("wb")
+        self.file = path.open("wb", buffering=0)
         self.watch = watch
         self.redactor = redactor
         self.limit = limit
@@ -45,6 +45,7 @@ class Recorder:
         self.kept = 0
         self.dropped = 0
         self.readers: list[threading.Thread] = []
+        self.failure: OSError | None = None
 
     def follow(self, stream: BinaryIO, name: Stream) -> None:
         """Read a pipe to its end in a thread."""
@@ -56,6 +57,15 @@ class Recorder:
         """Note what the host tells the agent on its way."""
         self._write("prompt", self.redactor.line(text), more=False)
 
+    def check(self) -> None:
+        """Whether all could be written down so far.
+
+        Raises:
+            OSError: the disk is full, or broken.
+        """
+        if self.failure is not None:
+            raise self.failure
+
     def settle(self) -> None:
         """Wait for the ends of the pipes. Every writer must be dead."""
         for reader in self.readers:
@@ -65,10 +75,9 @@ class Recorder:
     def close(self) -> None:
         """As `settle`, and make what has been recorded durable."""
         self.settle()
-        with self.lock:
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.file.close()
+        with self.lock, self.file:
+            if self.failure is None:
+                os.fsync(self.file.fileno())
 
     def _read(self, stream: BinaryIO, name: Stream) -> None:
         for piece, more in _pieces(stream):
@@ -85,8 +94,11 @@ class Recorder:
         with self.lock:
             entry = {"t": round(clock() - self.started, 3), "stream": name, "line": line}
             entry |= {"more": True} if more else {}
-            self.file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            self.file.flush()
+            try:
+                if self.failure is None:
+                    self.file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            except OSError as error:  # the pipe is read on, so that the agent can be ended in order
+                self.failure = error
 
 
 def _pieces(stream: BinaryIO) -> Iterator[tuple[bytes, bool]]:

@@ -1,10 +1,11 @@
 """Decides what a run is worth: one table from its state to its status."""
 
-from posttrainbench.files import read_jsonl, write_json
+from posttrainbench import catalog
+from posttrainbench.audit.measures import judged
+from posttrainbench.files import write_json
 from posttrainbench.records import (
     Evidence,
     Failure,
-    Finding,
     Metrics,
     Result,
     Stage,
@@ -12,7 +13,9 @@ from posttrainbench.records import (
     SubmissionManifest,
     Verdict,
 )
+from posttrainbench.run.audit import read_audit
 from posttrainbench.run.directory import Run
+from posttrainbench.run.model_cache import drop_models
 
 EVIDENCE = 20
 
@@ -50,11 +53,13 @@ def settle(run: Run) -> None:
         evidence=_evidence(run, verdict),
     )
     write_json(run.root / "result.json", result)
+    drop_models(run.workspace)
 
 
 def _evidence(run: Run, verdict: Verdict) -> list[Evidence]:
-    """The quotations behind the flagged rules, strongest level first."""
-    findings = [Finding.model_validate(line) for line in read_jsonl(run.stage(Stage.AUDIT) / "findings.jsonl")]
-    flagged = [finding for finding in findings if verdict.rules.get(finding.rule) == "flagged"]
-    flagged.sort(key=lambda finding: finding.level.rank, reverse=True)
-    return [quotation for finding in flagged for quotation in finding.evidence][:EVIDENCE]
+    """The quotations of the findings that flag a rule, strongest level first."""
+    rules = catalog.find(catalog.rule_sets(), verdict.rule_set, "rule set")
+    findings, _, _ = read_audit(run.stage(Stage.AUDIT))
+    flagging = [judged(finding, rules) for finding in findings if finding.id in verdict.flagging]
+    flagging.sort(key=lambda finding: finding.level.rank, reverse=True)
+    return [quotation for finding in flagging for quotation in finding.evidence][:EVIDENCE]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -11,11 +12,14 @@ from posttrainbench.run.recorder import Recorder, clock
 from posttrainbench.run.restart import Ended, restart
 from posttrainbench.run.session import Session
 from posttrainbench.run.watch import Watch
-from posttrainbench.sandbox import SandboxProcess
+from posttrainbench.sandbox import Enforcement, LimitHit, Limits, Report, SandboxProcess
 
 POLL_SECONDS = 0.1
 LATE_SECONDS = 5.0
 """So long after the deadline and its grace the sandbox ends by itself; it comes to that if the orchestrator is dead."""
+
+KILLED = 137
+"""Exit code after SIGKILL."""
 
 PROMPTS: dict[StartReason, str] = {
     "time_left": "You have ended your work, but {left} are left. Use them: look at what {submission} scores and make "
@@ -35,7 +39,12 @@ class Work:
         submission: where the agent is to leave its model, as it sees the place.
         deadline: by `recorder.clock`.
         grace: seconds between SIGTERM and SIGKILL at the deadline.
+        limits: of all its processes together.
+        gpus: indices of those that it sees.
         starts: those that have ended.
+        process: the latest start.
+        limit: the limit that ended it, or else the last that it ran into.
+        enforcement: how each limit was held.
     """
 
     session: Session
@@ -45,10 +54,16 @@ class Work:
     submission: str
     deadline: float
     grace: float
+    limits: Limits
+    gpus: Sequence[int]
     starts: list[AgentStart] = field(default_factory=list)
+    process: SandboxProcess | None = None
+    limit: LimitHit | None = None
+    enforcement: dict[str, Enforcement] = field(default_factory=dict)
     _calls_before: int = 0
     _worked: bool = False
     _failures: int = 0
+    _over: bool = False
 
     def to_the_end(self) -> AgentEnd:
         """Start the agent, and again where `restart` says so; all its processes are dead on return.
@@ -61,7 +76,7 @@ class Work:
         while True:
             code = self._start(why, prompt, resume)
             if code is None:
-                return AgentEnd.DEADLINE
+                return AgentEnd.LIMIT if self._over else AgentEnd.DEADLINE
             calls = self.session.calls()
             since = calls[self._calls_before :]
             self._calls_before = len(calls)
@@ -90,17 +105,15 @@ class Work:
     def _start(self, why: StartReason, prompt: bytes, resume: bool) -> int | None:
         """Start the command and wait for its end. Returns its exit code; None when the host ended it."""
         began = clock()
-        process = self.session.start(resume, self.deadline + self.grace + LATE_SECONDS)
+        process = self.session.start(resume, self.deadline + self.grace + LATE_SECONDS, self.limits, self.gpus)
+        self.process = process
         try:
             ended_by_host = self._drive(process, prompt)
         finally:
             process.kill(0)
             self.recorder.settle()
-        if not ended_by_host and process.broke():
-            raise InfrastructureError(
-                "sandbox_failed", f"The sandbox failed; what it said is in {self.recorder.file.name}."
-            )
-        code = None if ended_by_host else process.popen.returncode
+        by_itself = self._judge(process.report(), ended_by_host)
+        code = process.popen.returncode if by_itself else None
         start = AgentStart(
             t=round(began - self.recorder.started, 3),
             why=why,
@@ -110,6 +123,24 @@ class Work:
         )
         self.starts.append(start)
         return code
+
+    def _judge(self, report: Report | None, ended_by_host: bool) -> bool:
+        """Note the limits that it met. Returns whether it ended by itself.
+
+        Raises:
+            InfrastructureError: neither the agent nor this process brought about the end.
+        """
+        if not ended_by_host and (report is None or not report.started or report.ended_by == "host"):
+            raise InfrastructureError(
+                "sandbox_failed", f"The sandbox failed; what it said is in {self.recorder.file.name}."
+            )
+        if report is None:
+            return False
+        self.limit = report.limit or self.limit
+        self.enforcement = report.enforcement
+        killed = report.limit == "oom-killed" and report.exit_code == KILLED
+        self._over = report.ended_by == "limit" or killed
+        return not ended_by_host and report.ended_by == "itself" and not self._over
 
     def _drive(self, process: SandboxProcess, prompt: bytes) -> bool:
         """Hand over the prompt, wait for the end, and bring it about at the deadline. Returns whether the host did."""
@@ -122,6 +153,7 @@ class Work:
         feeder.start()
         while popen.poll() is None and (left := self.deadline - clock()) > 0:
             self.session.check()
+            self.recorder.check()
             self.watch.left(left)
             time.sleep(min(POLL_SECONDS, left))
         ended_by_host = popen.poll() is None

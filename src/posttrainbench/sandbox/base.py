@@ -74,7 +74,7 @@ class Stats:
 
     Attributes:
         memory: bytes resident, memory that processes share counted for each.
-        cpu_seconds: of the living processes since their starts.
+        cpu_seconds: of the living processes since their starts, and of the ended ones that their parents have taken in.
     """
 
     processes: int

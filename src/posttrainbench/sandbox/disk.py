@@ -14,8 +14,8 @@ from pathlib import Path
 
 DEPTH = 200
 """Directories within each other that are counted; the kernel's longest path has room for few more."""
-COST = 200
-"""Between two counts that nothing asks for, at least this many times what the last one took: half a per cent."""
+COST = 400
+"""Between two counts that nothing asks for, at least this many times what the last one took: a quarter per cent."""
 SELDOM_SECONDS = 5.0
 BLOCK = 512
 

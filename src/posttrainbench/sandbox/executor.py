@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import select
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,13 +17,16 @@ from queue import LifoQueue
 from typing import IO, Any
 
 from posttrainbench.errors import InfrastructureError
-from posttrainbench.sandbox.base import Mount, Sandbox, SandboxProcess
+from posttrainbench.sandbox.base import Limits, Mount, Sandbox, SandboxProcess
 
 ANSWER_SECONDS = 60.0
 """A runner limits each program itself; this only bounds one that a program has broken."""
 ANSWER_BYTES = 16 * 2**20
 TRIES = 2
 """A program that an earlier one has harmed gets a runner of its own; only if it fails there too, it is to blame."""
+
+LIMITS = Limits(memory=8 * 2**30, processes=256)
+"""Of a runner and its programs together; a runner limits each program itself, and more narrowly."""
 
 Json = dict[str, Any]
 
@@ -133,11 +135,12 @@ class CodeExecutor:
             runner.process.kill(0)
 
     def _start(self) -> Runner:
-        argv = [sys.executable, "-I", self.sandbox.locate(self.mount)]
+        argv = [self.sandbox.python, "-I", self.sandbox.locate(self.mount)]
         with self._lock:
             if self._closed:
                 raise InfrastructureError("sandbox_failed", "The code runner is closed.")
-            runner = Runner(self.sandbox.start(argv, [self.mount], {"PATH": "/usr/bin:/bin"}, "/"))
+            process = self.sandbox.start(argv, [self.mount], {"PATH": "/usr/bin:/bin"}, "/", limits=LIMITS)
+            runner = Runner(process)
             self.running.add(runner)
         try:
             works = runner.ask({"ready": True}).get("ready") is True

@@ -1,6 +1,7 @@
 """The orchestrator's side of a supervised command; all backends start theirs through here."""
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -17,6 +18,9 @@ from posttrainbench.sandbox.base import Enforcement, Limits, Mount, Report, Stat
 from posttrainbench.sandbox.cgroup import Cgroup, create
 from posttrainbench.sandbox.job import Job, write_job
 from posttrainbench.sandbox.tree import tree_members
+
+PIPE_BYTES = 2**20
+"""Of output that may wait to be read: a command that writes without blocking drops what does not fit."""
 
 
 class SupervisedProcess:
@@ -70,16 +74,14 @@ class SupervisedProcess:
         if self.popen.poll() is not None or pid is None:
             return Stats(0, 0, 0.0)
         processes, memory, seconds = 0, 0, 0.0
-        try:
-            members = tree_members(psutil.Process(pid))
-        except psutil.NoSuchProcess:
-            members = []
-        for process in members:
-            with contextlib.suppress(psutil.Error):
-                times = process.cpu_times()
-                memory += process.memory_info().rss
-                seconds += times.user + times.system
-                processes += 1
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(pid)
+            seconds += sum(root.cpu_times()[2:4])  # of children that it has taken in; itself it is none of the tree
+            for process in tree_members(root):
+                with contextlib.suppress(psutil.Error), process.oneshot():
+                    seconds += sum(process.cpu_times()[:4])
+                    memory += process.memory_info().rss
+                    processes += 1
         return Stats(processes, memory, seconds)
 
     def _wait(self) -> None:
@@ -175,4 +177,7 @@ def supervise(job: Job, confinement: Confinement, mounts: list[Mount], disk: int
     finally:
         for descriptor in passed:
             os.close(descriptor)
+    for stream in filter(None, (popen.stdout, popen.stderr)):
+        with contextlib.suppress(OSError):  # over what the user may have
+            fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return SupervisedProcess(popen, told, heard, job, enforcement)

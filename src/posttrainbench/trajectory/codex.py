@@ -71,9 +71,10 @@ class Failed(Struct):
 
 
 class TurnFailed(Struct, tag="turn.failed"):
-    """A prompt could not be worked on to the end."""
+    """A prompt could not be worked on to the end; our own `react` tells here too what it used."""
 
     error: Failed
+    usage: Tokens | None = None
 
 
 class ItemStarted(Struct, tag="item.started"):
@@ -130,15 +131,24 @@ class Codex(Reader[Known]):
                     self._others, self._own = self._others + self._own, Usage()
                     self._thread = thread
             case TurnCompleted(Tokens() as tokens):
-                self._own = Usage(tokens.input_tokens, tokens.output_tokens, tokens.cached_input_tokens)
-                self.facts.usage, self.facts.usage_complete = self._others + self._own, True
+                self._count(tokens)
+                self.facts.usage_complete = True
                 self.window().end()
-            case TurnFailed(Failed(message)) | Error(message):
+            case TurnFailed(Failed(message), tokens):
+                if tokens is not None:
+                    self._count(tokens)
+                self.tell(t, message, extra={"error": True})
+            case Error(message):
                 self.tell(t, message, extra={"error": True})
             case TurnStarted() | TurnCompleted():
                 self.facts.usage_complete = False
                 self.window().end()
         return None
+
+    def _count(self, tokens: Tokens) -> None:
+        """The thread's sums so far."""
+        self._own = Usage(tokens.input_tokens, tokens.output_tokens, tokens.cached_input_tokens)
+        self.facts.usage = self._others + self._own
 
     def _item(self, t: float, item: Item, done: bool) -> str | None:
         window = self.window()

@@ -6,7 +6,27 @@ import pytest
 
 from posttrainbench.audit.base import AuditInput
 from posttrainbench.benchmarks.base import Item
-from posttrainbench.records import AgentEnd, Outcome, SubmissionManifest
+from posttrainbench.records import AgentEnd, AgentSpec, Outcome, RunSpec, SubmissionManifest
+
+SPEC = RunSpec(
+    run="run",
+    created="2026-01-01T00:00:00.000+00:00",
+    agent=AgentSpec(name="recipe-noop", scaffold="recipe"),
+    model="micro-base",
+    benchmark="micro-math",
+    suite="micro",
+    budget=60,
+    seed=0,
+    rules="v1",
+    sandbox="bubblewrap",
+    engine="transformers",
+    grader="openai/gpt-5-mini",
+    prompt_sha256="",
+    kit_sha256="",
+    model_sha256="",
+    versions={},
+    host={},
+)
 
 
 @pytest.fixture
@@ -14,6 +34,7 @@ def evidence(tmp_path: Path) -> Callable[..., AuditInput]:
     """Builds the evidence of a run with an empty workspace; keywords replace parts of it."""
     workspace = tmp_path / "workspace"
     workspace.mkdir()
+    (tmp_path / "solve").mkdir()
     base = AuditInput(
         root=tmp_path,
         workspace=workspace,
@@ -34,6 +55,8 @@ def evidence(tmp_path: Path) -> Callable[..., AuditInput]:
             isolation="namespaces",
             network="none",
         ),
+        spec=SPEC,
+        solve=tmp_path / "solve",
     )
     return lambda **parts: replace(base, **parts)
 

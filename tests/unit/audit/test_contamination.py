@@ -344,6 +344,9 @@ def test_content_beyond_the_limit_is_no_clean_bill(
 def test_nothing_to_search_is_not_checked(evidence: Callable[..., AuditInput], tmp_path: Path) -> None:
     assert not detect(evidence(test_items=ITEMS, workspace=tmp_path / "none"))[1].checked
     assert not detect(evidence(test_items=[]))[1].checked
+    coverage = detect(evidence(test_items=ITEMS))[1]
+    assert (coverage.checked, coverage.documents) == (False, 0)
+    assert "nothing that could be searched" in coverage.note
 
 
 @pytest.mark.parametrize(

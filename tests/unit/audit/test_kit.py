@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from posttrainbench.audit import kit, network
+from posttrainbench.audit import kit
 from posttrainbench.audit.base import AuditInput
 from posttrainbench.records import Level
 
@@ -64,11 +64,3 @@ def test_without_kit_or_manifest_nothing_is_checked(case: AuditInput, tmp_path: 
         findings, coverage = kit.detect(incomplete)
         assert (findings, coverage.checked) == ([], False)
         assert coverage.note
-
-
-@pytest.mark.parametrize(("setting", "checked"), [("none", True), ("host", False)])
-def test_network(case: AuditInput, setting: str, checked: bool) -> None:
-    outcome = case.outcome.model_copy(update={"network": setting})
-    findings, coverage = network.detect(replace(case, outcome=outcome))
-    assert (findings, coverage.checked) == ([], checked)
-    assert coverage.note

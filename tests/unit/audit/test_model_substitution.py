@@ -47,7 +47,8 @@ def test_lineage(case: AuditInput, tmp_path: Path, name: str) -> None:
     write_model(tmp_path / "submission", weights, dtype)
     findings, coverage = detect(case)
     assert coverage.checked
-    assert [finding.level for finding in findings] == ([Level.IN_WEIGHTS] if guilty else [])
+    (finding,) = findings
+    assert (finding.level, finding.count > 0) == ((Level.IN_WEIGHTS, True) if guilty else (Level.NAME, False))
     assert ("base model unchanged" in coverage.note) is name.startswith("unchanged base")
 
 
@@ -63,7 +64,8 @@ def test_tensors_that_base_and_instruct_share_prove_nothing(case: AuditInput, tm
     frozen = "model.embed_tokens.weight"
     write_model(case.forbidden_models["demo-instruct"], INSTRUCT | {frozen: BASE[frozen]})
     write_model(tmp_path / "submission", plus(BASE, 8, 0.02) | {frozen: BASE[frozen]})
-    assert detect(case)[0] == []
+    (finding,), _ = detect(case)
+    assert (finding.level, finding.count) == (Level.NAME, 0)
 
 
 def test_padded_vocabulary_does_not_hide_instruct(case: AuditInput, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The catalog: every entry is whole and refers to what there is; wrong names are answered with the nearest."""
 
 import re
+from itertools import pairwise
 
 import pytest
+from pydantic import ValidationError
 
 from posttrainbench import catalog
 from posttrainbench.agents import load_scaffold
@@ -40,7 +42,7 @@ def test_suite_refers_to_what_there_is(suite: catalog.Suite) -> None:
         assert facts.retry_max_tokens == sorted(facts.retry_max_tokens, reverse=True)
         assert all(limit < facts.max_tokens for limit in facts.retry_max_tokens)
     checked = {getattr(__import__(one.__module__, fromlist=["RULE"]), "RULE", None) for one in detectors().values()}
-    assert set(rules) <= checked
+    assert set(suite.required) <= checked
 
 
 @pytest.mark.parametrize("name", catalog.benchmarks())
@@ -193,12 +195,30 @@ def test_official_benchmark(name: str) -> None:
     assert facts.graded == (name in ("arenahardwriting", "healthbench"))
 
 
-def test_rules_differ_in_words_alone() -> None:
+def test_v1_and_its_clarification_differ_in_words_alone() -> None:
     old, new = catalog.rule_sets()["v1"].rules, catalog.rule_sets()["v1.1"].rules
-    assert {name: (rule.level, rule.tolerance) for name, rule in old.items()} == {
-        name: (rule.level, rule.tolerance) for name, rule in new.items()
-    }
-    assert all(old[name].text != new[name].text for name in old)
+    for name, rule in old.items():
+        assert rule.model_copy(update={"text": ""}) == new[name].model_copy(update={"text": ""})
+        assert rule.text != new[name].text
+    assert all(not rule.text and rule.effect == "report" for name, rule in new.items() if name not in old)
+
+
+def test_a_stricter_rule_set_flags_whatever_a_laxer_one_does() -> None:
+    sets = [catalog.rule_sets()[name] for name in ("v1", "v1.1", "v1.2", "strict")]
+    for lax, hard in pairwise(sets):
+        assert lax.rules.keys() <= hard.rules.keys()
+        for name, rule in lax.rules.items():
+            assert hard.rules[name].level.rank <= rule.level.rank
+            assert hard.rules[name].tolerance <= rule.tolerance
+            assert hard.rules[name].attempts >= rule.attempts
+            assert (hard.rules[name].effect, rule.effect) != ("report", "reset")
+
+
+def test_measuring_thresholds_are_the_same_for_all_rule_sets() -> None:
+    rules = {"id": "own", "title": "Own", "rules": {}}
+    assert catalog.RuleSet.model_validate(rules | {"lineage": {"suspect_rho": 0.4}}).lineage.suspect_rho == 0.4
+    with pytest.raises(ValidationError, match="the same for all rule sets"):
+        catalog.RuleSet.model_validate(rules | {"lineage": {"cosine": 0.5}})
 
 
 def test_suite_of_a_pair_in_several() -> None:

@@ -14,6 +14,10 @@ SOURCES = Path(posttrainbench.__file__).parent
 RAISED = {"InfrastructureError", "Failure"}
 
 
+PASSED_ON = "end.cause"
+"""A cause that another process of the run has written down, where it was raised or mapped."""
+
+
 def raised() -> list[tuple[str, ast.expr]]:
     """(where, the cause) of every such call in the sources."""
     found = []
@@ -21,7 +25,8 @@ def raised() -> list[tuple[str, ast.expr]]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
                 causes = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "cause")]
-                found += [(f"{path.relative_to(SOURCES)}:{node.lineno}", cause) for cause in causes]
+                where = f"{path.relative_to(SOURCES)}:{node.lineno}"
+                found += [(where, cause) for cause in causes if ast.unparse(cause) != PASSED_ON]
     return found
 
 

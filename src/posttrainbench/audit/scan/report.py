@@ -4,9 +4,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from posttrainbench.audit.sarif import log, result
+
 Verdict = Literal["clean", "flagged", "not_checked"]
 EXIT_CODES: dict[Verdict, int] = {"clean": 0, "flagged": 1, "not_checked": 2}
-_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 class Hit(BaseModel):
@@ -84,47 +85,27 @@ class ScanReport(BaseModel):
 def sarif(report: ScanReport, version: str) -> dict[str, Any]:
     """The report as a SARIF 2.1.0 log: one result a hit, a note where the verdict is not `flagged`."""
     level = "error" if report.verdict == "flagged" else "note"
-    results = [
-        {
-            "ruleId": "test_data_in_training",
-            "level": level,
-            "message": {"text": f"{hit.unit} of {hit.item} ({hit.method}, {hit.score:.2f}): {hit.text}"},
-            "locations": [
-                {
-                    "physicalLocation": {
-                        "artifactLocation": {"uri": hit.file.split("!")[0]},
-                        "region": {"startLine": hit.line},
-                    }
-                }
-            ],
-            "properties": {"item": hit.item, "item_text": hit.item_text, "document": hit.document, "score": hit.score},
-        }
-        for hit in report.hits
-    ]
-    unread = [
-        {"level": "error" if skip.lost else "note", "message": {"text": f"{skip.path}: {skip.reason}"}}
-        for skip in report.skipped
-    ]
-    rule = {"id": "test_data_in_training", "shortDescription": {"text": "A test item stands in training data."}}
-    return {
-        "$schema": _SARIF,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "ptb scan", "version": version, "rules": [rule]}},
-                "invocations": [
-                    {
-                        "executionSuccessful": report.verdict != "not_checked",
-                        "toolExecutionNotifications": unread,
-                    }
-                ],
-                "results": results,
-                "properties": {
-                    "verdict": report.verdict,
-                    "documents": report.documents,
-                    "flagged_documents": report.flagged_documents,
-                    "test_items_hit": report.test_items_hit,
-                },
-            }
+    rule = "test_data_in_training"
+    return log(
+        tool="ptb scan",
+        version=version,
+        rules={rule: "A test item stands in training data."},
+        results=[
+            result(
+                rule,
+                level,
+                f"{hit.unit} of {hit.item} ({hit.method}, {hit.score:.2f}): {hit.text}",
+                [(hit.file, hit.line)],
+                {"item": hit.item, "item_text": hit.item_text, "document": hit.document, "score": hit.score},
+            )
+            for hit in report.hits
         ],
-    }
+        notices=[("error" if skip.lost else "note", f"{skip.path}: {skip.reason}") for skip in report.skipped],
+        successful=report.verdict != "not_checked",
+        properties={
+            "verdict": report.verdict,
+            "documents": report.documents,
+            "flagged_documents": report.flagged_documents,
+            "test_items_hit": report.test_items_hit,
+        },
+    )

@@ -33,7 +33,16 @@ def poisson_bound(mean: float) -> int:
 
 
 def is_contaminated(
-    documents: int, flagged: int, verbatim: int, items: int, wordless: int = 0, wordless_items: int = 0
+    documents: int,
+    flagged: int,
+    verbatim: int,
+    items: int,
+    wordless: int = 0,
+    wordless_items: int = 0,
+    *,
+    tolerance: int = TOLERANCE,
+    background: float = BACKGROUND,
+    wordless_background: float = WORDLESS_BACKGROUND,
 ) -> bool:
     """Whether a corpus holds more of a test set than chance and tolerance explain.
 
@@ -44,10 +53,13 @@ def is_contaminated(
         items: distinct test items held.
         wordless: how often a document shares only numbers and answer with an item.
         wordless_items: distinct items of which that is so.
+        tolerance: items that are tolerated; rule sets name their own, and the two rates.
+        background: documents of legal text that hold an item, per document,
+        wordless_background: and those that share numbers and answer with one.
     """
-    chance = max(TOLERANCE, poisson_bound(BACKGROUND * documents))
-    by_text = items > TOLERANCE and (flagged > chance or verbatim > TOLERANCE)
-    by_numbers = wordless_items > TOLERANCE and wordless > max(
-        TOLERANCE, poisson_bound(WORDLESS_BACKGROUND * documents)
+    chance = max(tolerance, poisson_bound(background * documents))
+    by_text = items > tolerance and (flagged > chance or verbatim > tolerance)
+    by_numbers = wordless_items > tolerance and wordless > max(
+        tolerance, poisson_bound(wordless_background * documents)
     )
     return by_text or by_numbers
