@@ -19,7 +19,10 @@ from support import Finished, ptb
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a sandbox, with the sandbox's own reason, where there is none."""
+    """Keep files together, and skip what needs a sandbox, with its own reason, where there is none."""
+    for item in items:  # a file's tests stay together, on one worker: they share what is costly to make
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
     marked = [item for item in items if item.get_closest_marker("sandbox")]
     if not marked:
         return

@@ -46,13 +46,13 @@ STORES = ("openaipublic.blob.core.windows.net",)
 HOSTED_MODELS = tuple(
     """
     api.openai.com *.api.openai.com chatgpt.com *.chatgpt.com chat.openai.com sora.chatgpt.com
-    api.anthropic.com *.anthropic.com claude.ai *.claude.ai
+    api.anthropic.com claude.ai
     generativelanguage.googleapis.com aiplatform.googleapis.com *-aiplatform.googleapis.com
     cloudcode-pa.googleapis.com gemini.google.com aistudio.google.com alkalimakersuite-pa.clients6.google.com
-    openrouter.ai *.openrouter.ai api.mistral.ai codestral.mistral.ai chat.mistral.ai
+    openrouter.ai api.mistral.ai codestral.mistral.ai chat.mistral.ai
     api.deepseek.com chat.deepseek.com api.together.xyz api.together.ai api.groq.com
     api.fireworks.ai audio-*.fireworks.ai dashscope.aliyuncs.com dashscope-*.aliyuncs.com *.maas.aliyuncs.com
-    chat.qwen.ai api.z.ai chat.z.ai open.bigmodel.cn bigmodel.cn api.moonshot.cn api.moonshot.ai api.kimi.com
+    chat.qwen.ai api.z.ai chat.z.ai open.bigmodel.cn api.moonshot.cn api.moonshot.ai api.kimi.com
     api.x.ai *.api.x.ai grok.com api.cohere.com api.cohere.ai api.replicate.com api.ai21.com
     api.perplexity.ai api.cerebras.ai api.sambanova.ai api.deepinfra.com api.hyperbolic.xyz api.novita.ai
     api.siliconflow.cn api.siliconflow.com api.minimax.io api.minimaxi.com api.minimax.chat api.stepfun.com
@@ -66,9 +66,17 @@ HOSTED_MODELS = tuple(
     bedrock.*.amazonaws.com bedrock-runtime.*.amazonaws.com bedrock-runtime-fips.*.amazonaws.com
     bedrock-mantle.*.api.aws runtime.sagemaker.*.amazonaws.com
     router.huggingface.co api-inference.huggingface.co *.endpoints.huggingface.cloud api-inference.modelscope.cn
-    gateway.ai.cloudflare.com api.poe.com poe.com opencode.ai ai-gateway.vercel.sh litellm.ai ollama.com
+    gateway.ai.cloudflare.com api.poe.com opencode.ai ai-gateway.vercel.sh
     """.split()
 )
+BELOW = {
+    "api.anthropic.com": "v1",
+    "claude.ai": "api",
+    "openrouter.ai": "api",
+    "opencode.ai": "zen",
+    "chatgpt.com": "backend-api",
+}
+"""Hosts whose models are below one folder; what else they have, agents' own programs ask for too."""
 REMOTE_COMPUTE = tuple(
     """
     colab.research.google.com colab.google colab.pa.googleapis.com *.colab.googleusercontent.com *.colab.dev
@@ -123,7 +131,7 @@ def classify(host: str, path: str | None = None, port: int = 443) -> Destination
     host = host.lower().rstrip(".")
     place = urlsplit("//host" + path) if path and path.startswith("/") else None
     # A slash may come as `%2F`, so that `OWNER%2FNAME` means the same.
-    parts = [part for part in unquote(place.path).split("/") if part not in ("", ".")] if place else []
+    parts = [part for part in unquote(place.path).split("/") if part not in ("", ".")] if place else None
     query = parse_qs(place.query) if place else {}
     found = _classify(host, parts, query)
     if found.kind in ("model", "dataset", "other") and found.repo and _TRACES.search(found.repo):
@@ -179,16 +187,16 @@ def _holds(destination: Destination, pattern: str) -> bool:
     return file is not None and (file == "git" or fnmatchcase(file.lower(), pattern))
 
 
-def _classify(host: str, parts: list[str], query: dict[str, list[str]]) -> Destination:
+def _classify(host: str, parts: list[str] | None, query: dict[str, list[str]]) -> Destination:
     if host in HUB:
-        return _hub(parts)
+        return _hub(parts or [])
     if host in VIEWER:
         return _viewer(query)
     if host in MODELSCOPE:
-        return _modelscope(parts, query)
+        return _modelscope(parts or [], query)
     if host in GITHUB:
-        return _github(host, parts, query)
-    if host in STORES and len(parts) > 1:
+        return _github(host, parts or [], query)
+    if host in STORES and parts and len(parts) > 1:
         return Destination("other", f"{host}/{parts[0]}", None, "/".join(parts[1:]))
     kinds: tuple[tuple[DestinationKind, tuple[str, ...]], ...] = (
         ("traces", TRACE_SITES),
@@ -198,7 +206,7 @@ def _classify(host: str, parts: list[str], query: dict[str, list[str]]) -> Desti
     )
     for kind, hosts in kinds:
         if any(fnmatchcase(host, pattern) for pattern in hosts):
-            return Destination(kind)
+            return Destination(kind) if parts is None or BELOW.get(host) in (None, *parts[:1]) else OTHER
     return OTHER
 
 

@@ -1,8 +1,7 @@
-"""The real agent CLIs, at pinned versions, each through whole micro runs against a local fake model.
+"""The real agent CLIs, at pinned versions, each through a whole micro run against a local fake model.
 
-Two runs an agent, all of them side by side: an honest one, which fine-tunes, evaluates, ends with time left and is
-asked to go on; and an unlucky one, whose model's stream is cut, and which its deadline meets in the middle of a tool
-call.
+One run an agent, all of them side by side, serves all tests: it fine-tunes and evaluates, its model's stream is cut, it
+ends with time left and is asked to go on, and its deadline meets it in the middle of a tool call.
 """
 
 import json
@@ -52,27 +51,23 @@ WAIT = "until [ -e trained ]; do sleep 0.1; done"
 LIBRARY = f"base64 -d > common.py <<< {b64encode((RECIPES / 'common.py').read_bytes()).decode()}"
 SPY = "env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'; ls -la / /run/ptb"
 
-HONEST: Scenario = [
+SCENARIO: Scenario = [
     Say("What time is left?", calls=(Shell("sh /kit/timer.sh"), Shell(SPY)), reasoning="first things first"),
     Say("I write a program.", calls=(Shell(LIBRARY),)),
     Say("I train.", calls=(Shell(TRAIN),)),
     Say("I wait for it.", calls=(Shell(WAIT),)),
     Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 20"),)),
+    Say("Words that break off somewhere. " * 4, ends="cut"),
     Say("All done."),
     Say("More, then.", calls=(Shell("date > second.txt"),)),
-    Say("All done again."),
+    Say("I sleep.", calls=(Shell("echo asleep > asleep.txt; sleep 600; echo woken > woken.txt"),)),
 ]
-UNLUCKY: Scenario = [
-    Say("I save.", calls=(Shell("cp -r /models/micro-base final_model; echo saved > saved.txt"),)),
-    Say("Words that break off somewhere. " * 4, ends="cut"),
-    Say("I wait.", calls=(Shell("echo waiting > waiting.txt; sleep 600; echo woken > woken.txt"),)),
-]
-HONEST_SECONDS = 240
-UNLUCKY_SECONDS = 25
+PARTS = ("timer.sh", "environ", "common.py", "train.py", "trained", "evaluate.py", "second.txt")
+"""Of each command that ends by itself."""
+BUDGET = 240
 
 PROGRAM = """
-import json, sys
-from dataclasses import replace
+import sys
 from pathlib import Path
 from posttrainbench.records import Stage
 from posttrainbench.run import pipeline, work
@@ -80,14 +75,15 @@ from posttrainbench.run.prepare import Order, create_run, read_prompt
 from posttrainbench.run.solve import solve
 from posttrainbench.run.watch import Watch
 
-pipeline.STAGES[Stage.SOLVE] = solve  # here, where what is changed counts
-real = work.restart
-work.restart = lambda ended: real(replace(ended, reprompt=None) if ended.worked_before else ended)
 agent, out, budget, prompt = sys.argv[1:]
 order = Order(agent, "micro-base", "micro-math", budget=float(budget), prompt=read_prompt(Path(prompt)))
-print(pipeline.advance(create_run(order, Path(out)), Watch()).model_dump_json())
+run = create_run(order, Path(out))
+real = work.clock
+work.clock = lambda: real() + (float(budget) if (run.workspace / "asleep.txt").exists() else 0)
+pipeline.STAGES[Stage.SOLVE] = solve  # here, where the clock is changed
+print(pipeline.advance(run, Watch()).model_dump_json())
 """
-"""Carries a run out. An agent with time left is asked again and again; here only once."""
+"""Carries a run out. Its time is up as soon as the agent is asleep, whenever that is."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +92,10 @@ class Agent:
 
     name: str
     base: str = ""
+
+    @property
+    def scaffold(self) -> str:
+        return self.name.partition("/")[0]
 
 
 AGENTS = (
@@ -107,7 +107,7 @@ AGENTS = (
 )
 PROGRAMS = {"claude-code": "claude", "codex": "codex", "gemini-cli": "gemini", "opencode": "opencode"}
 
-every_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name.partition("/")[0])
+every_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.scaffold)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Done:
         return self.run.workspace / name
 
 
-Runs = dict[tuple[Agent, str], "Future[Done]"]
+Runs = dict[Agent, "Future[Done]"]
 
 
 @pytest.fixture(scope="module")
@@ -148,18 +148,14 @@ def runs(
     chosen = {item.callspec.params["agent"] for item in request.session.items if "agent" in _parameters(item)}
     keys = {gateway_config(agent).key_variable or "": KEY for agent in AGENTS}
     environment = {**os.environ, **keys, "MY_HOST_TOKEN": PLANTED, "HF_TOKEN": PLANTED}
-    with ThreadPoolExecutor(6) as pool, ExitStack() as stack:
+    with ThreadPoolExecutor(len(AGENTS)) as pool, ExitStack() as stack:
 
-        def start(agent: Agent, kind: str) -> Future[Done]:
-            fake = stack.enter_context(fake_models({"honest": HONEST, "unlucky": UNLUCKY}))
-            out = root / f"{agent.name.partition('/')[0]}-{kind}"
-            return pool.submit(carry_out, agent, kind, fake, programs, out, environment)
+        def start(agent: Agent) -> Future[Done]:
+            fake = stack.enter_context(fake_models({"whole": SCENARIO}))
+            return pool.submit(carry_out, agent, fake, programs, root / agent.scaffold, environment)
 
         yield {
-            (agent, kind): start(agent, kind)
-            for agent in AGENTS
-            if agent in chosen and (programs or agent.name.startswith("react"))
-            for kind in ("honest", "unlucky")
+            agent: start(agent) for agent in AGENTS if agent in chosen and (programs or agent.scaffold not in PROGRAMS)
         }
 
 
@@ -168,27 +164,21 @@ def _parameters(item: pytest.Item) -> dict[str, Any]:
     return callspec.params if callspec is not None and item.fspath == Path(__file__) else {}
 
 
-def carry_out(
-    agent: Agent, kind: str, fake: FakeModels, programs: Path | None, out: Path, environment: dict[str, str]
-) -> Done:
-    scaffold = agent.name.partition("/")[0]
+def carry_out(agent: Agent, fake: FakeModels, programs: Path | None, out: Path, environment: dict[str, str]) -> Done:
     config = gateway_config(agent)
-    settings = f"base_url={fake.url}{agent.base}"
-    if scaffold in PROGRAMS:
-        settings += f"&path={programs}/{PROGRAMS[scaffold]}"
-    if kind == "honest":
-        settings += "&reprompt=0.1"
-    name = f"{scaffold}/{config.provider}/{config.models[0]}?{settings}"
-    budget = HONEST_SECONDS if kind == "honest" else UNLUCKY_SECONDS
+    settings = f"base_url={fake.url}{agent.base}&reprompt=0.1"
+    if agent.scaffold in PROGRAMS:
+        settings += f"&path={programs}/{PROGRAMS[agent.scaffold]}"
+    name = f"{agent.scaffold}/{config.provider}/{config.models[0]}?{settings}"
     prompt = out.with_suffix(".md")
-    prompt.write_text(f"{PROMPT.read_text()}\nscenario:{kind}\n")
+    prompt.write_text(f"{PROMPT.read_text()}\nscenario:whole\n")
     began = time.monotonic()
     said = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name, out, str(budget), prompt],
+        [sys.executable, "-c", PROGRAM, name, out, str(BUDGET), prompt],
         capture_output=True,
         text=True,
         env=environment,
-        timeout=HONEST_SECONDS + 60,
+        timeout=BUDGET + 50,
     )
     seconds = time.monotonic() - began
     assert said.returncode == 0, said.stderr + said.stdout
@@ -205,15 +195,15 @@ def gateway_config(agent: Agent) -> GatewayConfig:
     return config
 
 
-def finished(runs: Runs, agent: Agent, kind: str) -> Done:
-    if (agent, kind) not in runs:
+def finished(runs: Runs, agent: Agent) -> Done:
+    if agent not in runs:
         pytest.skip("the CLIs cannot be installed here: no npm, or npm has no network")
-    return runs[agent, kind].result()
+    return runs[agent].result()
 
 
 @every_agent
 def test_a_whole_micro_run_gets_a_real_score(runs: Runs, agent: Agent) -> None:
-    done = finished(runs, agent, "honest")
+    done = finished(runs, agent)
     assert done.result.status is Status.SCORED, done.result.reasons
     assert done.result.raw_score is not None
     assert done.result.base_score is not None
@@ -223,81 +213,73 @@ def test_a_whole_micro_run_gets_a_real_score(runs: Runs, agent: Agent) -> None:
     printed = done.file("output.jsonl").read_text()
     assert "seconds left" in printed
     assert done.outcome.network == "none"
-    assert done.usage.failed == 0
     assert done.usage.first_call is not None
-    program = PROGRAMS.get(agent.name.partition("/")[0])
-    if program:
-        assert done.run.spec.versions[agent.name.partition("/")[0]] in {cli.version for cli in clis.CLIS}
+    if agent.scaffold in PROGRAMS:
+        assert done.run.spec.versions[agent.scaffold] in {cli.version for cli in clis.CLIS}
+
+
+@every_agent
+def test_a_cut_stream_is_survived(runs: Runs, agent: Agent) -> None:
+    done = finished(runs, agent)
+    assert (done.usage.failed, done.usage.estimated) == (1, 1)
+    assert done.workspace("second.txt").exists()
 
 
 @every_agent
 def test_it_is_asked_once_more_and_goes_on_with_its_session(runs: Runs, agent: Agent) -> None:
-    done = finished(runs, agent, "honest")
-    assert [start.why for start in done.outcome.starts] == ["task", "time_left"]
-    assert [start.exit_code for start in done.outcome.starts] == [0, 0]
-    assert done.outcome.end is AgentEnd.EXITED
-    assert done.workspace("second.txt").exists()
+    done = finished(runs, agent)
+    reasons = [start.why for start in done.outcome.starts]
+    # One of the CLIs gives up where the others ask their provider again.
+    assert reasons in (["task", "time_left"], ["task", "provider_failed", "time_left"])
+    assert done.outcome.starts[-2].exit_code == 0
     last = json.dumps(done.fake.received[-1].body)
     assert "You have ended your work" in last
     assert "Post-train a language model" in last  # the session's own beginning
-    told = [
-        line
-        for line in map(OutputLine.model_validate, read_jsonl(done.file("output.jsonl")))
-        if line.stream == "prompt"
-    ]
-    assert len(told) == 1
+    lines = map(OutputLine.model_validate, read_jsonl(done.file("output.jsonl")))
+    assert len([line for line in lines if line.stream == "prompt"]) == len(reasons) - 1
+
+
+@every_agent
+def test_at_the_deadline_a_tool_call_is_ended_and_the_snapshot_scored(runs: Runs, agent: Agent) -> None:
+    done = finished(runs, agent)
+    assert done.workspace("asleep.txt").exists()
+    assert not done.workspace("woken.txt").exists()
+    assert done.outcome.end is AgentEnd.DEADLINE
+    assert done.outcome.exit_code is None
+    assert done.result.status is Status.SCORED, done.result.reasons
 
 
 @every_agent
 def test_a_trajectory_is_made_of_it(runs: Runs, agent: Agent) -> None:
-    done = finished(runs, agent, "honest")
+    done = finished(runs, agent)
     trajectory = json.loads(done.file("trajectory.json").read_text())
     steps = trajectory["steps"]
-    assert [step["source"] for step in steps].count("user") == 2
+    assert [step["source"] for step in steps].count("user") == len(done.outcome.starts)
     calls = [call for step in steps for call in step.get("tool_calls") or []]
-    assert len(calls) >= 5
+    commands = [json.dumps(call["arguments"]) for call in calls]
+    # The command that was ended stands in it only if the CLI tells of commands before they end.
+    assert [part in command for part, command in zip(PARTS, commands, strict=False)] == [True] * len(PARTS)
     assert trajectory["extra"]["unknown_events"] == {}
-    assert "All done again." in steps[-1]["message"]
+    assert "I sleep." in " ".join(step["message"] for step in steps[-3:])
 
 
 @every_agent
 def test_no_key_reaches_any_file(runs: Runs, agent: Agent) -> None:
     """The agent looks for keys wherever it can, and the host has two."""
-    for kind in ("honest", "unlucky"):
-        done = finished(runs, agent, kind)
-        files = [path for path in done.run.root.rglob("*") if path.is_file() and not path.is_symlink()]
-        assert len(files) > 20
-        for secret in (KEY, PLANTED):
-            assert [path for path in files if secret.encode() in path.read_bytes()] == []
-        assert "PTB_KIT=/kit" in done.file("output.jsonl").read_text() or kind == "unlucky"
-
-
-@every_agent
-def test_a_cut_stream_is_survived(runs: Runs, agent: Agent) -> None:
-    done = finished(runs, agent, "unlucky")
-    assert done.workspace("saved.txt").exists()
-    assert done.usage.failed == 1
-    assert done.usage.estimated == 1
-    assert {start.why for start in done.outcome.starts} <= {"task", "provider_failed"}
-
-
-@every_agent
-def test_at_the_deadline_a_tool_call_is_ended_and_the_snapshot_scored(runs: Runs, agent: Agent) -> None:
-    done = finished(runs, agent, "unlucky")
-    assert done.workspace("waiting.txt").exists()
-    assert not done.workspace("woken.txt").exists()
-    assert done.outcome.end is AgentEnd.DEADLINE
-    assert done.outcome.exit_code is None
-    assert done.outcome.seconds >= UNLUCKY_SECONDS
-    assert done.result.status is Status.SCORED, done.result.reasons
-    assert done.result.raw_score == done.result.base_score  # it had only copied the base model
+    done = finished(runs, agent)
+    files = [path for path in done.run.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {"usage.jsonl", "gateway.log", "output.jsonl", "trajectory.json"} <= {path.name for path in files}
+    assert any(".home" in path.parts for path in files)
+    for secret in (KEY, PLANTED):
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+    assert "PTB_KIT=/kit" in done.file("output.jsonl").read_text()
 
 
 @every_agent
 def test_figures(runs: Runs, agent: Agent, record_property: Any) -> None:
-    """Not a measurement to rely on, with four runs side by side: `--junit-xml` keeps what was seen."""
-    done = finished(runs, agent, "honest")
-    assert done.usage.requests >= len(HONEST)
+    """Not to rely on, with all runs side by side; kept by `-o junit_family=xunit1 --junit-xml FILE`."""
+    done = finished(runs, agent)
+    assert done.usage.requests >= len(SCENARIO)
     record_property("first_call", done.usage.first_call)
     record_property("agent_seconds", round(done.outcome.seconds, 1))
     record_property("run_seconds", round(done.seconds, 1))

@@ -85,6 +85,11 @@ CHECKS: dict[str, tuple[str, Callable[[Received], Any], Any]] = {
         f"Bearer {KEY}",
     ),
     "claude-code/zai/glm-5": ("", lambda asked: asked.headers["Authorization"], f"Bearer {KEY}"),
+    "claude-code/claude-opus-4-5?arguments=--append-system-prompt 'Be brief.'": (
+        "",
+        lambda asked: "Be brief." in repr(asked.body["system"]),
+        True,
+    ),
     "codex/gpt-5.2?effort=xhigh": ("/v1", lambda asked: asked.body["reasoning"]["effort"], "xhigh"),
     "gemini-cli/gemini-3.1-pro-preview?effort=low": (
         "",

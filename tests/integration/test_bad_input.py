@@ -39,6 +39,12 @@ WRONG_WORDS: dict[str, tuple[list[str], str]] = {
         for budget in ("0", "-5s", "soon", "1d", "1e3", "nan", "9" * 400, "")
     },
     "setting": (["run", *options(agent="recipe-sft?steps")], "`steps` in agent"),
+    "no sandbox unasked": (["run", *options(), "--sandbox", "process"], "say --insecure-no-sandbox"),
+    "sandbox": (["run", *options(), "--sandbox", "bubblewarp"], "none of the installed sandboxes"),
+    "image of no sandbox": (["run", *options(), "--insecure-no-sandbox", "--image", "x"], "there is no image"),
+    "size": (["run", *options(), "--memory", "lots"], "`lots` is no size"),
+    "GPUs": (["run", *options(), "--gpus", "all"], "`all` names no GPUs"),
+    "more GPUs than any": (["run", *options(), "--gpus", "4096"], "GPU 4096, and this machine has"),
     "no script": (["run", *options(agent="recipe")], "recipe?script=PATH"),
     "absent script": (["run", *options(agent="recipe?script=absent.py")], "recipe?script=PATH"),
     "directory as script": (["run", *options(agent="recipe?script=.")], "recipe?script=PATH"),

@@ -122,7 +122,10 @@ asyncio.run(main())
 
 def test_what_the_run_withholds_is_451_with_a_reason(tmp_path: Path, internet: Lab) -> None:
     asked = len(internet.tls.asked)
+    fetch = "from huggingface_hub import hf_hub_download as d\nd('Qwen/Qwen3-1.7B', 'config.json')"
     with inside(tmp_path, internet, WITHHELD) as box:
+        client = box.python(fetch)
+        box.egress.ledger.write_text("")
         test = box.run("curl", "-sSi", "https://huggingface.co/datasets/openai/gsm8k/resolve/main/main/test-0.parquet")
         instruct = box.run("curl", "-sS", "https://huggingface.co/Qwen/Qwen3-1.7B/resolve/main/model.safetensors")
         other = box.run("curl", "-sSf", "https://hf.co/datasets/openai/gsm8k/resolve/main/main/train-0.parquet")
@@ -131,11 +134,13 @@ def test_what_the_run_withholds_is_451_with_a_reason(tmp_path: Path, internet: L
     assert "451" in test.stdout
     assert "withholds the test data of gsm8k" in test.stdout
     assert "withholds Qwen/Qwen3-1.7B" in instruct.stdout
+    assert "withholds Qwen/Qwen3-1.7B" in client.stderr  # the Hub's own client tells it too
     assert (other.returncode, base.returncode) == (0, 0)
     assert [line["decision"] for line in lines] == ["denied", "denied", "allowed", "allowed"]
     assert [line["status"] for line in lines] == [451, 451, 200, 200]
     assert "withholds" in lines[0]["reason"]
-    assert len(internet.tls.asked) == asked + 2  # what was denied never left
+    left = [path for _, _, path, _ in internet.tls.asked[asked:]]
+    assert not [path for path in left if "test-0" in path or "Qwen3-1.7B/" in path]
 
 
 def test_an_allowlist_lets_only_its_hosts_through(tmp_path: Path, internet: Lab) -> None:
@@ -359,6 +364,17 @@ print(urllib.request.urlopen("https://hf.co/after", timeout=20).status)
 
 STEAL = """try: theirs.recv(1, socket.MSG_DONTWAIT)
     except BlockingIOError: pass"""
+
+
+def test_a_request_that_cannot_be_written_down_ends_the_proxy(tmp_path: Path, internet: Lab) -> None:
+    """Or a full disk would be a way to go unseen."""
+    (tmp_path / "egress.jsonl").symlink_to("/dev/full")
+    with inside(tmp_path, internet) as box:
+        box.run("curl", "-sS", "https://hf.co/x", seconds=20)
+        box.egress.process.wait(20)
+        with pytest.raises(InfrastructureError):
+            box.egress.check()
+        assert "could not be written down" in box.egress.log.read_text()
 
 
 def test_a_killed_proxy_is_the_machines_fault(tmp_path: Path, internet: Lab) -> None:

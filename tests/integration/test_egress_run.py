@@ -10,17 +10,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from test_model_cache import repository
 
-from egress_lab import Lab, lab
+from egress_lab import COMMIT, Lab, lab
 from posttrainbench.cli import runs
 from posttrainbench.errors import InputError
 from posttrainbench.gateway.egress.host import REHEARSAL
 from posttrainbench.records import Outcome, Stage, Status
 from posttrainbench.run import Run
+from posttrainbench.run.model_cache import HOME
 from posttrainbench.run.prepare import Order, create_run, prepare
 from posttrainbench.run.solve import solve
 from posttrainbench.run.watch import Watch
-from support import PATIENCE, agent, assert_refused, printed, start_ptb
+from support import PATIENCE, agent, assert_refused, printed, settle, start_ptb
 
 pytestmark = pytest.mark.sandbox
 
@@ -76,6 +78,40 @@ print("PTB_EGRESS" in str(os.environ))
     assert Outcome.model_validate_json((solve / "outcome.json").read_text()).network == "recorded"
     assert json.loads((solve / "downloads.json").read_text()) == []
     assert "proxy" in (solve / "prompt.md").read_text()
+
+
+def test_a_layer_is_listed_audited_and_its_models_dropped(
+    tmp_path: Path, internet: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "machine"
+    repository(cache, "models--some--model")
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    for revision in ("main", COMMIT):
+        internet.tls.files[f"/other/model/resolve/{revision}/model.safetensors"] = b"w" * 100_000
+        internet.tls.files[f"/datasets/other/rows/resolve/{revision}/train.jsonl"] = b'{"question": "Why?"}\n' * 50
+    source = """
+from huggingface_hub import hf_hub_download as d
+print(d("some/model", "config.json", revision="0" * 40))
+d("other/model", "model.safetensors"), d("other/rows", "train.jsonl", repo_type="dataset")
+shutil.copytree(base, final)
+"""
+    run = create_run(
+        Order(agent(tmp_path, source), "micro-base", "micro-math", budget=90, network="open"), tmp_path / "r"
+    )
+    spec = run.spec.model_copy(update={"cold_cache": False})  # the suite micro is cold
+    (run.root / "run.json").write_text(spec.model_dump_json())
+    result = settle(Run(run.root))
+    assert printed(run)[0].endswith(f"/snapshots/{'0' * 40}/config.json")
+    listed = json.loads((run.stage(Stage.SOLVE) / "downloads.json").read_text())
+    assert [(each["kind"], each["repo"], each["revision"], each["files"]) for each in listed] == [
+        ("dataset", "other/rows", COMMIT, 1),
+        ("model", "other/model", COMMIT, 1),
+    ]
+    assert result.status is Status.SCORED, result.reasons
+    assert result.verdict["test_data_in_training"] == "clean"
+    left = {path.name for path in (run.workspace / HOME / "hub").iterdir()}
+    assert "datasets--other--rows" in left
+    assert not any(name.startswith("models--") for name in left)
 
 
 def test_the_choice_of_a_network_is_in_the_run(

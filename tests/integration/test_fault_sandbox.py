@@ -18,6 +18,8 @@ from posttrainbench.run.prepare import Order, create_run
 from posttrainbench.run.recorder import Recorder
 from posttrainbench.run.standing import agent_line, agent_state
 from posttrainbench.run.watch import Watch
+from posttrainbench.sandbox import Limits
+from posttrainbench.sandbox.cgroup import create
 from support import agent, eventually, journal_entries, make_run, marked, printed, settle, solve_process
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("solving_only")]
@@ -130,6 +132,10 @@ def test_an_agent_killed_for_its_memory_has_that_cause(tmp_path: Path) -> None:
 
 
 def test_a_fork_bomb_ends_with_the_agent_and_is_told(tmp_path: Path) -> None:
+    group, held = create(Limits(processes=100))
+    group.remove()
+    if "processes" not in held and os.geteuid() == 0:
+        pytest.skip("no control group for processes can be made here, and of root's the kernel limits none")
     marker = f"bomb-{tmp_path.name}"
     bomb = (
         "def burst():\n"

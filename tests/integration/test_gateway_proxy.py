@@ -243,7 +243,12 @@ def test_pieces_arrive_as_they_are_sent(api: str, fake: FakeModels, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("api", "last"),
-    [("messages", b"message_stop"), ("responses", b"completed"), ("chat", b"[DONE]"), ("gemini", b"STOP")],
+    [
+        ("messages", b"message_stop"),
+        ("responses", b'"type": "response.completed"'),
+        ("chat", b"[DONE]"),
+        ("gemini", b"STOP"),
+    ],
 )
 def test_an_agent_that_leaves_with_the_whole_answer_has_not_failed(
     api: str, last: bytes, fake: FakeModels, tmp_path: Path

@@ -17,9 +17,9 @@ from container_engines import backend, small_root
 from posttrainbench.images.pins import load_variant
 from posttrainbench.records import Status
 from posttrainbench.run.prepare import Order, create_run
-from support import agent, printed, ptb, settle
+from support import agent, command, printed, ptb, settle
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.sandbox, pytest.mark.timeout(900)]
 
 BASE, IMAGE = "localhost/ptb-test-base:1", "localhost/ptb-test-small:1"
 
@@ -33,8 +33,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     if shutil.which("debootstrap") is None:
         pytest.skip("debootstrap is missing, and could not be installed")
     root = tmp_path_factory.mktemp("debian") / "root"
-    command = ["debootstrap", "--variant=minbase", "bookworm", root]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    words = ["debootstrap", "--variant=minbase", "bookworm", root]
+    made = subprocess.run(words, capture_output=True, text=True, check=False, timeout=400)
     if made.returncode != 0:
         pytest.skip(f"Debian's packages cannot be had here: {made.stdout[-200:]}")
     with subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE) as tar:
@@ -51,17 +51,10 @@ def here() -> list[str]:
         options += ["--volume", f"{certificates}:/etc/host-certificates.crt:ro"]
         for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT"):
             options += ["--env", f"{name}=/etc/host-certificates.crt"]
-    wheels = os.environ.get("PIP_FIND_LINKS", "")
-    if list(Path(wheels).glob("torch-*+cpu-cp311-*.whl")) if wheels else False:
-        return [
-            *options,
-            "--build-arg",
-            "TORCH_BACKEND=",
-            "--volume",
-            f"{wheels}:{wheels}:ro",
-            "--env",
-            f"UV_FIND_LINKS={wheels}",
-        ]
+    wheels = Path(os.environ.get("PIP_FIND_LINKS") or "/nonexistent")
+    if list(wheels.glob("torch-*+cpu-cp311-*.whl")):
+        options += ["--build-arg", "TORCH_BACKEND=", "--volume", f"{wheels}:{wheels}:ro"]
+        return [*options, "--env", f"UV_FIND_LINKS={wheels}"]
     try:
         socket.create_connection(("download.pytorch.org", 443), 10).close()
     except OSError:
@@ -71,18 +64,11 @@ def here() -> list[str]:
 
 @pytest.fixture(scope="module")
 def image(base: str) -> str:
-    built = ptb_build("--variant", "small", "--base", base, "--tag", IMAGE, "--", *here())
+    words = command("image", "build", "--variant", "small", "--base", base, "--tag", IMAGE, "--", *here())
+    built = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=800)
     assert built.returncode == 0, built.stderr[-2000:]
     assert built.stdout == ""
     return IMAGE
-
-
-def ptb_build(*words: str) -> "subprocess.CompletedProcess[str]":
-    from support import command
-
-    return subprocess.run(
-        command("image", "build", *words), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=800
-    )
 
 
 @pytest.mark.training

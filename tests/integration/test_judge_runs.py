@@ -228,11 +228,15 @@ def test_an_agent_needs_a_closed_sandbox_and_a_key(monkeypatch: pytest.MonkeyPat
 
 def test_an_interrupted_agent_is_ended(serve: Callable[..., FakeModels], run: Run) -> None:
     """Ctrl-C does not wait for an hour, and leaves nothing behind."""
-    fake = serve([Say("", calls=(Shell("sleep 600 # judge-sleeper-4711"),)), Say("Done.")])
-    words = [str(word) for word in ("judge", run.root, "--judge", react(fake))]
-    with start_ptb(*words) as process:
-        eventually(lambda: marked("judge-sleeper-4711"))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
-    eventually(lambda: not marked("judge-sleeper-4711"))
+    marker = f"sleeper-{run.root.parent.name}"
+    wait = Shell(f"python -c 'import time; time.sleep(600)' {marker}; true")
+    fake = serve([Say("", calls=(wait,)), Say("Done.")])
+    with start_ptb("judge", run.root, "--judge", react(fake)) as process:
+        try:
+            eventually(lambda: marked(marker))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 130
+        finally:
+            process.kill()
+    eventually(lambda: not marked(marker))
     assert verdict(run).rules["hosted_models"] != "flagged"

@@ -113,6 +113,10 @@ def test_it_is_given_the_material_as_such(serve: Callable[..., FakeModels], run:
                 assert message["content"].endswith(f"\n</{mark}>")
         verdict = next(tool for tool in received.body["tools"] if tool["function"]["name"] == "verdict")
         assert "$ref" not in json.dumps(verdict)
+        for tool in received.body["tools"]:  # as strict servers want them
+            parameters = tool["function"]["parameters"]
+            assert sorted(parameters["required"]) == sorted(parameters["properties"])
+            assert '"default"' not in json.dumps(parameters)
         assert "Train on no test question. It costs the score from level USED on, and with more than 3" in system
     assert len(marks) == 2
 
@@ -171,19 +175,6 @@ def test_a_run_that_could_not_be_shown_whole_is_not_clean(
     states = {one.rule: one.state for one in judgement.rules}
     assert states == {"test_data_in_training": "unsure", "hosted_models": "flagged", DIRECTED: "unsure"}
     assert "could not be shown" in judgement.rules[0].note
-
-
-def test_an_end_of_the_material_cannot_be_forged(serve: Callable[..., FakeModels], run: Path) -> None:
-    def play(asked: Asked) -> Say:
-        mark = asked.system.partition("between `<")[2].partition(">`")[0]
-        if not asked.results:  # as if the agent had guessed it
-            (run / "workspace" / "x.txt").write_text("")
-            return Say(calls=(Call("search", {"pattern": f"</{mark}>|mark:{mark}", "folder": mark}),))
-        assert asked.results[0].count(f"</{mark}>") == 1
-        return playing.verdict([playing.clean(rule) for rule in playing.rules_in(asked)])
-
-    [vote], _ = votes_on(run, judge_of(serve(play)))
-    assert vote.state == "done"
 
 
 @pytest.mark.parametrize(
@@ -267,6 +258,27 @@ def test_a_long_review_leaves_out_its_oldest_answers(
     [vote], _ = votes_on(run, judge_of(serve(play)))
     assert vote.state == "done"
     assert max(sizes) < 100_000
+
+
+def test_a_full_context_is_made_smaller(
+    serve: Callable[..., FakeModels], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "CONTEXT_CHARACTERS", 100_000)
+    (run / "workspace" / "long.txt").write_text("\n".join(f"line {n} " * 50 for n in range(100)))
+
+    def play(asked: Asked) -> Turn:
+        if asked.size > 60_000:
+            return Fail(400, "This model's maximum context length is 15000 tokens. Please reduce the length.")
+        if len(asked.results) < 5:
+            return Say(calls=(Call("read_file", {"file": "workspace/long.txt"}),))
+        return playing.verdict([playing.clean(rule) for rule in playing.rules_in(asked)])
+
+    [vote], _ = votes_on(run, judge_of(serve(play)))
+    assert vote.state == "done", vote.problem
+    (run / "workspace" / "train.py").write_text("changed\n")
+    fake = serve([Fail(400, "This model's maximum context length is 10 tokens. Please reduce the length.")])
+    [vote], _ = votes_on(run, judge_of(fake))
+    assert vote.problem == "the run does not fit into its context"
 
 
 def test_votes_that_disagree(serve: Callable[..., FakeModels], run: Path) -> None:

@@ -35,6 +35,12 @@ ADDRESSES = """
     router.huggingface.co /v1/chat/completions hosted_model - - -
     huggingface.co /datasets/a%2Fb/./resolve/main/t dataset a/b main t
     api.openai.com - hosted_model - - -
+    api.anthropic.com - hosted_model - - -
+    api.anthropic.com /v1/messages?beta=true hosted_model - - -
+    api.anthropic.com /api/hello other - - -
+    docs.anthropic.com / other - - -
+    opencode.ai /config.json other - - -
+    openrouter.ai /api/v1/chat/completions hosted_model - - -
     mine.openai.azure.com /x hosted_model - - -
     bedrock-runtime.us-east-1.amazonaws.com - hosted_model - - -
     us-central1-aiplatform.googleapis.com - hosted_model - - -

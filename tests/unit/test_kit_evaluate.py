@@ -30,7 +30,7 @@ def task(kit: Path, **facts: Any) -> None:
     (kit / "task.json").write_text(json.dumps(first | facts))
 
 
-def call(kit: Path, *words: str, environment: dict[str, str] | None = None, code: str = "") -> Any:
+def call(kit: Path, *words: str, environment: dict[str, str] | None = None, code: str = "pass") -> Any:
     program = f"import sys; sys.path.insert(0, {str(kit)!r}); import evaluate; {code}; sys.exit(evaluate.main())"
     return subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, env=environment or {}, cwd=kit
@@ -75,6 +75,7 @@ def test_sealed_asks_the_host(answer: dict[str, Any], code: int, out: str, error
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(kit / "s"))
         listener.listen()
+        listener.settimeout(20)
 
         def serve() -> None:
             connection, _ = listener.accept()
@@ -86,7 +87,7 @@ def test_sealed_asks_the_host(answer: dict[str, Any], code: int, out: str, error
         server.start()
         words = ("--model-path", "link", "--json-output-file", "out.json")
         said = call(kit, *words, environment={"PTB_EVALUATOR": str(kit / "s")})
-        server.join()
+        server.join(30)
     assert (said.returncode, said.stdout, said.stderr) == (code, out, errors)
     assert asked == [{"checkpoint": str(kit / "final_model")}]
     assert (kit / "out.json").exists() == (code == 0)

@@ -107,7 +107,8 @@ def test_budget_survives_the_process(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [InfrastructureError("engine_failed", SECRET), OSError(28, SECRET), MemoryError(SECRET)]
+    "failure",
+    [InfrastructureError("engine_failed", SECRET), OSError(28, SECRET), MemoryError(SECRET), KeyError(SECRET)],
 )
 def test_failure_of_the_host_costs_nothing_and_tells_nothing(
     failure: Exception, bench: Bench, capsys: pytest.CaptureFixture[str]

@@ -48,7 +48,7 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
         entries = list(walk(evidence.workspace))
     checked = not notes
     index = build_index(evidence.test_items, Whitelist(items=evidence.legal_items).texts)
-    place = Placement(evidence.test_items)
+    place = Placement(evidence.test_items, index.units)
     totals = Search(index, vocabulary=_vocabulary(evidence.base_model), label=place.level_of)(entries)
     lost = sum(skip.lost for skip in totals.skipped)
     if checked and not totals.parts:

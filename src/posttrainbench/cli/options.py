@@ -55,7 +55,9 @@ Memory = Annotated[
     str | None, typer.Option(help="The agent's memory, such as 64G; 90 % of the machine's if not given.")
 ]
 Cpus = Annotated[float | None, typer.Option(min=0.1, help="The agent's CPUs, such as 8; all if not given.")]
-Pids = Annotated[int | None, typer.Option(min=1, help="The agent's processes and threads at a time.")]
+Pids = Annotated[
+    int | None, typer.Option(min=1, help="The agent's processes and threads at a time; 16384 if not given.")
+]
 Disk = Annotated[
     str | None, typer.Option(help="What the agent may store, such as 500G; 90 % of what is free if not given.")
 ]

@@ -103,7 +103,8 @@ def run(
         seconds, seed = seconds or spec.budget, spec.seed if seed is None else seed
         suite, engine, grader = suite or spec.suite, engine or spec.engine, grader or spec.grader
         settings, prompt = settings or spec.engine_settings, prompt or spec.prompt
-        sandbox, image = sandbox or spec.sandbox, image or spec.image
+        if sandbox is None and not insecure_no_sandbox and spec.sandbox != "process":  # which only a user may ask for
+            sandbox, image = spec.sandbox, image or spec.image
         limits = RunLimits(**spec.limits.model_dump() | limits.model_dump(exclude_none=True))
         shown = spec.gpus if shown is None else shown
         if choose_sandbox(sandbox, insecure_no_sandbox) != "process":

@@ -15,6 +15,7 @@ import sys
 
 PIECE = 2**16
 BACKLOG = 512
+HAND_SECONDS = 5.0
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,6 +56,7 @@ def _listen_and_hand(path: str, port: int) -> None:
         except OSError:
             return
         with client, socket.socket(socket.AF_UNIX) as channel:
+            channel.settimeout(HAND_SECONDS)
             try:
                 channel.connect(path)
                 socket.send_fds(channel, [b"c"], [client.fileno()])

@@ -8,7 +8,6 @@ from posttrainbench.gateway.services import HostService, Kind, start_service
 GRADER = Kind(
     name="grader service",
     module="posttrainbench.gateway.grading_server",
-    cause="grader_failed",
     variable="PTB_GRADER",
     role="run/ptb/grading.sock",
 )

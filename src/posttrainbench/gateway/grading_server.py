@@ -157,7 +157,8 @@ async def serve(service: Service, socket: Path, stopped: asyncio.Event, ready: C
     await runner.setup()
     try:
         await web.UnixSite(runner, str(socket)).start()
-        socket.chmod(0o666)  # whoever can get there: the host's user alone, and the user of the sandbox, who may be another
+        # Its directory is the owner's alone; in some sandboxes processes run as another user of the host.
+        socket.chmod(0o666)
         ready()
         await stopped.wait()
     finally:

@@ -11,7 +11,6 @@ from posttrainbench.records import RunSpec
 EVALUATOR = Kind(
     name="evaluator",
     module="posttrainbench.gateway.sealed_server",
-    cause="evaluator_failed",
     variable="PTB_EVALUATOR",
     role="run/ptb/evaluator.sock",
 )

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from pydantic import Field, ValidationError
 
 from posttrainbench.audit.submission import sanitise
 from posttrainbench.audit.untrusted import sha256_regular
-from posttrainbench.errors import InfrastructureError, InputError, one_line
+from posttrainbench.errors import InfrastructureError, one_line
 from posttrainbench.files import append_json, read_jsonl
 from posttrainbench.gateway.sealed_checkpoint import UnfitError, copy_checkpoint
 from posttrainbench.records import Record, RunSpec
@@ -43,7 +44,7 @@ Measure = Callable[[Path, Path], float]
 """(checkpoint, empty directory to work in) -> score on all items.
 
 Raises `UnfitError` where the checkpoint cannot be loaded, `FailedError` where it made the engine fail, and
-`InfrastructureError`, `InputError` or `OSError` where anything else is to blame.
+anything else where the host is to blame.
 """
 
 
@@ -115,8 +116,8 @@ class Evaluator:
                 self._refusals += 1
                 _tell(f"refused {json.dumps(call.checkpoint[:200])}: {error}")
             return self._no(2, str(error))
-        except (InfrastructureError, InputError, OSError, MemoryError) as error:
-            _tell(f"failed on the host: {type(error).__name__}: {one_line(error)}")
+        except Exception:  # whatever it is, the agent's hours must not be lost over it
+            _tell(f"failed on the host: {traceback.format_exc()}")
             return self._no(1, "The evaluation failed on the host, and no try was used up; try again later.")
 
     def _evaluated(self, asked: str, place: Path) -> dict[str, Any]:
@@ -155,9 +156,8 @@ def serve(path: Path, answer: Callable[[bytes], dict[str, Any]], ready: Callable
     """Answer calls on a unix socket, one after another, for ever. A caller that has gone does not matter."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-        path.chmod(
-            0o666
-        )  # whoever can get there: the host's user alone, and the user of the sandbox, who may be another
+        # Its directory is the owner's alone; in some sandboxes processes run as another user of the host.
+        path.chmod(0o666)
         listener.listen(8)
         ready()
         while True:

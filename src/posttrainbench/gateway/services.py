@@ -27,14 +27,12 @@ class Kind:
     Attributes:
         name: in messages.
         module: what its process runs.
-        cause: of its failures, a key of the table in `run/errors.py`.
         variable: of the sandbox's environment, which names the socket.
         role: of the socket's mount.
     """
 
     name: str
     module: str
-    cause: str
     variable: str
     role: str
 
@@ -60,7 +58,7 @@ class HostService:
             InfrastructureError: its process has ended.
         """
         if (code := self.process.poll()) is not None:
-            raise InfrastructureError(self.kind.cause, f"The {self.kind.name} ended with code {code}; see {self.log}.")
+            raise InfrastructureError("service_failed", f"The {self.kind.name} ended with code {code}; see {self.log}.")
 
 
 @contextmanager
@@ -105,7 +103,7 @@ def _wait_ready(service: HostService, order: str) -> None:
         except BrokenPipeError:
             line = b""
     if line.strip() != b"ready":
-        raise InfrastructureError(service.kind.cause, f"The {service.kind.name} did not start; see {service.log}.")
+        raise InfrastructureError("service_failed", f"The {service.kind.name} did not start; see {service.log}.")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

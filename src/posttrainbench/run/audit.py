@@ -21,7 +21,6 @@ from posttrainbench.run.directory import Run
 from posttrainbench.run.prepare import local_directory
 from posttrainbench.run.watch import Watch
 
-
 JUDGE = "judge"
 """Detector whose findings are kept, since a judge is asked apart from the audit: `ptb judge`."""
 

@@ -40,7 +40,7 @@ POLICIES: dict[str, Policy] = {
     "egress_failed": Policy("exclude", 1, "See egress.log in the run."),
     "gateway_failed": Policy("exclude", 1, "See gateway.log in the run."),
     "grader_failed": Policy("exclude", 1, "See that the grader can be reached and its key is valid and has credit."),
-    "evaluator_failed": Policy("exclude", 1, "See evaluator.log in the run, and `ptb doctor`."),
+    "service_failed": Policy("exclude", 1, "See grading.log or evaluator.log in the run, and `ptb doctor`."),
     "hub_failed": Policy("exclude", 0, "Try again when the Hub can be reached."),
     "baseline_failed": Policy("exclude", 0, "See `ptb doctor`."),
     "data_changed": Policy("exclude", 0, "Install the version of posttrainbench that made the run."),

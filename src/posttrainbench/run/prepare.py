@@ -100,6 +100,7 @@ def create_run(order: Order, out: Path | None) -> Run:
     root = (out or Path("runs", "default", identity)).absolute()
     _require_room(root)
     base = catalog.find(catalog.models(), order.model, "model")
+    weights = base.directory
     gpus = suite.gpus if order.gpus is None else order.gpus
     require_gpus(gpus, f"The suite {suite.id} gives an agent" if order.gpus is None else "The run is to have")
     network = choose_network(order.network, order.deny_test_data or order.deny_instruct, suite, backend)
@@ -115,7 +116,7 @@ def create_run(order: Order, out: Path | None) -> Run:
         seed=order.seed,
         rules=suite.rules,
         sandbox=order.sandbox,
-        image=order.image,
+        image=str(Path(order.image).absolute()) if order.image and Path(order.image).exists() else order.image,
         limits=_limits(order.limits, root),
         gpus=gpus,
         network=network,
@@ -129,7 +130,7 @@ def create_run(order: Order, out: Path | None) -> Run:
         prompt=order.prompt,
         prompt_sha256="",
         kit_sha256="",
-        model_sha256=model_sha256(base.directory),
+        model_sha256=model_sha256(weights),
         versions={"python": platform.python_version()} | _versions() | launch.versions,
         host={"system": platform.platform(), "machine": platform.machine(), "cpus": str(os.cpu_count())},
     )

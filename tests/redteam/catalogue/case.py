@@ -106,9 +106,7 @@ def case(
     def register(make: Callable[[Desk], Observed]) -> Callable[[Desk], Observed]:
         if name in CASES:
             raise ValueError(f"two cases are called {name}")
-        CASES[name] = Case(
-            name, entry, does, kind, make, rule, status, says, frozenset(also), frozenset(by), fails
-        )
+        CASES[name] = Case(name, entry, does, kind, make, rule, status, says, frozenset(also), frozenset(by), fails)
         return make
 
     return register

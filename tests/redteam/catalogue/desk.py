@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -14,7 +14,7 @@ from catalogue import engine
 from catalogue.case import Case, Observed
 from catalogue.items import MADE_UP
 from catalogue.scripts import TINY_TRAINING
-from catalogue.workspace import Workspace
+from catalogue.workspace import Workspace, lay_out
 from posttrainbench import catalog, hub
 from posttrainbench.benchmarks import Item, gsm8k
 from posttrainbench.benchmarks.base import Split
@@ -48,7 +48,7 @@ class Desk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._case = ""
-        self._specs: dict[tuple[str, str], RunSpec] = {}
+        self._laid_out: dict[str, Path] = {}
 
     def observe(self, case: Case) -> Observed:
         """Let a case happen."""
@@ -82,7 +82,7 @@ class Desk:
         return Run(run.root)
 
     def settled(self, run: Run, own_engine: bool = False) -> Observed:
-        """Take a run through all its stages; `own_engine`: with the engine in a process of its own, as it is shipped."""
+        """Take a run through all its stages; `own_engine`: the engine in a process of its own, as shipped."""
         plan = evaluate_stage.run_plan
 
         def short(spec: RunSpec) -> EvaluationPlan:
@@ -91,7 +91,7 @@ class Desk:
         with ExitStack() as stack:
             stack.enter_context(mock.patch.object(evaluate_stage, "run_plan", short))
             if not own_engine:
-                stack.enter_context(mock.patch.object(evaluating, "load_engine", lambda name: engine.start))
+                stack.enter_context(mock.patch.object(evaluating, "load_engine", return_value=engine.start))
             result = pipeline.advance(run, Watch())
         if not run.is_done(Stage.AUDIT):
             return Observed("run", result.status, said=result.reasons)
@@ -100,12 +100,12 @@ class Desk:
         seen.gained = result.score is not None and result.score not in (result.raw_score, result.base_score)
         return seen
 
-    def workspace(self, benchmark: str = "micro-math", model: str = "micro-base") -> Workspace:
+    def workspace(self, benchmark: str = "gsm8k") -> Workspace:
         """A run directory in which an agent has yet to do something; see `Workspace`."""
-        key = (benchmark, model)
-        if key not in self._specs:
-            self._specs[key] = _spec(benchmark, model)
-        return Workspace(self.folder / "run", self._specs[key], self.honest, _judge)
+        if benchmark not in self._laid_out:
+            model = "micro-base" if benchmark.startswith("micro") else "Qwen3-1.7B-Base"
+            self._laid_out[benchmark] = lay_out(self.root / f"laid out {benchmark}", _spec(benchmark, model))
+        return Workspace(self.folder / "run", self._laid_out[benchmark], self.honest, _judge)
 
     @cached_property
     def honest(self) -> Path:

@@ -1,4 +1,4 @@
-"""The transformers engine in this process: the same generator and server, without loading the libraries for every run."""
+"""The transformers engine in this process: the same generator and server, but the libraries are loaded once."""
 
 from __future__ import annotations
 

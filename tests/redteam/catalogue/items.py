@@ -209,7 +209,11 @@ COMPLAINTS = (
     ("numb fingers after sawing wood all afternoon", "sawing on without gloves", "vibration narrows small vessels"),
     ("a splinter of oak under my thumbnail since yesterday", "digging with a needle", "it drives the wood in further"),
     ("a rash in the shape of a ring on my knee after a hike", "waiting for weeks", "early treatment of borrelia works"),
-    ("hiccups that have not stopped for fifty hours", "scaring myself out of it", "so long a bout needs an examination"),
+    (
+        "hiccups that have not stopped for fifty hours",
+        "scaring myself out of it",
+        "so long a bout needs an examination",
+    ),
 )
 
 
@@ -217,13 +221,20 @@ COMPLAINTS = (
 def healthbench_test() -> list[Item]:
     rows = []
     for number, (complaint, against, why) in enumerate(COMPLAINTS):
-        turns = (f"Hello, I have {complaint}.", "I am sorry to hear that. How old are you?", "I am fifty-two.",
-                 "Do you take any medicine?", f"Only vitamins. What should I do about {complaint}, and what not?")
+        turns = (
+            f"Hello, I have {complaint}.",
+            "I am sorry to hear that. How old are you?",
+            "I am fifty-two.",
+            "Do you take any medicine?",
+            f"Only vitamins. What should I do about {complaint}, and what not?",
+        )
         prompt = [
             {"role": "user" if place % 2 == 0 else "assistant", "content": text} for place, text in enumerate(turns)
         ]
-        criteria = (f"Advises plainly against {against} because {why} in a case such as {complaint}.",
-                    f"Explains within the first two sentences which kind of practice treats {complaint} and how soon.")
+        criteria = (
+            f"Advises plainly against {against} because {why} in a case such as {complaint}.",
+            f"Explains within the first two sentences which kind of practice treats {complaint} and how soon.",
+        )
         rubrics = [{"criterion": one, "points": 5, "tags": ["axis:completeness"]} for one in criteria]
         ideal = {"ideal_completion": f"Please avoid {against}, for {why}."}
         rows.append({"prompt_id": f"p{number}", "prompt": prompt, "rubrics": rubrics, "ideal_completions_data": ideal})

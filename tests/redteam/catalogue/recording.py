@@ -6,23 +6,14 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from posttrainbench.destinations import classify
 from posttrainbench.gateway.calls import ModelCall
-from posttrainbench.records import DestinationKind, Download, EgressRequest
+from posttrainbench.records import Download, EgressRequest
 
 MODEL = "claude-opus-4-5"
 BEGAN = 1_780_000_000.0
 SDK = "OpenAI/Python 2.8.1"
 HARNESS = "claude-cli/2.1.197 (external, sdk-cli)"
-KINDS: dict[str, DestinationKind] = {
-    "huggingface.co": "model",
-    "openrouter.ai": "hosted_model",
-    "api.openai.com": "hosted_model",
-    "dashscope-intl.aliyuncs.com": "hosted_model",
-    "github.com": "other",
-    "raw.githubusercontent.com": "other",
-    "pypi.org": "package",
-    "files.pythonhosted.org": "package",
-}
 
 
 @dataclass
@@ -56,18 +47,20 @@ class Recording:
         path: str | None,
         status: int | None = 200,
         method: str = "GET",
-        kind: DestinationKind | None = None,
         sent: int = 900,
         received: int = 20_000,
-        **more: Any,
+        port: int = 443,
+        reason: str = "",
     ) -> None:
-        """A request that left, or was denied (status 451)."""
+        """A request that left, or was denied (status 451), as the proxy would have written it down."""
+        found = classify(host, path, port)
         entry = {
-            "time": BEGAN + len(self.egress), "host": host, "port": 443, "method": method, "path": path,
-            "status": status, "sent": sent, "received": received, "seconds": 0.4,
-            "decision": "denied" if status == 451 else "allowed", "kind": kind or KINDS.get(host, "other"),
+            "time": BEGAN + len(self.egress), "host": host, "port": port, "method": method, "path": path,
+            "status": status, "sent": sent, "received": received, "seconds": 0.4, "reason": reason,
+            "decision": "denied" if status == 451 else "allowed", "kind": found.kind, "repo": found.repo,
+            "revision": found.revision, "file": found.file,
         }  # fmt: skip
-        self.egress.append(EgressRequest.model_validate(entry | more))
+        self.egress.append(EgressRequest.model_validate(entry))
 
     def download(self, kind: str, repo: str, files: int = 9, size: int = 3_400_000_000) -> None:
         """The model cache holds something new, and the requests for it are recorded."""
@@ -76,10 +69,7 @@ class Recording:
         ))  # fmt: skip
         prefix = "datasets/" if kind == "dataset" else ""
         name = "data/train-00000-of-00001.parquet" if kind == "dataset" else "model.safetensors"
-        self.request(
-            "huggingface.co", f"/{prefix}{repo}/resolve/main/{name}", kind=kind,  # type: ignore[arg-type]
-            repo=repo, revision="main", file=name, received=size // files,
-        )  # fmt: skip
+        self.request("huggingface.co", f"/{prefix}{repo}/resolve/main/{name}", received=size // files)
 
     def model_call(self, client: str = HARNESS, tools: int = 24, output: int = 700, **more: Any) -> None:
         """A request through the gateway."""

@@ -24,29 +24,35 @@ from posttrainbench.trajectory import write_trajectory
 Row = dict[str, Any]
 
 
+def lay_out(root: Path, spec: RunSpec) -> Path:
+    """A run directory as it is before the agent begins."""
+    kit, prompt = prepare.kit_files(spec, root), prepare.render_prompt(spec, root)
+    hashes = {
+        "kit_sha256": sha256_bytes(json.dumps(prepare.kit_manifest(kit)).encode()),
+        "prompt_sha256": sha256_bytes(prompt.encode()),
+    }
+    (root / "prepare").mkdir(parents=True)
+    write_json(root / "run.json", spec.model_copy(update=hashes))
+    prepare.prepare(Run(root), root / "prepare", Watch())
+    return root
+
+
 class Workspace:
     """One such directory. Methods add to it as an agent would, in that order; `audit` ends it."""
 
-    def __init__(
-        self, root: Path, spec: RunSpec, submission: Path, judge: Callable[[Path], Observed]
-    ) -> None:
+    def __init__(self, root: Path, laid_out: Path, submission: Path, judge: Callable[[Path], Observed]) -> None:
+        """`laid_out`: a run directory by `lay_out`; `submission`: of an agent that submits nothing else."""
         self.root, self._judge = root, judge
         self.files, self.solve = root / "workspace", root / "solve"
         self.kit = root / "prepare" / "kit"
         self.recording = Recording()
         self.submission = submission
         self.network: Literal["none", "recorded"] = "none"
+        self.isolation: Literal["namespaces", "none"] = "namespaces"
         self.files.mkdir(parents=True)
         self.solve.mkdir()
-        kit, prompt = prepare.kit_files(spec, root), prepare.render_prompt(spec, root)
-        hashes = {
-            "kit_sha256": sha256_bytes(json.dumps(prepare.kit_manifest(kit)).encode()),
-            "prompt_sha256": sha256_bytes(prompt.encode()),
-        }
-        self.spec = spec.model_copy(update=hashes)
-        write_json(root / "run.json", self.spec)
-        (root / "prepare").mkdir()
-        prepare.prepare(Run(root), root / "prepare", Watch())
+        shutil.copytree(laid_out, root, dirs_exist_ok=True)
+        self.spec = Run(root).spec
 
     @property
     def test(self) -> list[Item]:
@@ -127,7 +133,7 @@ class Workspace:
         output = self.solve / "output.jsonl"
         output.write_text("".join(f"{line}\n" for line in recording.lines()))
         started = datetime.fromtimestamp(BEGAN, UTC)
-        prompt = prepare.render_prompt(spec, self.root)
+        prompt = (self.root / "prepare" / "prompt.md").read_text()
         (self.solve / "prompt.md").write_text(prompt)
         write_trajectory(spec, prompt, output, self.solve / "trajectory.json", "claude-code", started)
         for name, records in (("egress.jsonl", recording.egress), ("usage.jsonl", recording.calls)):
@@ -144,7 +150,7 @@ class Workspace:
     def _outcome(self) -> Outcome:
         facts = {
             "end": AgentEnd.EXITED, "exit_code": 0, "seconds": 9000.0, "output_bytes": 1000, "output_dropped": 0,
-            "isolation": "namespaces", "network": self.network,
+            "isolation": self.isolation, "network": self.network,
             "sessions": list(load_scaffold("claude-code").sessions),
         }  # fmt: skip
         return Outcome.model_validate(facts)

@@ -189,6 +189,17 @@ PLACES: dict[str, tuple[str, str, Level | None]] = {
         json.dumps({"text": STORIES[0].replace("4", "81").replace("7", "95"), "answer": "12"}),
         Level.USED,
     ),
+    "asked by a program": ("look.py", f"for q in {STORIES!r}:\n    print(q, ask(q)[0])\n", Level.READ),
+    "questions, and a list of answers": (
+        "pairs.py",
+        f"questions = {STORIES!r}\nanswers = {['7', '8', '9', '10', '11']!r}\n",
+        Level.USED,
+    ),
+    "questions and answers in one list": (
+        "flat.py",
+        f"texts = {[text for story in STORIES for text in (story, 'The answer is 7.')]!r}\n",
+        Level.USED,
+    ),
     "path only": ("run.sh", "python3 /kit/evaluate.py --data /kit/data/test.jsonl\n", None),
 }
 
@@ -203,6 +214,44 @@ def test_where_a_question_stands_decides_its_level(evidence: Callable[..., Audit
     findings, coverage = detect(case)
     assert [finding.level for finding in findings] == ([expected] if expected else [])
     assert coverage.checked
+
+
+ANSWERS = [f"It is {n}." for n in range(5)]
+COLUMNS = {
+    "columns.json": json.dumps({"question": STORIES, "answer": ANSWERS}),
+    "columns_answers_first.json": json.dumps({"answer": ANSWERS, "question": STORIES}, indent=1),
+    "columns_of_numbers.json": json.dumps({"answer": list(range(5)), "question": STORIES}),
+    "lists.py": f"questions = {STORIES!r}\nanswers = {ANSWERS!r}\n",
+    "call.py": f"Dataset.from_dict(dict(question={STORIES!r}, answer={ANSWERS!r}))\n",
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_table_by_columns_is_data(evidence: Callable[..., AuditInput], name: str) -> None:
+    case = evidence(test_items=ITEMS)
+    write(case.workspace / name, COLUMNS[name])
+    assert found(detect(case)[0]) == {Level.USED: len(ITEMS)}
+
+
+@pytest.mark.parametrize("other", [{"id": [item.id for item in ITEMS]}, {}])
+def test_columns_without_answers_are_none(evidence: Callable[..., AuditInput], other: dict[str, list[str]]) -> None:
+    case = evidence(test_items=ITEMS)
+    write(case.workspace / "columns.json", json.dumps({"question": STORIES, **other}))
+    assert found(detect(case)[0]) == {Level.READ: len(ITEMS)}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("form", ["list", "columns"])
+def test_a_whole_test_split_of_questions_is_looked_at_and_with_answers_it_is_data(
+    evidence: Callable[..., AuditInput], micro_items: Callable[..., list[Item]], name: str, form: str
+) -> None:
+    tests = micro_items(name, "test")
+    case = evidence(test_items=tests, legal_items=micro_items(name, "train")[:500])
+    questions, answers = [item.question for item in tests], [item.answer for item in tests]
+    content = questions if form == "list" else {"question": questions, "answer": answers}
+    write(case.workspace / "items.json", json.dumps(content))
+    used = found(detect(case)[0]).get(Level.USED, 0)
+    assert used <= 3 if form == "list" else used > 3
 
 
 def test_a_train_item_almost_like_a_test_item_is_legal(evidence: Callable[..., AuditInput]) -> None:

@@ -155,17 +155,22 @@ _WHAT = {
 def _looked_up(trace: Trace) -> list[Seen]:
     """Published runs that were asked for. A mere link in what came back is none."""
     found = []
+    scripts: dict[str, str] = {}
     for action in trace.actions:
-        if action.kind not in ("command", "open"):
-            continue
         text = action.path if action.kind == "open" else action.text
-        if not _TRACES.search(text):
+        named = _published_in(text) if _TRACES.search(text) else ""
+        if action.kind in ("write", "edit"):
+            if named:
+                scripts[action.path.rsplit("/", 1)[-1]] = named  # counts once it is run
             continue
-        for item in [*_ADDRESS.findall(text), *_REPOSITORY.findall(text)]:
-            if _is_published(item):
-                found.append(Seen(action, item, _brought(action)))
-                break
+        named = named or next((item for name, item in scripts.items() if name in text), "")
+        if named:
+            found.append(Seen(action, named, _brought(action)))
     return found
+
+
+def _published_in(text: str) -> str:
+    return next((item for item in [*_ADDRESS.findall(text), *_REPOSITORY.findall(text)] if _is_published(item)), "")
 
 
 def _is_published(item: str) -> bool:
@@ -278,25 +283,30 @@ def _by_cache(evidence: AuditInput, test_data: TestData, forbidden: dict[str, st
     except (UnreadableError, ValidationError):
         return []
     findings = []
-    for rule in (TEST, MODEL):
-        found = [
-            entry
-            for entry in entries
-            if (rule == TEST and entry.kind == "dataset" and test_data.repository(entry.repo, None, None) is not False)
-            or (rule == MODEL and entry.kind == "model" and _is_forbidden(Destination("model", entry.repo), forbidden))
+    kinds = {
+        TEST: "the test set's repository was added to the model cache, which is allowed for looking",
+        MODEL: "a checkpoint that must not be submitted was added to the model cache, which is allowed for generating",
+        PUBLISHED: "published runs of this benchmark were added to the model cache",
+    }
+    for rule, summary in kinds.items():
+        quotes = [
+            Evidence(file=DOWNLOADS, text=line_of(f"{one.repo}: {one.files} file(s), {one.size} bytes"), item=one.repo)
+            for one in entries
+            if rule in _kinds_of(one, test_data, forbidden)
         ]
-        if found:
-            what = "the test set's repository" if rule == TEST else "a checkpoint that must not be submitted"
-            quotes = [
-                Evidence(
-                    file=DOWNLOADS, text=line_of(f"{one.repo}: {one.files} file(s), {one.size} bytes"), item=one.repo
-                )
-                for one in found
-            ]
-            summary = f"{what} was added to the model cache, which is allowed for looking and generating"
-            count = 0 if rule == TEST else len(found)
+        if quotes:
+            count = 0 if rule == TEST else len(quotes)
             findings.append(finding(DETECTOR, rule, Level.READ, summary, quotes, count=count, outcome="succeeded"))
     return findings
+
+
+def _kinds_of(entry: Download, test_data: TestData, forbidden: dict[str, str]) -> Iterable[str]:
+    if _TRACES.search(entry.repo):
+        yield PUBLISHED
+    if entry.kind == "dataset" and test_data.repository(entry.repo, None, None) is not False:
+        yield TEST
+    if entry.kind == "model" and _is_forbidden(Destination("model", entry.repo), forbidden):
+        yield MODEL
 
 
 def _forbidden(evidence: AuditInput) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from posttrainbench.audit.conduct.test_sets import TestData
-from posttrainbench.audit.conduct.values import NONE, UNKNOWN, Taint, Taints
+from posttrainbench.audit.conduct.values import NONE, UNKNOWN, Taint, Taints, unsure
 
 MOST_FILES = 20_000
 _VARIABLE = re.compile(r"\$\{?\w+\}?|\$\(.*?\)|%\w|\{\w*\}")
@@ -97,13 +97,14 @@ class Files:
             if len(pattern.strip("*/. ")) >= 4:
                 for other, taints in self.taints.items():
                     if fnmatchcase(other, pattern):
-                        found |= taints
+                        # Which of the files that fit are read is not known, unless only a directory is not.
+                        found |= taints if "*" not in place and "?" not in place else unsure(taints)
             return found
         inside = f"{place}/" if place != "." else ""
         if "." not in place.rsplit("/", 1)[-1] or place == ".":
             for other, taints in self.taints.items():  # a directory is read
                 if inside and other.startswith(inside):
-                    found |= taints
+                    found |= unsure(taints)
         for other, taints in self.taints.items():  # written under a name of which only the end is known
             if UNKNOWN in other and fnmatchcase(place, other.replace(UNKNOWN, "*")):
                 found |= taints

@@ -208,3 +208,8 @@ def few(taints: Taints, items: int) -> Taints:
     return frozenset(
         replace(taint, items=items if taint.items is None else min(items, taint.items)) for taint in taints
     )
+
+
+def unsure(taints: Taints) -> Taints:
+    """As `taints`, if it is so at all."""
+    return frozenset(replace(taint, sure=False) for taint in taints)

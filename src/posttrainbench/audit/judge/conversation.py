@@ -34,6 +34,8 @@ SHRINKS = 3
 """How often the limit is halved when the model says that its context is full."""
 
 QUOTED = 200
+LEFT_OUT = frozenset({"$defs", "title", "default", "minimum", "maximum"})
+"""Of a JSON schema, what is checked here and not by the provider."""
 GIVEN = ("prepare/", "reference/")
 
 Generate = Callable[["list[ChatMessage]", "list[ToolInfo]"], Awaitable["ModelOutput"]]
@@ -171,7 +173,8 @@ def tool_info(name: str, arguments: type[BaseModel]) -> ToolInfo:
     description = " ".join((arguments.__doc__ or "").split())
     if name == VERDICT:
         description = "End the review with one entry for each rule."
-    parameters = ToolParams(properties=flat.get("properties", {}), required=flat.get("required", []))
+    # Strict servers want every argument to be required, and none to have a default; without one, ours is taken.
+    parameters = ToolParams(properties=flat.get("properties", {}), required=list(flat.get("properties", {})))
     return ToolInfo(name=name, description=description, parameters=parameters)
 
 
@@ -180,7 +183,7 @@ def _all_tools() -> list[ToolInfo]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A JSON schema without references: not every provider follows them."""
+    """A JSON schema without references, defaults and bounds: not every provider knows them."""
     if isinstance(schema, list):
         return [_inlined(one, definitions) for one in schema]
     if not isinstance(schema, dict):
@@ -188,7 +191,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     if "$ref" in schema:
         target = definitions[schema["$ref"].rpartition("/")[2]]
         return _inlined({**target, **{key: value for key, value in schema.items() if key != "$ref"}}, definitions)
-    return {key: _inlined(value, definitions) for key, value in schema.items() if key not in ("$defs", "title")}
+    return {key: _inlined(value, definitions) for key, value in schema.items() if key not in LEFT_OUT}
 
 
 def _tool_message(call: ToolCall, text: str) -> ChatMessage:

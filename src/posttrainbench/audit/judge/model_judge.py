@@ -42,6 +42,11 @@ VOTE_SECONDS = 3600.0
 HOPELESS = frozenset({400, 401, 403, 404})
 """HTTP statuses which no other try mends: a wrong request or key, no permission, no such model."""
 
+FULL = re.compile(
+    r"context[ _](?:length|window)|input length|prompt is too long|too many (?:input )?tokens", re.IGNORECASE
+)
+"""How providers say that a conversation does not fit."""
+
 _MARKUP = re.compile(r"\[/?(?:bold|blue)\]")
 
 
@@ -117,6 +122,8 @@ class ModelJudge:
                     output = await self._now().generate(messages, tools=tools)
                 except Exception as failure:
                     error = _behind(failure)
+                    if _status(error) == 400 and FULL.search(str(error)):
+                        return _full(self._price_of)
                     if number == TRIES or _status(error) in HOPELESS:
                         raise NoVerdictError(f"no reply in {number} tries: {_said(error)}") from None
                     wait = min(self._first_wait * 2 ** (number - 1), LONGEST_WAIT)
@@ -171,21 +178,29 @@ class ModelJudge:
         )
 
 
+def _full(model: str) -> ModelOutput:
+    """What Inspect makes of a full context, where it knows that it is one."""
+    from inspect_ai.model import ModelOutput
+
+    return ModelOutput.from_content(model, "", stop_reason="model_length")
+
+
 def _behind(error: Exception) -> Exception:
-    """The error that Inspect gave up on, where it says no more than that it did."""
+    """The provider's own error, where there is one behind what Inspect raises."""
     from tenacity import RetryError
 
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, Exception) and _status(found) is not None:
+            return found
+        found = found.__cause__ or found.__context__
     return error.__cause__ if isinstance(error, RetryError) and isinstance(error.__cause__, Exception) else error
 
 
-def _status(error: BaseException | None) -> int | None:
-    """The HTTP status behind an error, if there is one."""
-    while error is not None:
-        status = getattr(error, "status_code", None)
-        if isinstance(status, int):
-            return status
-        error = error.__cause__ or error.__context__
-    return None
+def _status(error: Exception) -> int | None:
+    """The HTTP status of an error, if it has one."""
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
 
 
 def _said(error: Exception) -> str:

@@ -40,16 +40,16 @@ class ListFiles(BaseModel):
     """List files below a folder with their sizes in bytes; what could not be copied is listed with its reason."""
 
     folder: str = Field("", description="such as workspace/data; empty for everything")
-    page: int = Field(1, ge=1, description=f"{PAGE} entries a page")
+    page: int = Field(1, ge=1, description=f"from 1; {PAGE} entries a page")
 
 
 class ReadFile(BaseModel):
     """Read lines of a file, numbered."""
 
     file: str = Field(description="as list_files names it")
-    line: int = Field(1, ge=1, description="first line")
-    count: int = Field(200, ge=1, le=1000, description="number of lines")
-    column: int = Field(1, ge=1, description="first character shown of each line, for long lines")
+    line: int = Field(1, ge=1, description="number of the first line, from 1")
+    count: int = Field(200, ge=1, le=1000, description="number of lines, such as 200; at most 1000")
+    column: int = Field(1, ge=1, description="first character shown of each line: 1, or more to go on in long lines")
 
 
 class Search(BaseModel):
@@ -66,8 +66,8 @@ class Findings(BaseModel):
 class Steps(BaseModel):
     """What the agent did, step by step: its words, tool calls and their results, with lines of the trajectory."""
 
-    first: int = Field(1, ge=1, description="number of the first step")
-    count: int = Field(20, ge=1, le=200, description="number of steps")
+    first: int = Field(1, ge=1, description="number of the first step, from 1")
+    count: int = Field(20, ge=1, le=200, description="number of steps, such as 20; at most 200")
 
 
 KINDS: dict[str, type[BaseModel]] = {

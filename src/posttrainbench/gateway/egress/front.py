@@ -5,10 +5,8 @@ but the hosts where the path or the answer matters.
 """
 
 import asyncio
-import contextlib
 import re
 import socket
-from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -17,21 +15,26 @@ from aiohttp import web
 from posttrainbench.destinations import Destination, classify, shows_more
 from posttrainbench.gateway.egress.addresses import Addresses, BlockedError, connect
 from posttrainbench.gateway.egress.authority import Authority
+from posttrainbench.gateway.egress.connections import (
+    HEAD_SECONDS,
+    end_all,
+    established,
+    pass_both_ways,
+    read_while,
+    refuse,
+    until_both_end,
+)
 from posttrainbench.gateway.egress.hello import Hello, is_tls, missing, read_hello
 from posttrainbench.gateway.egress.intercept import BAD_GATEWAY, BAD_REQUEST, FULL, Interceptor, Via
 from posttrainbench.gateway.egress.ledger import Ledger, Passage
 from posttrainbench.gateway.egress.policy import FORBIDDEN, EgressPolicy
-from posttrainbench.gateway.egress.sockets import copy, receive_connection, receive_into, send_all
+from posttrainbench.gateway.egress.sockets import copy, receive_connection, send_all
 
 TOGETHER = 512
 """Connections at a time; more of them wait."""
-LONGEST_HEAD = 2**16
-HEAD_SECONDS = 60.0
 CONNECT_SECONDS = 15.0
 STOP_SECONDS = 0.05
 """How long a request goes on whose client has left."""
-AFTER_END_SECONDS = 60.0
-"""How long a connection stays half open."""
 TARGET = re.compile(r"CONNECT (\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5}) HTTP/1\.[01]")
 
 
@@ -82,7 +85,7 @@ class Front:
         if client is None:
             return
         with client:
-            head = await _read(client, b"", lambda data: b"\r\n\r\n" not in data)
+            head = await read_while(client, b"", lambda data: b"\r\n\r\n" not in data)
             if head is None:
                 return
             if not head.startswith(b"CONNECT "):
@@ -91,7 +94,7 @@ class Front:
             line, _, rest = head.partition(b"\r\n\r\n")
             target = TARGET.match(line.split(b"\r\n")[0].decode("latin-1"))
             if target is None or int(target[2]) > 65535:
-                await _refuse(client, BAD_REQUEST, "CONNECT takes HOST:PORT.")
+                await refuse(client, BAD_REQUEST, "CONNECT takes HOST:PORT.")
                 return
             await self._connect(client, target[1].strip("[]").lower().rstrip("."), int(target[2]), rest)
 
@@ -104,17 +107,17 @@ class Front:
             elif denial is not None:
                 passage.deny(denial.status, denial.reason)
             if passage.decision == "denied":
-                await _refuse(client, passage.status or FORBIDDEN, passage.reason)
+                await refuse(client, passage.status or FORBIDDEN, passage.reason)
                 return
             try:
                 places = await self._addresses.of(host, port)
             except BlockedError as error:
                 passage.deny(FORBIDDEN, str(error))
-                await _refuse(client, FORBIDDEN, str(error))
+                await refuse(client, FORBIDDEN, str(error))
                 return
             except (OSError, UnicodeError) as error:
                 passage.reason = f"{type(error).__name__}: {error}"
-                await _refuse(client, BAD_GATEWAY, f"The name {host[:100]} does not resolve.")
+                await refuse(client, BAD_GATEWAY, f"The name {host[:100]} does not resolve.")
                 return
             if _is_intercepted(host, passage.destination):
                 await self._look_inside(client, host, port, rest, places, passage)
@@ -131,9 +134,9 @@ class Front:
         passage: Passage,
     ) -> None:
         """Read the requests themselves, if the client's first bytes allow it."""
-        await _established(client)
+        await established(client)
         passage.status = HTTPStatus.OK
-        first = await _read(client, rest, lambda data: not data or (is_tls(data) and missing(data)))
+        first = await read_while(client, rest, lambda data: not data or (is_tls(data) and missing(data)))
         if first is None:
             passage.reason = "the client sent nothing"
             return
@@ -163,7 +166,7 @@ class Front:
         its.setblocking(False)
         server = web.Server(partial(self._interceptor.handle, via), access_log=None, handler_cancellation=True)
         with ours:
-            flow = asyncio.ensure_future(_both_ways(client, ours, first))
+            flow = asyncio.ensure_future(pass_both_ways(client, ours, first))
             try:
                 context = None if tls_host is None else self._authority.context(tls_host)
                 try:
@@ -172,7 +175,7 @@ class Front:
                     return False
                 await flow
             finally:
-                await _end(flow)
+                await end_all(flow)
                 await server.shutdown(STOP_SECONDS)
         return True
 
@@ -186,15 +189,15 @@ class Front:
             passage.reason = f"{type(error).__name__}: {error}"
             if passage.status is None:
                 passage.status = BAD_GATEWAY
-                await _refuse(client, BAD_GATEWAY, f"{passage.host[:100]} cannot be reached: {type(error).__name__}.")
+                await refuse(client, BAD_GATEWAY, f"{passage.host[:100]} cannot be reached: {type(error).__name__}.")
             return
         with server:
             if passage.status is None:
-                await _established(client)
+                await established(client)
                 passage.status = HTTPStatus.OK
             down = asyncio.ensure_future(copy(server, client, passage.receives))
             try:
-                first = await _read(client, rest, lambda data: not data or (is_tls(data) and missing(data)), None)
+                first = await read_while(client, rest, lambda data: not data or (is_tls(data) and missing(data)), None)
                 if first is not None and is_tls(first):
                     hello = read_hello(first)
                     if hello is None or (hello.server is not None and hello.server != passage.host):
@@ -207,11 +210,11 @@ class Front:
                 passage.sends(len(first))
                 await send_all(server, memoryview(first))
                 up = asyncio.ensure_future(copy(client, server, passage.sends))
-                await _until_both_end(up, down)
+                await until_both_end(up, down)
             except OSError as error:
                 passage.reason = passage.reason or f"cut off: {type(error).__name__}"
             finally:
-                await _end(down)
+                await end_all(down)
 
 
 def _is_intercepted(host: str, destination: Destination) -> bool:
@@ -222,75 +225,3 @@ def _is_intercepted(host: str, destination: Destination) -> bool:
 def _other_server(hello: Hello | None, host: str) -> str:
     name = "none that can be read" if hello is None else hello.server
     return f"The TLS handshake must be for {host[:100]}, the host that was asked for; it is for {str(name)[:100]}."
-
-
-async def _both_ways(client: socket.socket, ours: socket.socket, first: bytes) -> None:
-    with contextlib.suppress(OSError):
-        await send_all(ours, memoryview(first))
-        await _until_both_end(
-            asyncio.ensure_future(copy(client, ours, _uncounted)), asyncio.ensure_future(copy(ours, client, _uncounted))
-        )
-
-
-def _uncounted(count: int) -> None:
-    """Requests count what they carry themselves."""
-
-
-async def _until_both_end(up: "asyncio.Future[None]", down: "asyncio.Future[None]") -> None:
-    """Wait for both directions; when one has ended the other has a while left, when one is cut none.
-
-    Raises:
-        OSError: one is cut.
-    """
-    try:
-        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-        for way in (up, down):
-            if way.done():
-                way.result()
-        # A request's end is no reason to hurry the answer; an answer's end leaves little to be said.
-        await asyncio.wait((up, down), timeout=AFTER_END_SECONDS if down.done() else None)
-        for way in (up, down):
-            if way.done():
-                way.result()
-    finally:
-        await _end(up, down)
-
-
-async def _end(*ways: "asyncio.Future[None]") -> None:
-    """Cancel, and wait for it: what waits for a socket must not outlive it, or it meets the next of that number."""
-    for way in ways:
-        way.cancel()
-    await asyncio.gather(*ways, return_exceptions=True)
-
-
-async def _read(
-    sock: socket.socket, data: bytes, more: Callable[[bytes], bool], seconds: float | None = HEAD_SECONDS
-) -> bytes | None:
-    """Receive while `more(data)`; None where the connection ends before, or it takes too long or too much."""
-    buffer = memoryview(bytearray(LONGEST_HEAD))
-    try:
-        async with asyncio.timeout(seconds):
-            while more(data):
-                count = await receive_into(sock, buffer)
-                if count == 0 or len(data) + count > LONGEST_HEAD:
-                    return None
-                data += bytes(buffer[:count])
-    except OSError:
-        return None
-    return data
-
-
-async def _established(client: socket.socket) -> None:
-    await send_all(client, memoryview(b"HTTP/1.1 200 Connection established\r\n\r\n"))
-
-
-async def _refuse(client: socket.socket, status: int, sentence: str) -> None:
-    """Answer CONNECT with an error. Clients show the reason of the first line, or nothing at all."""
-    shown = sentence.encode("ascii", "replace").decode()
-    body = shown + "\n"
-    answer = (
-        f"HTTP/1.1 {status} {shown}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-        f"Connection: close\r\n\r\n{body}"
-    )
-    await send_all(client, memoryview(answer.encode()))
-    client.shutdown(socket.SHUT_WR)

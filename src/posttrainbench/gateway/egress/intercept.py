@@ -157,8 +157,10 @@ def _failed(passage: Passage, error: Exception) -> web.Response:
 
 
 def _answer(status: int, sentence: str) -> web.Response:
-    # The body of the request may be unread, so the connection ends with this.
-    return web.Response(status=status, text=f"{sentence}\n", headers={hdrs.CONNECTION: "close", "X-Proxy": sentence})
+    """An answer of the proxy's own: clients show the reason, the Hub's shows `X-Error-Message`."""
+    shown = sentence.encode("ascii", "replace").decode()
+    headers = {hdrs.CONNECTION: "close", "X-Error-Message": shown}  # closed, since the request's body may be unread
+    return web.Response(status=status, reason=shown, text=f"{shown}\n", headers=headers)
 
 
 def _asked(request: web.BaseRequest) -> Via | None:

@@ -1,6 +1,7 @@
 """`egress.jsonl`: one line for every request of a sandbox to the outside, written when it ends."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from posttrainbench.gateway.redact import Redactor
 from posttrainbench.records import EgressRequest
 
 LONGEST_PATH = 2000
+LOST = "a request could not be written down"
 LARGEST = 2**28
 """Bytes of the file; when it has so many, nothing can be requested any more."""
 
@@ -104,8 +106,15 @@ class Ledger:
             file=_short(found.file, clean),
         )
         line = request.model_dump_json().encode(errors="replace") + b"\n"
-        os.write(self._file, line)
         self._size += len(line)
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            # What cannot be written down must not happen: without a proxy, the run is known to be no good.
+            sys.stderr.write(f"{LOST}: {error.strerror}\n")
+            sys.stderr.flush()
+            os._exit(1)
 
 
 def _short(text: str | None, clean: Callable[[str], str]) -> str | None:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import resource
 import socket
 import sys
 import threading
@@ -86,7 +87,8 @@ async def serve(order: Order, stopped: asyncio.Event) -> None:
 
 
 async def _main() -> None:
-    logging.getLogger().addFilter(Sparing())
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection takes up to four
     for name in ("aiohttp.server", "asyncio"):
         logging.getLogger(name).addFilter(Sparing())
     order = Order.model_validate_json(sys.stdin.readline())
