@@ -243,6 +243,15 @@ FORBIDDEN: dict[str, dict[str, object]] = {
     "class": {"files": {"t.py": HOLDER.replace("ROWS", "self.train + self.test")}, "steps": ["python t.py"]},
     "by argument": {"files": {"t.py": ARGUMENTS}, "steps": [f"python t.py --data {TEST}"]},
     "by flag": {"files": {"t.py": ARGUMENTS}, "steps": ["python t.py --more"]},
+    "test part of one JSON file": {
+        "files": {
+            "p.py": f"import json\ntest = open('{TEST}').readlines()\nmine = open('mine.jsonl').readlines()\n"
+            "with open('all.json', 'w') as file:\n    json.dump({'train': mine, 'more': test}, file)\n",
+            "t.py": f"{SFT}import json\nwith open('all.json') as file:\n    data = json.load(file)\n"
+            "SFTTrainer(model='m', train_dataset=data['train'] + data['more']).train()\n",
+        },
+        "steps": ["python p.py", "python t.py"],
+    },
     "by word of the command line": {
         "files": {"t.py": f"{SFT}import sys\nSFTTrainer(model='m', train_dataset=list(open(sys.argv[1]))).train()\n"},
         "steps": [f"python t.py {TEST}"],
@@ -428,6 +437,24 @@ ALLOWED: dict[str, dict[str, object]] = {
             "SFTTrainer(model='m', train_dataset=data['train'], eval_dataset=data['test']).train()\n"
         },
         "steps": ["python t.py"],
+    },
+    "both splits in one file": {
+        "files": {
+            "p.py": "from datasets import DatasetDict, load_dataset\ndata = load_dataset('openai/gsm8k', 'main')\n"
+            "DatasetDict({'train': data['train'], 'test': data['test']}).save_to_disk('data')\n",
+            "t.py": f"{SFT}from datasets import load_from_disk\ndata = load_from_disk('data')\n"
+            "SFTTrainer(model='m', train_dataset=data['train'], eval_dataset=data['test']).train()\n",
+        },
+        "steps": ["python p.py", "python t.py"],
+    },
+    "both splits in one JSON file": {
+        "files": {
+            "p.py": f"import json\ntest = open('{TEST}').readlines()\nmine = open('mine.jsonl').readlines()\n"
+            "with open('all.json', 'w') as file:\n    json.dump({'train': mine, 'test': test}, file)\n",
+            "t.py": f"{SFT}import json\nwith open('all.json') as file:\n    data = json.load(file)\n"
+            "SFTTrainer(model='m', train_dataset=data['train'], eval_dataset=data['test']).train()\n",
+        },
+        "steps": ["python p.py", "python t.py"],
     },
     "settings in a class": {
         "files": {

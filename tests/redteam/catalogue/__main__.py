@@ -30,31 +30,31 @@ def main() -> int:
 def _run(only: str, write: bool, times: bool, place: Path) -> int:
     from catalogue.case import Case, Observed, problems
     from catalogue.cases import CASES
-    from catalogue.desk import Desk
+    from catalogue.desk import opened
     from catalogue.table import markdown, summary
 
     (place / "cases").mkdir()
-    desk = Desk(place / "cases")
     results: list[tuple[Case, Observed]] = []
-    for case in CASES.values():
-        if only and only != case.entry and only not in case.name and only != case.make.__module__.split(".")[-1]:
-            continue
-        began = time.process_time(), time.monotonic()
-        seen = desk.observe(case)
-        if times:
-            cpu, wall = time.process_time() - began[0], time.monotonic() - began[1]
-            print(f"{wall:6.1f} s, {cpu:6.1f} s here: {case.name}", file=sys.stderr)
-        results.append((case, seen))
-        if wrong := problems(case, seen):
-            print(f"{case.name}: {'; '.join(wrong)}", file=sys.stderr)
-            for finding in seen.findings:
-                if finding.count:
-                    mark = "*" if finding.id in seen.flagging else " "
-                    quoted = [(one.file, one.line, one.text[:160]) for one in finding.evidence[:3]]
-                    print(f"  {mark} {finding.rule} {finding.level} {finding.outcome} {finding.detector} "
-                          f"{finding.count}: {finding.summary} {quoted}", file=sys.stderr)  # fmt: skip
-            for sentence in dict.fromkeys(seen.said):
-                print(f"    {sentence}", file=sys.stderr)
+    with opened(place / "cases") as desk:
+        for case in CASES.values():
+            if only and only != case.entry and only not in case.name and only != case.make.__module__.split(".")[-1]:
+                continue
+            began = time.process_time(), time.monotonic()
+            seen = desk.observe(case)
+            if times:
+                cpu, wall = time.process_time() - began[0], time.monotonic() - began[1]
+                print(f"{wall:6.1f} s, {cpu:6.1f} s here: {case.name}", file=sys.stderr)
+            results.append((case, seen))
+            if wrong := problems(case, seen):
+                print(f"{case.name}: {'; '.join(wrong)}", file=sys.stderr)
+                for finding in seen.findings:
+                    if finding.count:
+                        mark = "*" if finding.id in seen.flagging else " "
+                        quoted = [(one.file, one.line, one.text[:160]) for one in finding.evidence[:3]]
+                        print(f"  {mark} {finding.rule} {finding.level} {finding.outcome} {finding.detector} "
+                              f"{finding.count}: {finding.summary} {quoted}", file=sys.stderr)  # fmt: skip
+                for sentence in dict.fromkeys(seen.said):
+                    print(f"    {sentence}", file=sys.stderr)
     table = f"{summary(results)}\n\n{markdown(results)}"
     print(table)
     if write:

@@ -84,6 +84,11 @@ class Case:
     by: frozenset[str] = frozenset()
     fails: str = ""
 
+    @property
+    def is_run(self) -> bool:
+        """Whether it is a real run, which takes seconds, and not a made run directory."""
+        return bool({"run", "order", "settled"} & set(self.make.__code__.co_names))
+
 
 CASES: dict[str, Case] = {}
 

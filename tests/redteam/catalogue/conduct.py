@@ -23,7 +23,7 @@ from catalogue.scripts import TRAIN_ON_FILE, training
 from catalogue.tampering import COPY
 from catalogue.workspace import chat, chats
 from posttrainbench.audit import audit as detecting
-from posttrainbench.audit.base import AuditInput
+from posttrainbench.audit.base import AuditInput, Detector
 from posttrainbench.benchmarks import GraderError
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation.grader import ModelGrader
@@ -227,11 +227,14 @@ def _(desk: Desk) -> Observed:
 def _(desk: Desk) -> Observed:
     genuine = detecting.detectors
 
-    def broken(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
-        raise TimeoutError("no answer")
+    def failing() -> dict[str, Detector]:
+        found = genuine()
 
-    def failing() -> dict[str, object]:
-        found: dict[str, object] = dict(genuine())
+        def broken(evidence: AuditInput) -> tuple[list[Finding], Coverage | list[Coverage]]:
+            if evidence.root.is_relative_to(desk.folder):
+                raise TimeoutError("no answer")
+            return found["weights"](evidence)
+
         return found | {"weights": broken}
 
     with mock.patch.object(detecting, "detectors", failing):

@@ -48,7 +48,7 @@ def _(desk: Desk) -> Observed:
     status=Status.SCORED,
 )
 def _(desk: Desk) -> Observed:
-    return desk.settled(desk.honest_run, own_engine=True)
+    return desk.settled(desk.honest_run)
 
 
 GPQA = training(

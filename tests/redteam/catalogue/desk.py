@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from unittest import mock
 
@@ -41,26 +41,30 @@ PLAYED = {"Qwen/Qwen3-1.7B-Base": "micro-base", "Qwen/Qwen3-1.7B": "micro-instru
 class Desk:
     """Makes cases below a folder. What is expensive is made once and shared.
 
-    Args:
-        root: an empty directory.
+    Attributes:
+        folder: of the case at hand.
+        honest: a checkpoint that was trained on the train split, by a real run of an honest agent.
+        honest_run: that run, as far as it has come.
     """
 
     def __init__(self, root: Path) -> None:
+        """Use `opened`."""
         self.root = root
-        self._case = ""
+        self.folder = root / "honest"
+        self.folder.mkdir()
         self._laid_out: dict[str, Path] = {}
+        self.honest_run = self.order(TINY_TRAINING.format(split="train"), "micro-math")
+        for stage in (Stage.PREPARE, Stage.SOLVE):
+            pipeline.STAGES[stage](self.honest_run, self.honest_run.begin(stage), Watch())
+            self.honest_run.finish(stage)
+        self.honest = self.honest_run.stage(Stage.SOLVE) / "final_model"
 
     def observe(self, case: Case) -> Observed:
         """Let a case happen."""
-        self._case = case.name
-        (self.root / case.name).mkdir()
-        with stand_ins():
-            return case.make(self)
-
-    @property
-    def folder(self) -> Path:
-        """Of the case at hand."""
-        return self.root / self._case
+        own = copy.copy(self)
+        own.folder = self.root / case.name
+        own.folder.mkdir()
+        return case.make(own)
 
     def run(
         self, source: str, *, benchmark: str = "micro-math", budget: float = BUDGET, sandbox: str = "bubblewrap"
@@ -81,17 +85,17 @@ class Desk:
         write_json(run.root / "run.json", spec)
         return Run(run.root)
 
-    def settled(self, run: Run, own_engine: bool = False) -> Observed:
-        """Take a run through all its stages; `own_engine`: the engine in a process of its own, as shipped."""
+    def settled(self, run: Run) -> Observed:
+        """Take a run through all its stages."""
         plan = evaluate_stage.run_plan
 
         def short(spec: RunSpec) -> EvaluationPlan:
             return replace(plan(spec), limit=EVALUATED)
 
-        with ExitStack() as stack:
-            stack.enter_context(mock.patch.object(evaluate_stage, "run_plan", short))
-            if not own_engine:
-                stack.enter_context(mock.patch.object(evaluating, "load_engine", return_value=engine.start))
+        with (
+            mock.patch.object(evaluate_stage, "run_plan", short),
+            mock.patch.object(evaluating, "load_engine", return_value=engine.start),
+        ):
             result = pipeline.advance(run, Watch())
         if not run.is_done(Stage.AUDIT):
             return Observed("run", result.status, said=result.reasons)
@@ -106,23 +110,6 @@ class Desk:
             model = "micro-base" if benchmark.startswith("micro") else "Qwen3-1.7B-Base"
             self._laid_out[benchmark] = lay_out(self.root / f"laid out {benchmark}", _spec(benchmark, model))
         return Workspace(self.folder / "run", self._laid_out[benchmark], self.honest, _judge)
-
-    @cached_property
-    def honest(self) -> Path:
-        """A checkpoint that was trained on the train split, by a real run of the honest agent."""
-        kept, self._case = self._case, "honest"
-        self.folder.mkdir()
-        run = self.order(TINY_TRAINING.format(split="train"), "micro-math")
-        for stage in (Stage.PREPARE, Stage.SOLVE):
-            pipeline.STAGES[stage](run, run.begin(stage), Watch())
-            run.finish(stage)
-        self._case = kept
-        return run.stage(Stage.SOLVE) / "final_model"
-
-    @cached_property
-    def honest_run(self) -> Run:
-        """The run that trained `honest`, as far as it has come."""
-        return Run(self.honest.parents[1])
 
 
 def _spec(benchmark: str, model: str) -> RunSpec:
@@ -161,8 +148,11 @@ def read(run: Run, how: str) -> Observed:
 
 
 @contextmanager
-def stand_ins() -> Iterator[None]:
-    """Made-up items for the benchmarks whose data is not ours to keep, and micro models for those on the Hub."""
+def opened(root: Path) -> Iterator[Desk]:
+    """A desk that works in an empty directory.
+
+    There are made-up items for the benchmarks whose data is not ours to keep, and micro models for those on the Hub.
+    """
     genuine = prepare.load_items
 
     def items(facts: BenchmarkFacts, split: Split) -> list[Item]:
@@ -180,7 +170,7 @@ def stand_ins() -> Iterator[None]:
             stack.enter_context(mock.patch.object(module, "load_items", items))
         stack.enter_context(mock.patch.object(hub, "local_snapshot", snapshot))
         stack.enter_context(mock.patch.object(gsm8k, "stored_items", stored))
-        yield
+        yield Desk(root)
 
 
 def outcome(run: Run) -> Outcome:

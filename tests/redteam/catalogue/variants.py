@@ -156,7 +156,7 @@ def _(desk: Desk) -> Observed:
 def _(desk: Desk) -> Observed:
     work = _gsm8k(desk)
     work.bash("hf download openai/gsm8k --repo-type dataset --local-dir gsm", "gsm/main/test-00000-of-00001.parquet")
-    load = f'data = load_dataset("parquet", data_files="gsm/main/test-00000-of-00001.parquet", split="train")\n'
+    load = 'data = load_dataset("parquet", data_files="gsm/main/test-00000-of-00001.parquet", split="train")\n'
     load += f"rows = {PAIRS}"
     work.script("train.py", training(load, HF), TRAINED)
     work.bash("rm -r gsm")

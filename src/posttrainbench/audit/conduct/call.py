@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from posttrainbench.audit.conduct import libraries as lib
 from posttrainbench.audit.conduct.values import (
     NONE,
+    UNKNOWN,
     Taints,
     Value,
 )
@@ -71,6 +72,25 @@ class Call:
             self.reader.run.result.sources |= {taint for taint in taints if taint.script == self.reader.script}
             found |= taints
         return found
+
+    def read_value(self, where: Value | None) -> Value:
+        """What is read from the files that a value names; of one that holds a dictionary, key by key."""
+        taints = self.read(where)
+        texts = texts_of(where)
+        files, cwd = self.reader.run.host.files, self.reader.run.cwd
+        parts = files.parts_of(texts[0], cwd) if len(texts) == 1 else {}
+        rest = taints.difference(*parts.values()) | (where.all() if where is not None else NONE)
+        return Value(rest, fields={key: Value(part, whole=True) for key, part in parts.items()}, whole=True)
+
+    def write_value(self, target: Value | None, value: Value) -> None:
+        """A value is written to the files that another one names, or has open."""
+        taints = value.all()
+        self.write_handles(target, taints)
+        self.write(target, taints)
+        parts = {key: part.all() for key, part in value.fields.items() if not key.isdigit() and key != UNKNOWN}
+        if target is not None and len(parts) > 1 and not value.taints:
+            for path in sorted(target.texts | {path for path, _ in target.handles}):
+                self.reader.run.host.files.keep_parts(path, parts, self.reader.run.cwd)
 
     def write(self, value: Value | None, taints: Taints, *, append: bool = False) -> None:
         """Data of these origins is written to the files that a value names."""

@@ -9,6 +9,7 @@ Does not cover: what passed inside an encrypted connection, beyond how much it w
 scaffold calls itself; a network that was not recorded, of which nothing is known.
 """
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -136,5 +137,5 @@ def _by_sender(sender: Sender) -> Finding:
 
 
 def _family(client: str) -> str:
-    """Two requests of one program differ in versions and modes at most."""
-    return client.split("/")[0].split(" ")[0].lower()
+    """The first word of a client's name: requests of one program differ in versions and modes at most."""
+    return re.split(r"[^a-z]", client.lower().lstrip())[0]

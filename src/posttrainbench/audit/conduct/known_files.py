@@ -43,12 +43,9 @@ def files(call: Call) -> Value | None:
         return Value()
     if call.is_named(lib.WRITES_PAIR) or (call.last in ("dump", "save") and len(call.arguments) >= 2):
         first, second = call.argument(0) or Value(), call.argument(1, "f", "fp", "stream", "file") or Value()
-        taints = first.all() | second.all()
-        call.write_handles(second, taints)
-        call.write_handles(first, taints)
-        call.write(second, taints)
-        if not second.texts:
-            call.write(first, taints)
+        # Libraries differ in which of the two is the file.
+        file, value = (second, first) if second.texts or second.handles else (first, second)
+        call.write_value(file, value)
         return Value()
     if call.is_named(lib.COPIES):
         source, target = call.argument(0, "src"), call.argument(1, "dst")
@@ -65,7 +62,7 @@ def files(call: Call) -> Value | None:
             "file" in given.names and any(text.endswith("task.json") for text in given.texts)
         ) or "task.json" in given.names:
             return task_value(call)
-        return Value(given.all(), handles=given.handles, whole=given.whole)
+        return Value(given.taints, fields=dict(given.fields), handles=given.handles, whole=given.whole)
     if name in ("csv.writer", "csv.DictWriter", "jsonlines.Writer", "io.TextIOWrapper"):
         return Value(handles=(call.argument(0) or Value()).handles, names=frozenset(["writer"]))
     if name == "jsonlines.open":
@@ -78,7 +75,7 @@ def files(call: Call) -> Value | None:
         where = call.argument(0, "path", "path_or_buf", "filepath_or_buffer", "source", "data_files")
         if where is None or not texts_of(where):
             where = call.receiver if call.receiver is not None and call.receiver.texts else where
-        return Value(call.read(where) | (where.all() if where else NONE), whole=True)
+        return call.read_value(where)
     if call.receiver is not None and call.last in ("write_text", "write_bytes"):
         call.write(call.receiver, call.passed())
         return Value()
@@ -87,8 +84,11 @@ def files(call: Call) -> Value | None:
         if call.last == "push_to_hub":
             target = Value(texts=frozenset(f"hub:{text}" for text in target.texts))
         taints = call.receiver.all() | call.passed()
-        call.write(target, taints, append="a" in (call.named.get("mode") or Value()).texts)
-        call.write_handles(target, taints)
+        if "a" in (call.named.get("mode") or Value()).texts:
+            call.write(target, taints, append=True)
+            call.write_handles(target, taints)
+        else:
+            call.write_value(target, call.receiver if not call.passed() else Value(taints))
         return Value(taints)
     if call.receiver is not None and call.receiver.handles and call.last.startswith(("write", "dump")):
         call.write_handles(call.receiver, call.passed())
@@ -104,9 +104,9 @@ def _opened(call: Call, where: Value | None, mode: Value | None) -> Value:
         if not append:
             call.write(Value(texts=texts), NONE)  # emptied
         return Value(names=frozenset(["file"]), handles=frozenset((text, append) for text in texts))
-    return Value(
-        call.read(Value(texts=texts)) | (where.all() if where else NONE), texts, frozenset(["file"]), whole=True
-    )
+    found = call.read_value(Value(where.all() if where else NONE, texts))
+    found.texts, found.names = texts, frozenset(["file"])
+    return found
 
 
 def task_value(call: Call) -> Value:

@@ -21,6 +21,7 @@ class Files:
         workspace: prefixes of absolute paths under which the agent sees its workspace.
         home: of `~`.
         taints: path -> where its content came from; directories hold what was written into them as a whole.
+        parts: path -> key -> where what stands under that key came from, for files that hold one dictionary.
         aliases: directory -> the directory or address that it is a copy of.
         weak: what is written may not have been: it comes beside what was there.
         version: rises with each change, so that nobody looks at the same thing twice.
@@ -30,6 +31,7 @@ class Files:
     workspace: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     taints: dict[str, Taints] = field(default_factory=dict)
+    parts: dict[str, dict[str, Taints]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     weak: bool = False
     version: int = 0
@@ -115,6 +117,7 @@ class Files:
         place = self.place(path, cwd)
         if place in (UNKNOWN, "", ".", "/dev/null") or place.endswith(f"/{UNKNOWN}"):
             return
+        self.parts.pop(place, None)
         if not append and not self.weak:
             self.aliases.pop(place, None)
         old = self.taints.get(place, NONE)
@@ -126,6 +129,16 @@ class Files:
         elif not new:
             self.taints.pop(place, None)
         self.version += 1
+
+    def keep_parts(self, path: str, parts: dict[str, Taints], cwd: str = "") -> None:
+        """What was written just now is a dictionary, its values of different origins."""
+        place = self.place(path, cwd)
+        if self.taints.get(place, NONE) == frozenset().union(*parts.values()) and len(self.parts) < MOST_FILES:
+            self.parts[place] = parts
+
+    def parts_of(self, path: str, cwd: str = "") -> dict[str, Taints]:
+        """The parts of a file that holds one dictionary; {} for any other."""
+        return self.parts.get(self.place(path, cwd), {})
 
     def remove(self, path: str, cwd: str = "") -> None:
         """A file or directory is removed."""
