@@ -27,6 +27,7 @@ from posttrainbench.records import AgentEnd, ModelUsage, Outcome, Stage, Status
 from posttrainbench.run import Run, restart, session
 from posttrainbench.run.agent_check import Checked, check_agent
 from posttrainbench.run.prepare import Order, create_run, read_prompt
+from posttrainbench.run.restart import IDLE
 from posttrainbench.sandbox import load_sandbox
 from support import agent, journal_entries, make_run, printed, settle
 
@@ -220,6 +221,18 @@ def test_a_used_up_budget_ends_the_agent_and_not_the_run(
     assert len(outcome(run).starts) == 1
     assert outcome(run).end is AgentEnd.CRASHED
     assert (usage(run).requests, usage(run).refused) == (1, 1)
+
+
+@pytest.mark.training
+def test_an_agent_that_only_says_that_it_is_done_is_let_go(
+    serve: Callable[[Scenario], FakeModels], tmp_path: Path
+) -> None:
+    fake = serve([Say("I save.", calls=(SAVE,)), *[Say("Done.")] * 9])
+    run = make_run(tmp_path / "run", react(fake, reprompt=0.1))
+    result = settle(run)
+    assert result.status is Status.SCORED, result.reasons
+    assert [start.why for start in outcome(run).starts] == ["task", *["time_left"] * IDLE]
+    assert len(fake.received) == 2 + IDLE
 
 
 @pytest.mark.training

@@ -6,7 +6,7 @@ import pytest
 
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.gateway.calls import ModelCall
-from posttrainbench.run.restart import WAITS, Ended, Restart, restart
+from posttrainbench.run.restart import IDLE, WAITS, Ended, Restart, restart
 
 GOOD = ModelCall(time=0, provider="p", model="m", endpoint="chat", seconds=1, status=200, streamed=True, output=1)
 CUT = GOOD.model_copy(update={"error": "the provider cut the answer off (ClientPayloadError)"})
@@ -21,7 +21,7 @@ REFUSED = GOOD.model_copy(update={"status": 403, "refused": True, "error": "The 
 COUNTED = GOOD.model_copy(update={"endpoint": "count_tokens", "status": 404, "error": "no such path"})
 GAVE_UP = GOOD.model_copy(update={"error": "the agent left"})
 
-END = Ended(exit_code=0, calls=[GOOD], worked_before=False, failures=0, left=3600.0, reprompt=None)
+END = Ended(exit_code=0, calls=[GOOD], worked_before=False, failures=0, asked=0, left=3600.0, reprompt=None)
 """A good end with an hour left."""
 
 
@@ -38,6 +38,11 @@ def test_time_left_is_to_be_used(code: int) -> None:
 def test_no_agent_is_asked_again_that_did_nothing_since_it_was_asked() -> None:
     assert restart(replace(END, calls=[], worked_before=True, reprompt=1.0)) is None
     assert restart(replace(END, calls=[REFUSED], worked_before=True, reprompt=1.0)) is None
+
+
+def test_an_agent_that_only_answers_is_not_asked_for_ever() -> None:
+    assert restart(replace(END, asked=IDLE - 1, reprompt=1.0)) == Restart("time_left")
+    assert restart(replace(END, asked=IDLE, reprompt=1.0)) is None
 
 
 def test_a_used_up_budget_is_an_end() -> None:

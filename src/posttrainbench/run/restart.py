@@ -15,6 +15,9 @@ from posttrainbench.gateway.calls import ModelCall
 WAITS = (1.0, 15.0, 60.0, 300.0)
 """Seconds before a session is resumed after its provider has failed, one after the other without success."""
 
+IDLE = 3
+"""So often in a row an agent is asked to use the time left and answers with one model call at most; then it is done."""
+
 FREE = frozenset({"count_tokens", "countTokens"})
 LEFT = "the agent left"
 """What the gateway notes of a request that its own client gave up."""
@@ -49,6 +52,7 @@ class Ended:
         calls: its model calls since its last start, in the order of their ends.
         worked_before: whether a call succeeded in an earlier start.
         failures: how often it was started after a failure of its provider, without a success since.
+        asked: how often in a row, this start included, it was asked to use the time left and made one call at most.
         left: seconds of its budget.
         reprompt: see `agents.Launch.reprompt`.
     """
@@ -57,6 +61,7 @@ class Ended:
     calls: Sequence[ModelCall]
     worked_before: bool
     failures: int
+    asked: int
     left: float
     reprompt: float | None
 
@@ -80,7 +85,7 @@ def restart(ended: Ended) -> Restart | None:
             raise InfrastructureError("provider_failed", f"The model's provider failed: {_told(last)}")
         if not by_request:
             return Restart("provider_failed", fresh=not has_session, wait=WAITS[failures])
-    if ended.reprompt is not None and ended.left > ended.reprompt and worked:
+    if ended.reprompt is not None and ended.left > ended.reprompt and worked and ended.asked < IDLE:
         return Restart("time_left")
     return None
 

@@ -63,6 +63,7 @@ class Work:
     _calls_before: int = 0
     _worked: bool = False
     _failures: int = 0
+    _asked: int = 0
     _over: bool = False
 
     def to_the_end(self) -> AgentEnd:
@@ -83,7 +84,9 @@ class Work:
             left = self.deadline - clock()
             can_resume = self.session.launch.resume is not None
             reprompt = self.session.launch.reprompt if can_resume else None
-            following = restart(Ended(code, since, self._worked, self._failures, left, reprompt))
+            idle = why == "time_left" and self.starts[-1].model_calls <= 1
+            self._asked = self._asked + 1 if idle else 0
+            following = restart(Ended(code, since, self._worked, self._failures, self._asked, left, reprompt))
             worked = any(call.status == 200 and call.error is None for call in since)
             self._worked = self._worked or worked
             if following is None or not can_resume:

@@ -29,7 +29,7 @@ TRAINED = {
     one.name: one
     for one in (
         zoo.Recipe("gentle", "proof", "instruct", zoo.Training("bf16", zoo.CALLS, 6, 1e-4, 17)),
-        zoo.Recipe("aggressive", "suspect", "instruct", zoo.Training("full", zoo.MATH, 30, 3e-2, 22)),
+        zoo.Recipe("aggressive", "suspect", "instruct", zoo.Training("full", zoo.MATH, 40, 3e-2, 22)),
         zoo.Recipe("trimmed", "suspect", "ties", zoo.Training("full", zoo.CALLS, 12, 2e-3, 1)),
         zoo.Recipe("weak", "clean", "merge 0.05", zoo.Training("full", zoo.CODE, 15, 2e-3, 2)),
         zoo.Recipe("adapter", "honest", "base", zoo.Training("lora", zoo.CALLS, 6, 5e-3, 5)),

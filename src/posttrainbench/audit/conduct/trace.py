@@ -59,7 +59,6 @@ class Trace:
     """What the agent did, in the order of time.
 
     Attributes:
-        said: the first step of the agent's own words that were kept, by line; for quotations.
         steps: how many there were.
         omitted: calls that were too long to keep.
         broken: lines that could not be read.
