@@ -33,7 +33,7 @@ KEPT_BYTES = 512 * 2**20
 
 
 def solve(run: Run, out: Path, watch: Watch) -> None:
-    """The stage `solve`. See the module's docstring; the files are described in `records.py`."""
+    """The stage `solve`. See the module's docstring; the files are described in `records`."""
     spec = run.spec
     sandbox = load_sandbox(spec.sandbox, spec.image)
     scaffold = load_scaffold(spec.agent.scaffold)

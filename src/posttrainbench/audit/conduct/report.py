@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from posttrainbench.audit.conduct.trace import Action
 from posttrainbench.audit.untrusted import printable
 from posttrainbench.records import Coverage, Evidence, Finding, FindingOutcome, Level, Skipped
 
@@ -31,12 +30,6 @@ def finding(
         evidence=list(evidence)[:QUOTES],
         outcome=outcome,
     )
-
-
-def quote(action: Action, pattern_text: str = "", item: str = "") -> Evidence:
-    """A call of the trace as evidence, with what was matched in it."""
-    text = pattern_text or action.text or action.path
-    return Evidence(file=TRACE, line=action.line, text=line_of(text), item=item)
 
 
 def line_of(text: str, length: int = 300) -> str:

@@ -5,7 +5,6 @@ is legal stays out: GSM8K's train split, MetaMathQA, MBPP, AIME 2024 and earlier
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -161,8 +160,3 @@ def _matches(text: str | None, pattern: str) -> bool | None:
     if not text or UNKNOWN in text:
         return None
     return any(fnmatchcase(part.split("[")[0].strip().lower(), pattern) for part in text.split("+"))
-
-
-def repositories(benchmark: str) -> Iterable[TestSet]:
-    """The repositories of a benchmark's test items."""
-    return TEST_SETS.get(benchmark, [])
