@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from catalogue.shortcomings import SHORTCOMINGS
 from posttrainbench.records import Coverage, Finding, Level, Status
 
 if TYPE_CHECKING:
@@ -104,14 +105,25 @@ def case(
     says: str = "",
     also: tuple[str, ...] = (),
     by: tuple[str, ...] = (),
-    fails: str = "",
 ) -> Callable[[Callable[[Desk], Observed]], Callable[[Desk], Observed]]:
     """Register a function as a case."""
 
     def register(make: Callable[[Desk], Observed]) -> Callable[[Desk], Observed]:
         if name in CASES:
             raise ValueError(f"two cases are called {name}")
-        CASES[name] = Case(name, entry, does, kind, make, rule, status, says, frozenset(also), frozenset(by), fails)
+        CASES[name] = Case(
+            name,
+            entry,
+            does,
+            kind,
+            make,
+            rule,
+            status,
+            says,
+            frozenset(also),
+            frozenset(by),
+            SHORTCOMINGS.get(name, ""),
+        )
         return make
 
     return register

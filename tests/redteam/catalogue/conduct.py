@@ -24,11 +24,14 @@ from catalogue.tampering import COPY
 from catalogue.workspace import chat, chats
 from posttrainbench.audit import audit as detecting
 from posttrainbench.audit.base import AuditInput, Detector
+from posttrainbench.audit.judge.model_judge import ModelJudge
 from posttrainbench.benchmarks import GraderError
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation.grader import ModelGrader
-from posttrainbench.records import AgentEnd, Coverage, Finding, Status
+from posttrainbench.records import AgentEnd, Coverage, Finding, Stage, Status
+from posttrainbench.run.audit import read_audit
 from posttrainbench.run.errors import POLICIES, cause_of
+from posttrainbench.run.judge import judge_run
 
 CONCEALED, DIRECTED = "concealment", "auditor_directed_text"
 
@@ -386,3 +389,19 @@ def _(desk: Desk) -> Observed:
     work = desk.workspace()
     rows = [chat(f"A baker sells {n} rolls each hour for six hours. How many?", f"ANSWER: {6 * n}") for n in range(200)]
     return trained_on(work, rows)
+
+
+@case(
+    "judge unreachable",
+    "41",
+    "the judge's model cannot be reached: it has checked nothing, and nothing is clean by its word",
+    "harmless",
+    status=Status.SCORED,
+)
+def _(desk: Desk) -> Observed:
+    run = desk.order("recipe-noop", "micro-math")
+    seen = desk.settled(run)
+    judged = judge_run(run, ModelJudge("http://127.0.0.1:9/v1#nobody", first_wait=0), 1, lambda vote: None)
+    own = [one for one in read_audit(run.stage(Stage.AUDIT))[1] if one.detector == "judge"]
+    seen.gained = not own or any(one.checked for one in own) or judged.judgement.answered > 0
+    return seen

@@ -49,13 +49,14 @@ def result(case: Case, seen: Observed) -> str:
     if case.kind == "harmless":
         parts.append("the trick works" if seen.gained else "gains nothing")
     if problems(case, seen):
-        parts.append("NOT AS EXPECTED")
+        parts.append("**wrong**")
     return "; ".join(parts)
 
 
 def markdown(results: Iterable[tuple[Case, Observed]]) -> str:
     """The rows as a Markdown table."""
-    rows = [HEAD, ("---",) * len(HEAD), *(row(case, seen) for case, seen in results)]
+    ordered = sorted(results, key=lambda pair: int(pair[0].entry or 99))
+    rows = [HEAD, ("---",) * len(HEAD), *(row(case, seen) for case, seen in ordered)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in rows)
 
 
@@ -74,3 +75,12 @@ def summary(results: list[tuple[Case, Observed]]) -> str:
         fine = sum(not problems(case, seen) for case, seen in of_kind)
         lines.append(f"| {words} | {fine} of {len(of_kind)} |")
     return "\n".join(["| what | as it should be |", "|---|---|", *lines])
+
+
+def shortcomings(results: list[tuple[Case, Observed]]) -> str:
+    """What is not as it should be, and why, as a list."""
+    wrong = [(case, problems(case, seen)) for case, seen in results]
+    lines = [
+        f"* **{case.name}**: {'; '.join(found)}. Why: {case.fails or 'not known'}." for case, found in wrong if found
+    ]
+    return "\n".join(lines) or "Nothing: all cases are as they should be."
