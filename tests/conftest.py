@@ -17,12 +17,15 @@ from posttrainbench.run.solve import solve
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 from support import Finished, ptb
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: several workers share the cores
 
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep files together, and skip what needs a sandbox, with its own reason, where there is none."""
     for item in items:  # a file's tests stay together, on one worker: they share what is costly to make
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     marked = [item for item in items if item.get_closest_marker("sandbox")]
     if not marked:
         return
@@ -71,8 +74,8 @@ def solving_only(monkeypatch: pytest.MonkeyPatch) -> None:
         result = Result(run=run.spec.run, status=Status.NOT_AUDITED, verdict={}, reasons=[], evidence=[], **none)
         (run.root / "result.json").write_text(result.model_dump_json())
 
-    for stage in (Stage.COLLECT, Stage.AUDIT, Stage.EVALUATE):
-        monkeypatch.delitem(pipeline.STAGES, stage)
+    stages = {stage: pipeline.STAGES[stage] for stage in (Stage.PREPARE, Stage.SOLVE)}
+    monkeypatch.setattr(pipeline, "STAGES", stages)
     monkeypatch.setattr(pipeline, "settle", settle)
 
 

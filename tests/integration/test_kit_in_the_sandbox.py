@@ -103,7 +103,7 @@ def test_environment_holds_only_what_the_run_gives(seen: dict) -> None:
     assert seen["environment"]["OMP_NUM_THREADS"] == "1"
     assert set(seen["environment"]) <= {
         *("PATH", "HOME", "TMPDIR", "USER", "LANG", "LC_CTYPE", "PWD", "HF_HUB_OFFLINE", "PYTHONUNBUFFERED"),
-        *("TOKENIZERS_PARALLELISM", "PTB_KIT", "PTB_DEADLINE", "OMP_NUM_THREADS"),
+        *("TOKENIZERS_PARALLELISM", "PTB_KIT", "PTB_DEADLINE", "OMP_NUM_THREADS", "HF_HOME"),
     }
 
 
