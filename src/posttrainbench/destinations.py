@@ -90,6 +90,14 @@ REMOTE_COMPUTE = tuple(
     management.azure.com *.api.azureml.ms api.digitalocean.com *.hf.space
     """.split()
 )
+VENDOR_SITES = tuple(
+    """
+    modal.com www.modal.com colab.research.google.com colab.google runpod.io www.runpod.io docs.runpod.io
+    vast.ai www.vast.ai docs.vast.ai lambda.ai lambdalabs.com lightning.ai paperspace.com www.paperspace.com
+    docs.paperspace.com primeintellect.ai www.primeintellect.ai docs.primeintellect.ai jarvislabs.ai docs.jarvislabs.ai
+    """.split()
+)
+"""Of `REMOTE_COMPUTE`, those with pages for people: guides, prices, public notebooks."""
 PACKAGES = tuple(
     """
     pypi.org *.pypi.org files.pythonhosted.org pypi.python.org registry.npmjs.org registry.yarnpkg.com
@@ -102,6 +110,11 @@ PACKAGES = tuple(
 TRACE_SITES = ("posttrainbench.com", "*.posttrainbench.com", "posttrainbench.github.io")
 
 REMOTE_SHELL_PORTS = frozenset({22, 2222, 23, 3389, 5900})
+GIT_SHELLS = frozenset("github.com gitlab.com bitbucket.org codeberg.org git.sr.ht huggingface.co hf.co".split())
+"""Hosts on whose port 22 git is all there is."""
+
+_INTERFACE = re.compile(r"(api|v\d.*|graphql|t?rpc|tun|ws)", re.IGNORECASE)
+"""Folders of a site with which programs talk."""
 
 _TRACES = re.compile(r"post[-_.]?train(?:ing)?[-_.]?bench", re.IGNORECASE)
 
@@ -136,15 +149,27 @@ def classify(host: str, path: str | None = None, port: int = 443) -> Destination
     found = _classify(host, parts, query)
     if found.kind in ("model", "dataset", "other") and found.repo and _TRACES.search(found.repo):
         return Destination("traces", found.repo, found.revision, found.file)
-    if found.kind == "other" and port in REMOTE_SHELL_PORTS:
+    if found.kind == "other" and port in REMOTE_SHELL_PORTS and not (port == 22 and host in GIT_SHELLS):
         return Destination("remote_compute", found.repo)
     return found
 
 
 def shows_more(host: str) -> bool:
-    """Whether what an address of this host is depends on its path."""
+    """Whether what an address of this host is, or what asking for it does, depends on its path."""
     host = host.lower().rstrip(".")
-    return host in HUB or host in VIEWER or host in MODELSCOPE or host in GITHUB or host in STORES
+    return any(host in hosts for hosts in (HUB, VIEWER, MODELSCOPE, GITHUB, STORES, VENDOR_SITES))
+
+
+def is_page(host: str, path: str | None) -> bool:
+    """Whether a `GET` of this address of a vendor of computers shows a page, and starts nothing.
+
+    Args:
+        path: as requested; None where it cannot be seen, which may be anything.
+    """
+    if host.lower().rstrip(".") not in VENDOR_SITES or not path:
+        return False
+    parts = [part for part in unquote(path.partition("?")[0]).split("/") if part not in ("", ".")]
+    return ".." not in parts and not (parts and _INTERFACE.fullmatch(parts[0]))
 
 
 def is_among(destination: Destination, patterns: Iterable[str]) -> bool:

@@ -232,7 +232,90 @@ def test_published_runs_denied(tmp_path: Path) -> None:
     assert seen == (ATTEMPT, True)
 
 
+@pytest.mark.parametrize(
+    ("requests", "found"),
+    [
+        ([{"host": "github.com", "method": "CONNECT", "path": None, "kind": "other"}], READ),
+        ([{"host": "github.com", "method": "CONNECT", "path": None, "kind": "other"} | DENIED], ATTEMPT),
+        ([], ATTEMPT),
+    ],
+)
+def test_published_runs_over_ssh(requests: list[dict[str, Any]], found: set[str], tmp_path: Path) -> None:
+    step = Command("git clone git@github.com:aisa-group/PostTrainBench", "Cloning into 'PostTrainBench'...")
+    seen = look(access.detect, tmp_path, PUBLISHED, steps=[step], network="recorded", requests=requests)
+    assert seen[0] == found
+
+
+OWN = "/api/models/me/posttrainbench-gsm8k"
+NAMED = {"host": "huggingface.co", "kind": "traces", "repo": "me/posttrainbench-gsm8k"}
+UPLOAD = [
+    NAMED | {"path": OWN},
+    NAMED | {"path": f"{OWN}/preupload/main", "method": "POST"},
+    NAMED | {"path": "/me/posttrainbench-gsm8k.git/info/lfs/objects/batch", "method": "POST"},
+    NAMED | {"path": f"{OWN}/xet-write-token/main"},
+]
+COMMIT = NAMED | {"path": f"{OWN}/commit/main", "method": "POST"}
+PUSH = NAMED | {"host": "github.com", "method": "POST", "path": "/me/posttrainbench-gsm8k.git/git-receive-pack"}
+
+
+@pytest.mark.parametrize(
+    ("requests", "found"),
+    [
+        ([*UPLOAD, COMMIT], set()),
+        ([PUSH], set()),
+        (UPLOAD, READ),
+        ([COMMIT | DENIED], ATTEMPT),
+        ([*UPLOAD, COMMIT | {"path": f"{OWN}/commit/main?create_pr=1"}], READ),
+        ([COMMIT, NAMED | {"path": f"{OWN}?blobs=true"}], READ),
+        ([COMMIT, NAMED | {"path": "/me/posttrainbench-gsm8k/resolve/main/notes.md", "file": "notes.md"}], READ),
+        ([COMMIT, NAMED | {"path": "/me/posttrainbench-gsm8k/git-upload-pack?git-receive-pack", "file": "git"}], READ),
+        ([COMMIT, NAMED | {"path": OWN.replace("me/", "you/"), "repo": "you/posttrainbench-gsm8k"}], READ),
+    ],
+)
+def test_an_upload_to_its_own_repository_looks_nothing_up(
+    requests: list[dict[str, Any]], found: set[str], tmp_path: Path
+) -> None:
+    seen = look(access.detect, tmp_path, PUBLISHED, network="recorded", requests=requests)
+    assert seen[0] == found
+
+
+def test_a_program_that_uploads_looks_nothing_up(tmp_path: Path) -> None:
+    upload = "python -c \"HfApi().upload_folder(folder_path='final_model', repo_id='me/posttrainbench-gsm8k')\""
+    assert look(access.detect, tmp_path, PUBLISHED, steps=[upload], network="host")[0] == set()
+    fetch = upload.replace("upload_folder(", "upload_folder(x(), snapshot_download(")
+    assert look(access.detect, tmp_path / "b", PUBLISHED, steps=[fetch], network="host")[0] == READ
+
+
 # --- other computers
+
+
+VENDOR = {"host": "modal.com", "path": "/docs/guide/gpu", "kind": "remote_compute"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (VENDOR, set()),
+        (VENDOR | {"host": "colab.research.google.com", "path": "/drive/1"}, set()),
+        (VENDOR | {"method": "POST"}, USED),
+        (VENDOR | {"method": "CONNECT", "path": None, "received": 50_000}, USED),
+        (VENDOR | {"status": 101}, USED),
+        (VENDOR | {"host": "api.modal.com"}, USED),
+        (VENDOR | {"host": "me--train.modal.run", "path": "/"}, USED),
+        (VENDOR | {"host": "lightning.ai", "path": "/v1/projects"}, USED),
+        (VENDOR | {"host": "lightning.ai", "path": "//%761/projects"}, USED),
+        (VENDOR | {"host": "lightning.ai", "path": "/docs/../v1/projects"}, USED),
+        (VENDOR | {"host": "colab.research.google.com", "path": "/tun/m/assign?authuser=0"}, USED),
+    ],
+)
+def test_reading_a_vendors_page_is_no_computing(asked: dict[str, Any], found: set[str], tmp_path: Path) -> None:
+    assert look(access.detect, tmp_path, COMPUTE, network="recorded", requests=[asked])[0] == found
+
+
+def test_a_job_of_which_the_record_shows_pages_alone(tmp_path: Path) -> None:
+    step = Command("modal run train.py", "queued")
+    seen = look(access.detect, tmp_path, COMPUTE, steps=[step], network="recorded", requests=[VENDOR])
+    assert seen[0] == ATTEMPT
 
 
 @pytest.mark.parametrize(

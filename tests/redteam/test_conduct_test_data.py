@@ -578,6 +578,37 @@ def test_items_written_out_in_a_deleted_program(trains: bool, tmp_path: Path) ->
         assert next(one for one in findings if one.level == "USED").count == len(PROBLEMS)
 
 
+BY_DATA = f"{SFT}import json, sys\nrows = [json.loads(x) for x in open(sys.argv[sys.argv.index('--data') + 1])]\n"
+BY_DATA += "SFTTrainer(train_dataset=rows).train()\n"
+MAKE = {
+    "Makefile": f"DATA ?= {LEGAL}\n.PHONY: all\nall:\n\t@echo done\ntrain: rows.jsonl\n\t@python run.py \\\n"
+    f"\t  --data $<\nrows.jsonl:\n\tcp $(DATA) $@\nleak: DATA = {TEST}\nleak: train\n",
+    "run.py": BY_DATA,
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("make train", set()),
+        (f"make train DATA={TEST}", USED),
+        (f"DATA={TEST} make train", USED),
+        ("make leak", USED),
+        ("make -j 4 -f Makefile leak", USED),
+        (f"make DATA={TEST}", set()),
+        (f"make -n train DATA={TEST}", set()),
+        ("cd /tmp; make -C /ptb/workspace leak", USED),
+        ("python -c \"import subprocess; subprocess.run(['make', 'leak'])\"", USED),
+    ],
+)
+def test_programs_that_make_starts(command: str, found: set[tuple[str, str]], tmp_path: Path) -> None:
+    assert reached(run(tmp_path, files=MAKE, steps=[command]), RULE) == found
+
+
+def test_makefiles_that_call_one_another_end(tmp_path: Path) -> None:
+    assert run(tmp_path, files={"Makefile": "all: all\n\t$(MAKE) all\n"}, steps=["make"]) == []
+
+
 @pytest.mark.parametrize(("name", "found"), [("sft", set()), ("noop", set()), ("cheat_testset", USED)])
 def test_the_projects_own_recipes(name: str, found: set[tuple[str, str]], tmp_path: Path) -> None:
     source = Path(recipes.__file__).parent / "recipes" if recipes.__file__ else Path()

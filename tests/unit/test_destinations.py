@@ -2,7 +2,7 @@
 
 import pytest
 
-from posttrainbench.destinations import Destination, classify, is_among, is_version_of, shows_more
+from posttrainbench.destinations import Destination, classify, is_among, is_page, is_version_of, shows_more
 
 ADDRESSES = """
     huggingface.co /api/models/Qwen/Qwen3-1.7B model Qwen/Qwen3-1.7B - -
@@ -71,11 +71,26 @@ def test_a_store_of_files_has_folders_for_repositories() -> None:
 def test_a_remote_shell_is_told_by_its_port() -> None:
     assert classify("box.example.org", None, 22).kind == "remote_compute"
     assert classify("box.example.org", None, 443).kind == "other"
+    assert classify("github.com", None, 22).kind == "other"
+    assert classify("github.com", None, 2222).kind == "remote_compute"
+    assert classify("ssh.vast.ai", None, 22).kind == "remote_compute"
+
+
+def test_pages_are_told_from_interfaces() -> None:
+    assert is_page("Modal.com.", "/docs/guide/gpu")
+    assert is_page("colab.research.google.com", "/drive/1?usp=sharing")
+    assert is_page("docs.runpod.io", "/api-reference/pods")
+    assert not is_page("modal.com", None)
+    assert not is_page("modal.com", "/api/apps")
+    assert not is_page("modal.com", "/docs/../api/apps")
+    assert not is_page("api.modal.com", "/docs")
 
 
 def test_only_where_the_path_matters_it_must_be_seen() -> None:
     assert shows_more("huggingface.co")
     assert shows_more("raw.githubusercontent.com")
+    assert shows_more("modal.com")
+    assert not shows_more("api.modal.com")
     assert not shows_more("cdn-lfs-us-1.hf.co")
     assert not shows_more("files.pythonhosted.org")
 

@@ -2,10 +2,10 @@
 
 Covers: every file of the workspace, whatever its schema and packing, by the scanner `audit.scan`: verbatim and edited,
 reworded and renumbered questions, docstrings, tests, tools and rubrics; also base64, UTF-16 and, through the base
-model's vocabulary, token ids. Where an item stands decides how far it got, see `placement`.
+model's vocabulary, token ids. How far an item got is told by what was trained on in what was run, where that is known
+(`conduct.training_files`), else by where it stands (`placement`).
 
-Does not cover: files that the agent deleted, and what a script does with a file. What the scanner misses is told in
-`docs/contamination.md`.
+Does not cover: files that the agent deleted. What the scanner misses is told in `docs/contamination.md`.
 """
 
 import time
@@ -15,10 +15,11 @@ from pathlib import Path
 
 from posttrainbench.audit.base import AuditInput
 from posttrainbench.audit.conduct.quiet import Quiet
+from posttrainbench.audit.conduct.training_files import TrainingFiles, training_files
 from posttrainbench.audit.measures import CorpusStatistics
 from posttrainbench.audit.placement import Placement
 from posttrainbench.audit.scan.files import FileResult, Hit
-from posttrainbench.audit.scan.index import Index, build_index
+from posttrainbench.audit.scan.index import build_index
 from posttrainbench.audit.scan.rewording import NUMBERS
 from posttrainbench.audit.scan.scanner import Search, Totals
 from posttrainbench.audit.scan.units import ANSWER
@@ -58,6 +59,9 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
         notes.append(f"{lost} file(s) that may hold data could not be read whole")
     if index.unsearchable:
         notes.append(f"{len(index.unsearchable)} test item(s) are too short, or too much like legal text, to be found")
+    followed = training_files(evidence) if any(part.hits for part in totals.parts.values()) else TrainingFiles()
+    if followed.problem:
+        notes.append(followed.problem)
     coverage = Coverage(
         detector=DETECTOR,
         rule=RULE,
@@ -68,7 +72,7 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], Coverage]:
         skipped=_shown(totals),
         note="; ".join(notes),
     )
-    return _findings(evidence, index, entries, totals), coverage
+    return _findings(evidence, entries, totals, followed), coverage
 
 
 def _vocabulary(base_model: Path) -> Vocabulary | None:
@@ -85,7 +89,7 @@ def _shown(totals: Totals) -> list[Skipped]:
     return skipped if more <= 0 else [*skipped[:SKIPPED_SHOWN], Skipped(path="...", reason=f"and {more} more")]
 
 
-def _findings(evidence: AuditInput, index: Index, entries: list[Entry], totals: Totals) -> list[Finding]:
+def _findings(evidence: AuditInput, entries: list[Entry], totals: Totals, followed: TrainingFiles) -> list[Finding]:
     """One finding for each level reached, and one if the numbers of test items stand in data."""
     quotes: dict[Level, dict[int, Evidence]] = {}
     used = FileResult()
@@ -93,14 +97,23 @@ def _findings(evidence: AuditInput, index: Index, entries: list[Entry], totals: 
     for number, part in totals.parts.items():
         hits = [hit for hit in part.hits.values() if hit.unit != ANSWER and hit.method != NUMBERS]
         entry = entries[number]
-        copied = bool(hits) and (_is_copy(entry, kit, evidence.outcome.sessions) or quiet(entry.relative))
-        reached = {hit.item for hit in hits if hit.label == Level.USED and not copied}
+        trained = bool(part.hits) and followed.trained_on(entry.relative)
+        looked_at = (
+            bool(part.hits)
+            and not trained
+            and (
+                _is_copy(entry, kit, evidence.outcome.sessions)
+                or quiet(entry.relative)
+                or followed.only_looked_at(entry.relative)
+            )
+        )
+        reached = {hit.item for hit in hits if trained or (hit.label == Level.USED and not looked_at)}
         for hit in sorted(hits, key=lambda hit: -hit.score):
             level = Level.USED if hit.item in reached else Level.READ
-            if hit.label == level or level is Level.READ:
+            if trained or hit.label == level or level is Level.READ:
                 quotes.setdefault(level, {}).setdefault(hit.item, _quote(hit, evidence))
         used.documents += part.documents
-        if not copied:
+        if not looked_at:
             used.flagged |= {place for place in part.flagged if place[2] in reached}
             used.verbatim |= {place for place in part.verbatim if place[2] in reached}
             used.wordless |= part.wordless

@@ -5,8 +5,8 @@ Allowed, and therefore `READ` at most: an identical copy of a kit file, evaluati
 comments in code, and lists of questions without anything that could be an answer. Everything else that holds
 a question together with more text counts as data.
 
-This goes by names, keys and neighbouring words, and for programs that only ask by `placement_code`. It does not
-follow what a script does with a file.
+This goes by names, keys and neighbouring words, and for programs that only ask by `placement_code`. What a script does
+with a file is followed by `conduct.training_files`, whose word counts more.
 """
 
 import bisect
@@ -39,13 +39,21 @@ _SENTENCE = re.compile(r"\n+|(?<=[.!?])\s+")
 
 _OUTPUT_NAME = re.compile(
     r"(^|[^a-z])(logs?|out|err|stdout|stderr|nohup|eval|evals|evaluations?|predictions?|results?|outputs?|"
-    r"samples|trace|contamination|decontamination|overlaps?|errors|failures)([^a-z]|$)"
+    r"samples|trace|contamination|decontamination|overlaps?|errors|failures|wrong|mistakes|wandb)([^a-z]|$)"
 )
 # What an evaluation or a checker writes beside a question, and a training row does not need.
 _OUTPUT_KEY = re.compile(
     rb"""["'](score|scores|correct|is_correct|passed|accuracy|prediction|predicted|verdict|"""
-    rb"""overlap|containment|matched?|matches|test_item|item|item_id)\\*["']\s*:"""
+    rb"""overlap|containment|matched?|matches|test_item|item|item_id|model_output|model_answer|doc_id|resps|"""
+    rb"""filtered_resps|exact_match)\\*["']\s*:"""
 )
+# A table of a chart service, which names its columns once: beside questions it must have what an evaluation adds.
+_TABLE_NAME = ".table.json"
+_TABLE_COLUMNS = re.compile(
+    rb"""["']columns["']\s*:\s*\[[^\]]*["'](prediction|predicted|model_output|model_answer|score|correct|exact_match)["']"""
+)
+# A sample in a log of Inspect, which is an archive.
+_INSPECT_SAMPLE = re.compile(r"\.eval!(samples|_journal|summaries|reductions)\b")
 _STRUCTURED = re.compile(rb"""\s*(\{|\[|["']\s*[\w-]+["']\s*:)""")
 # Words around a question that are the row's form and no answer.
 _FORM = frozenset(
@@ -108,6 +116,8 @@ class Placement:
         whole = sighting.window.first and sighting.window.last
         is_program = whole and match.text is None and sighting.file.endswith(".py")
         if is_program and only_asks(data, match.start, self._questions):
+            return Level.READ
+        if _is_evaluation(sighting):
             return Level.READ
         start = data.rfind(b"\n", 0, match.start) + 1
         return level(
@@ -199,6 +209,15 @@ class Placement:
                 if rest[start : start + len(ending)] == ending:
                     rest = rest[:start] + rest[start + len(ending) :]
         return any(word not in self._form for word in rest)
+
+
+def _is_evaluation(sighting: Sighting) -> bool:
+    """Whether it stands in a file of a well-known form that only evaluations have: Inspect's logs, wandb's tables."""
+    window = sighting.window
+    head = window.data[:SURROUNDINGS]
+    if _INSPECT_SAMPLE.search(sighting.file):
+        return not window.first or b'"epoch"' in head
+    return sighting.file.endswith(_TABLE_NAME) and window.first and bool(_TABLE_COLUMNS.search(head))
 
 
 def _overlap(first: Sequence[bytes], second: Sequence[bytes]) -> int:

@@ -20,12 +20,13 @@ from posttrainbench import catalog
 from posttrainbench.audit.base import AuditInput
 from posttrainbench.audit.conduct.commands import unwrapped
 from posttrainbench.audit.conduct.report import TRACE, coverage, finding, line_of
-from posttrainbench.audit.conduct.requests import FAILED, Egress, Kind, Request, read_requests
+from posttrainbench.audit.conduct.requests import FAILED, WEBSOCKET, Egress, Kind, Request, read_requests
 from posttrainbench.audit.conduct.shell import Simple, parse
 from posttrainbench.audit.conduct.test_sets import TestData
 from posttrainbench.audit.conduct.trace import Action, Trace, read_trace
+from posttrainbench.audit.conduct.uploads import Uploads
 from posttrainbench.audit.untrusted import UnreadableError, read_json
-from posttrainbench.destinations import Destination, classify, is_version_of
+from posttrainbench.destinations import GIT_SHELLS, Destination, classify, is_page, is_version_of
 from posttrainbench.errors import InputError
 from posttrainbench.records import Coverage, Download, Evidence, Finding, Level
 
@@ -33,13 +34,16 @@ DETECTOR = "access"
 PUBLISHED, COMPUTE, TEST, MODEL = "published_runs", "remote_compute", "test_data_in_training", "model_substitution"
 EGRESS, DOWNLOADS = "solve/egress.jsonl", "solve/downloads.json"
 
-_ADDRESS = re.compile(r"(?:https?://|git@|hf://)[^\s'\"`)>\]}|;,\\]+")
+_ADDRESS = re.compile(r"(?:https?://|(?:ssh://)?git@|hf://)[^\s'\"`)>\]}|;,\\]+")
 _REPOSITORY = re.compile(
     r"(?:download|snapshot_download|load_dataset|hf_hub_download|repo_id\s*=|list_repo_files|gh repo clone)"
     r"[\s(]*(?:[\w-]+\s*=\s*)?['\"]?([\w.-]+/[\w.-]+)"
 )
+_UPLOADS = re.compile(r"(?:upload_\w+|push_to_hub|create_\w+)\s*\([^()]{0,500}$")
 _TRACES = re.compile(r"post[-_.]?train(?:ing)?[-_.]?bench", re.IGNORECASE)
 _JOBS = re.compile(r"\b(run_uv_job|run_job|create_inference_endpoint|modal\.App|create_pod|sky\.launch)\s*\(")
+_GIT_SHELL = re.compile(r"^(?:ssh://)?git@([\w.-]+)[:/]")
+"""Git over ssh: of that the record shows the host alone, and the command's end tells what came of it."""
 _THIS_MACHINE = re.compile(r"^(\w+@)?(localhost|127\.\d+\.\d+\.\d+|::1)$")
 _REMOTE = {
     "modal": ("run", "deploy", "shell"),
@@ -76,14 +80,21 @@ def detect(evidence: AuditInput) -> tuple[list[Finding], list[Coverage]]:
     forbidden = _forbidden(evidence)
     test_data = TestData(evidence.spec.benchmark)
     fetched: dict[str, Kind] = {}
+    uploads = Uploads()
+    git_shells = 0
     for line, request in read_requests(evidence.solve / "egress.jsonl", egress):
+        if uploads.takes(line, request):
+            continue
+        git_shells += request.method == "CONNECT" and request.decision == "allowed" and request.host in GIT_SHELLS
         for rule in _bears_on(request, test_data, forbidden):
             fetched.setdefault(rule, Kind()).add(line, request)
+    for line, request in uploads.of_others():
+        fetched.setdefault(PUBLISHED, Kind()).add(line, request)
     findings = [one for rule, kind in sorted(fetched.items()) for one in _by_egress(rule, kind)]
     known = evidence.outcome.network == "none" or (evidence.outcome.network == "recorded" and egress.present)
     pages, machines = _looked_up(trace), _computed(trace)
-    findings += _by_trace(PUBLISHED, pages, fetched.get(PUBLISHED, Kind()), known)
-    findings += _by_trace(COMPUTE, machines, fetched.get(COMPUTE, Kind()), known)
+    findings += _by_trace(PUBLISHED, pages, fetched.get(PUBLISHED, Kind()).answered, git_shells, known)
+    findings += _by_trace(COMPUTE, machines, fetched.get(COMPUTE, Kind()).answered, 0, known)
     findings += _by_cache(evidence, test_data, forbidden)
     note = "" if known else "the network was not recorded"
     if not trace.present:
@@ -110,7 +121,9 @@ def _bears_on(request: Request, test_data: TestData, forbidden: dict[str, str]) 
     if request.kind == "traces":
         yield PUBLISHED
     elif request.kind == "remote_compute":
-        yield COMPUTE
+        looks = request.method in ("GET", "HEAD") and request.status != WEBSOCKET
+        if not (looks and is_page(request.host, request.path)):
+            yield COMPUTE
     elif request.repo is not None:
         if _is_test_set(test_data, request.repo, request.file or ""):
             yield TEST
@@ -170,7 +183,12 @@ def _looked_up(trace: Trace) -> list[Seen]:
 
 
 def _published_in(text: str) -> str:
-    return next((item for item in [*_ADDRESS.findall(text), *_REPOSITORY.findall(text)] if _is_published(item)), "")
+    named = [
+        match[1]
+        for match in _REPOSITORY.finditer(text)
+        if not _UPLOADS.search(text[max(match.start() - 600, 0) : match.start()])
+    ]
+    return next((item for item in [*_ADDRESS.findall(text), *named] if _is_published(item)), "")
 
 
 def _is_published(item: str) -> bool:
@@ -178,7 +196,7 @@ def _is_published(item: str) -> bool:
         return False
     if "//" not in item and not item.startswith("git@"):
         return True
-    place = urlsplit(re.sub(r"^git@([\w.]+):", r"https://\1/", item))
+    place = urlsplit(_GIT_SHELL.sub(r"https://\1/", item))
     if item.startswith("hf://"):
         return True
     found = classify(place.hostname or "", place.path + (f"?{place.query}" if place.query else ""))
@@ -242,13 +260,13 @@ def _brought(action: Action) -> bool | None:
     return True if action.output.strip() or action.failed is False else None
 
 
-def _by_trace(rule: str, seen: list[Seen], recorded: Kind, known: bool) -> list[Finding]:
+def _by_trace(rule: str, seen: list[Seen], answered: int, git_shells: int, known: bool) -> list[Finding]:
     """Where requests are recorded, the record says what came of them, but for pages that a provider's tools open."""
     groups: dict[bool, list[Seen]] = {}
     for one in seen:
         succeeded = one.succeeded is not False
         if known and one.action.kind == "command":
-            succeeded = succeeded and recorded.answered > 0
+            succeeded = succeeded and (git_shells if _GIT_SHELL.match(one.item) else answered) > 0
         groups.setdefault(succeeded, []).append(one)
     findings = []
     for succeeded, members in sorted(groups.items(), reverse=True):

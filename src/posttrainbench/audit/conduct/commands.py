@@ -10,6 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from posttrainbench.audit.conduct import libraries as lib
+from posttrainbench.audit.conduct import makefile
 from posttrainbench.audit.conduct.shell import Simple
 from posttrainbench.audit.conduct.state import Files
 from posttrainbench.audit.conduct.values import NONE, UNKNOWN, Taint, Taints
@@ -116,6 +117,9 @@ class Effects:
             return self._shell(rest)
         if program in ("tmux", "screen") and rest:
             return starter.shell(rest[-1], command.cwd, command.env) if " " in rest[-1] else NONE
+        if program in ("make", "gmake"):
+            cwd, lines = makefile.recipe(rest, command.cwd, command.env, starter.text_of)
+            return frozenset().union(*(starter.shell(line, cwd, command.env) for line in lines))
         if program in ("jupyter", "papermill", "ipython"):
             books = [word for word in rest if word.endswith((".ipynb", ".py"))]
             if program != "jupyter" or "--execute" in rest:
@@ -254,7 +258,7 @@ class Effects:
         if program == "git":
             if words[:1] == ["clone"] and len(words) > 1:
                 folder = words[2] if len(words) > 2 else words[1].rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
-                address = re.sub(r"^git@([\w.]+):", r"https://\1/", words[1]).removesuffix(".git")
+                address = re.sub(r"^(?:ssh://)?git@([\w.-]+)[:/]", r"https://\1/", words[1]).removesuffix(".git")
                 self.starter.files.alias(folder, f"{address}/raw/main", self.command.cwd)
             return NONE
         folder_option = _option(rest, "--local-dir")

@@ -25,6 +25,8 @@ from posttrainbench.audit.conduct.values import (
 
 MOST_VISITS = 150_000
 SHORTEST_ITEM = 20
+ARGV_INDEX = "sys.argv.index()"
+"""Names the place of a word on the command line; other sums may be counted up in loops, and have no known number."""
 UNROLLED = 8
 """Elements of a written-out sequence that a loop goes through one by one."""
 
@@ -151,8 +153,9 @@ class Expressions(ABC):
         at = self.value(key, scope)
         if "os.environ" in base.names:
             return self.variable(at)
-        if "sys.argv" in base.names and at.number and 0 < at.number <= len(self.run.argv or ()):
-            return text_value((self.run.argv or [])[at.number - 1])
+        words = [self.script, *(self.run.argv or ())] if "sys.argv" in base.names else []
+        if at.number and -len(words) < at.number < len(words):
+            return text_value(words[at.number])
         name = self.key(at)
         if base.splits:
             return self.split(base, at, key.lineno)
@@ -224,6 +227,8 @@ class Expressions(ABC):
         if isinstance(operator, ast.Sub):
             return Value(left.all(), fields={k: v for k, v in left.fields.items() if k == UNKNOWN})
         texts: frozenset[str] = frozenset()
+        if ARGV_INDEX in left.names and isinstance(operator, ast.Add) and None not in (left.number, right.number):
+            return Value(number=(left.number or 0) + (right.number or 0))
         if isinstance(operator, ast.Div) and (left.texts or "pathlib.Path()" in left.names or right.texts):
             texts = bounded(frozenset(f"{a}/{b}" for a in left.texts or {UNKNOWN} for b in right.texts or {UNKNOWN}))
             return Value(left.all() | right.all(), texts, left.names)

@@ -6,6 +6,7 @@ import shlex
 
 from posttrainbench.audit.conduct import libraries as lib
 from posttrainbench.audit.conduct.call import Call
+from posttrainbench.audit.conduct.expressions import ARGV_INDEX
 from posttrainbench.audit.conduct.known_arguments import argument
 from posttrainbench.audit.conduct.values import (
     NONE,
@@ -45,6 +46,8 @@ def builtins(call: Call) -> Value | None:
     name = min(call.function.names, default="")
     if call.function.functions:
         return None
+    if call.is_named(frozenset(["sys.argv.index"])):
+        return _argv_index(call)
     if call.last in lib.COUNTS and not (call.last == "index" and call.receiver is None):
         number = (call.argument(0) or Value()).number if name in ("int", "range") else None
         return Value(number=number)
@@ -102,6 +105,11 @@ def builtins(call: Call) -> Value | None:
     if name.endswith("getattr") and len(call.arguments) > 1:
         return call.reader.attribute(call.arguments[0], min(call.arguments[1].texts, default=""))
     return None
+
+
+def _argv_index(call: Call) -> Value:
+    argv, word = call.reader.run.argv or [], min((call.argument(0) or Value()).texts, default="")
+    return Value(number=argv.index(word) + 1 if word in argv else None, names=frozenset([ARGV_INDEX]))
 
 
 def methods(call: Call) -> Value | None:

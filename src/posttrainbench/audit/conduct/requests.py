@@ -26,6 +26,8 @@ FAILED = re.compile(
     re.IGNORECASE,
 )
 """What programs print when a request brought nothing."""
+WEBSOCKET = 101
+"""Status of a request that became a connection for messages both ways."""
 HANDSHAKE_BYTES = 8192
 """An encrypted connection takes this much without any answer: certificates and headers."""
 QUOTED = 10
@@ -50,7 +52,9 @@ class Request(msgspec.Struct):
     @property
     def answered(self) -> bool:
         """Whether something came back; of an encrypted connection, more than it takes to set it up."""
-        if self.decision != "allowed" or self.status is None or not 200 <= self.status < 300:
+        if self.decision != "allowed" or self.status is None:
+            return False
+        if not (200 <= self.status < 300 or self.status == WEBSOCKET):
             return False
         return self.method != "CONNECT" or self.received > HANDSHAKE_BYTES
 
