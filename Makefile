@@ -27,7 +27,7 @@ demo: $(VENV)/installed sandbox
 	$(BIN)/ptb demo
 
 test: $(VENV)/developer sandbox
-	$(BIN)/pytest --numprocesses auto --maxprocesses 3 --dist loadgroup
+	$(BIN)/pytest --numprocesses auto --maxprocesses 3 --dist loadfile
 
 lint: $(VENV)/developer
 	$(BIN)/ruff check

@@ -20,12 +20,8 @@ from support import Finished, ptb
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: several workers share the cores
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep files together, and skip what needs a sandbox, with its own reason, where there is none."""
-    for item in items:  # a file's tests stay together, on one worker: they share what is costly to make
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Skip what needs a sandbox, with its own reason, where there is none."""
     marked = [item for item in items if item.get_closest_marker("sandbox")]
     if not marked:
         return

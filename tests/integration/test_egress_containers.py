@@ -11,8 +11,6 @@ from egress_lab import OPEN, inside, lab
 from posttrainbench.run.model_cache import HOME, lay_out, lower_mounts
 from posttrainbench.sandbox import Mount
 
-pytestmark = pytest.mark.xdist_group("containers")
-
 
 @pytest.mark.parametrize("engine", ["podman", "docker"])
 def test_a_container_gets_out_through_the_proxy_alone(engine: str, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_agent_ended_by_itself(twins: list[Run]) -> None:
 def test_training_data_is_kept_for_the_audit(twins: list[Run]) -> None:
     assert sum(1 for _ in read_jsonl(twins[0].workspace / "train_data.jsonl")) == 3000
     coverage = json.loads((twins[0].stage(Stage.AUDIT) / "coverage.json").read_text())
-    assert {entry["rule"] for entry in coverage if entry["checked"]} == {
+    assert {entry["rule"] for entry in coverage if entry["checked"]} >= {
         *("test_data_in_training", "model_substitution", "evaluation_tampering", "hosted_models")
     }
 

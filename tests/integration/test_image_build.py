@@ -19,7 +19,7 @@ from posttrainbench.records import Status
 from posttrainbench.run.prepare import Order, create_run
 from support import agent, command, printed, ptb, settle
 
-pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.sandbox, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
 
 BASE, IMAGE = "localhost/ptb-test-base:1", "localhost/ptb-test-small:1"
 

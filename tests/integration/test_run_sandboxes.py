@@ -12,8 +12,6 @@ from posttrainbench.records import AgentEnd, Outcome, RunLimits, Stage
 from posttrainbench.run.prepare import Order, create_run
 from support import agent, printed, settle
 
-pytestmark = pytest.mark.xdist_group("containers")
-
 WORK = """
 final.mkdir()
 (final / "note").write_text("x")

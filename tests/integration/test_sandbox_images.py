@@ -11,8 +11,6 @@ from posttrainbench.errors import InputError
 from posttrainbench.sandbox import Mount, load_sandbox
 from posttrainbench.sandbox.checks import try_isolation
 
-pytestmark = pytest.mark.xdist_group("containers")
-
 CODE = "import os; print(open('/etc/passwd').read().strip(), sorted(os.listdir('/usr/bin')), os.getcwd())"
 
 

@@ -13,8 +13,6 @@ from posttrainbench.sandbox.disk import disk_usage
 from posttrainbench.sandbox.limit_checks import try_limits
 from support import marked
 
-pytestmark = pytest.mark.xdist_group("containers")
-
 ALL = [*ISOLATING, "process"]
 MIB = 2**20
 

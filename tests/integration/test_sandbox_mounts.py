@@ -12,8 +12,6 @@ import pytest
 from container_engines import ISOLATING, backend
 from posttrainbench.sandbox import Mount
 
-pytestmark = pytest.mark.xdist_group("containers")
-
 CONNECT = """
 import socket
 one = socket.socket(socket.AF_UNIX)

@@ -23,13 +23,13 @@ PARAMETERS = [
 ENTRIES = 42
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what it patches must be as it was for the next module
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with opened(tmp_path_factory.mktemp("catalogue")) as desk:
         yield desk
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def made(desk: Desk, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Observed]]]:
     """The chosen cases that are no real runs, on their way."""
     chosen = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")
@@ -39,7 +39,7 @@ def made(desk: Desk, request: pytest.FixtureRequest) -> Iterator[dict[str, Futur
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def observed() -> Iterator[dict[str, Observed]]:
     results: dict[str, Observed] = {}
     yield results

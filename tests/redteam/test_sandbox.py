@@ -27,8 +27,6 @@ from posttrainbench.sandbox.process import Process
 from posttrainbench.sandbox.supervisor import clock
 from support import BACKGROUND, agent, assert_refused, eventually, make_run, marked, printed, ptb, settle
 
-pytestmark = pytest.mark.xdist_group("containers")
-
 CANARY = "PTB_TEST_CANARY"
 PYTHON = [str(path) for path in python_binds()]
 READ_ONLY = ["/kit", "/kit/evaluate.py", "/models/micro-base", "/run/ptb/deadline", "/agent/script.py", *PYTHON]
