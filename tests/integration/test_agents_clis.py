@@ -257,8 +257,8 @@ def test_a_trajectory_is_made_of_it(runs: Runs, agent: Agent) -> None:
     assert [step["source"] for step in steps].count("user") == len(done.outcome.starts)
     calls = [call for step in steps for call in step.get("tool_calls") or []]
     commands = [json.dumps(call["arguments"]) for call in calls]
-    # The command that was ended stands in it only if the CLI tells of commands before they end. Of two at a time, either
-    # may be told first.
+    # The command that was ended stands in it only if the CLI tells of commands before they end.
+    # Of two at a time, either may be told first.
     assert [part for part in PARTS if any(part in command for command in commands)] == list(PARTS)
     assert trajectory["extra"]["unknown_events"] == {}
     assert "I sleep." in " ".join(step["message"] for step in steps[-3:])
