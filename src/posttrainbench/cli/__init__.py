@@ -15,8 +15,10 @@ from posttrainbench.errors import InfrastructureError, InputError
 
 def main() -> None:
     """Run `ptb`."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background jobs inherit that it is ignored
-        signal.signal(number, _interrupt)
+    # Python's own handler, which an event loop replaces by one that cancels its tasks in order. A shell's background
+    # jobs inherit that the signal is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except InputError as error:
@@ -33,4 +35,4 @@ def main() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """SIGTERM ends a run as orderly as Ctrl-C does."""
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)

@@ -57,7 +57,7 @@ def attempt(
     task = _telling(benchmark.task(items, services), on_score, broken)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with _rare_garbage_collection():
-        [result] = inspect_eval(
+        results = inspect_eval(
             task,
             model=_model(engine, max_tokens, seed, stop),
             display="none",
@@ -68,8 +68,9 @@ def attempt(
             score_display=False,
             fail_on_error=False,  # the other items are still answered, and need not be again
         )
-    if result.status == "cancelled":
+    if not results or results[0].status == "cancelled":
         raise KeyboardInterrupt
+    [result] = results
     for error in broken:
         if isinstance(error, GraderError):
             raise InfrastructureError("grader_failed", f"The grader gave no verdict: {error}") from error
