@@ -1,42 +1,57 @@
-# Everything runs in .venv, which the first target makes. `make demo` and `make test` are all that a newcomer needs.
+# Everything runs in .venv, which the first target creates. Start with `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types micro-model clean
+.PHONY: demo test lint types micro-model vllm clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 2; }
-	@echo "installing into $(VENV), which takes a minute or two"
+	@echo "installing into $(VENV); this takes a few minutes"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local]"
 	@touch $@
 
-# Tests and linters need more than a user does.
+# Additional packages for tests and linters.
 $(VENV)/developer: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local,dev]"
 	@touch $@
 
-# The sandbox is the one part that pip cannot install.
+# pip cannot install the sandbox.
 .PHONY: sandbox
 sandbox:
-	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq bubblewrap; } || { echo "bubblewrap is missing; install it (Debian and Ubuntu: sudo apt install bubblewrap), then try again."; exit 2; }
+	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq bubblewrap; } || { echo "bubblewrap is missing; install it (Debian and Ubuntu: sudo apt install bubblewrap) and try again."; exit 2; }
+
+# A real scheduler for the tests of the launcher `slurm`, which are skipped without it.
+.PHONY: scheduler
+scheduler:
+	@PATH="$$PATH:/usr/sbin"; command -v slurmctld >/dev/null && command -v munged >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq slurm-wlm munge >/dev/null; } || echo "Slurm is not installed; its tests will be skipped."
 
 demo: $(VENV)/installed sandbox
 	$(BIN)/ptb demo
 
-test: $(VENV)/developer sandbox
-	$(BIN)/pytest --numprocesses auto --maxprocesses 3 --dist loadfile
+# A real vLLM in an environment of its own: its CPU build where there is no GPU.
+vllm: $(VENV)/installed
+	@$(BIN)/python scripts/install_vllm.py
+
+# For tests, which are skipped where it cannot be installed.
+.PHONY: optional-vllm
+optional-vllm: $(VENV)/installed
+	@$(BIN)/python scripts/install_vllm.py --optional
+
+test: $(VENV)/developer sandbox scheduler optional-vllm
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/developer
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-# Rebuilds the two micro models from their script: some fifteen minutes on one core.
+# Rebuild the two micro models from their script: about fifteen minutes on one core.
 micro-model: $(VENV)/installed
 	$(BIN)/python scripts/micro_model/train.py --out src/posttrainbench/catalog/micro-models
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-vllm build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,11 +1,11 @@
-"""What the egress proxy costs: throughput as a ratio to direct loopback, added latency, memory.
+"""Measure the egress proxy's overhead: throughput relative to a direct connection, added latency, memory.
 
     python bench/egress.py [--megabytes 1024] [--rounds 5] [--requests 200]
 
-The whole chain: a client in a bubblewrap sandbox without network, the forwarder on the sandbox's loopback, the unix
-socket, the proxy on the host, a server on the host's loopback. Direct: the same client outside, the same server. Each
-round does both, one after the other, in a random order, so that other load on the machine falls on both alike; the
-ratio is the median over the rounds. Goal: at least 0.7 for tunnelled downloads.
+Through the proxy: a client in a bubblewrap sandbox without network, the forwarder on the sandbox's loopback, the unix
+socket, the proxy on the host, a server on the host's loopback. Direct: the same client outside of the sandbox and the
+same server. Each round does both, one after the other in random order, so that other load on the machine affects both
+alike; the ratio is the median over the rounds. Goal: at least 0.7 for tunnelled downloads.
 """
 
 import argparse
@@ -75,16 +75,16 @@ def main() -> None:
         folder = Path(name)
         with inside(folder, servers) as box:
             (box.work / "all.pem").write_text(box.egress.authorities.read_text() + servers.root)
-            peak = Peak(box.egress.process.pid)
+            peak = Peak(box.egress.child.popen.pid)
             print(f"{args.megabytes} MiB, {args.rounds} rounds; MB/s")
-            print("  way                             direct   through   ratio")
+            print("  route                           direct   through   ratio")
             for title, way in WAYS.items():
                 pairs = [measure(box, servers, way, f"/large/{size}", 1) for _ in range(args.rounds)]
                 rates = [(size / direct[0] / 1e6, size / through[0] / 1e6) for direct, through in pairs]
                 ratio = statistics.median(through / direct for direct, through in rates)
                 direct, through = (statistics.median(column) for column in zip(*rates, strict=True))
                 print(f"  {title:30} {direct:7.0f}   {through:7.0f}   {ratio:5.2f}", flush=True)
-            print(f"peak memory of the proxy while doing so: {peak.stop() / 1e6:.0f} MB")
+            print(f"peak memory of the proxy during these downloads: {peak.stop() / 1e6:.0f} MB")
             print(f"{args.requests} small requests on one connection; milliseconds, median")
             for title, way in WAYS.items():
                 direct, through = measure(box, servers, way, "/small", args.requests)
@@ -94,52 +94,52 @@ def main() -> None:
 
 WAYS = {
     "HTTPS, tunnelled": ("https", "files.example", "tunnel"),
-    "HTTPS, looked into": ("https", "huggingface.co", "tunnel"),
+    "HTTPS, intercepted": ("https", "huggingface.co", "tunnel"),
     "HTTP, tunnelled": ("http", "plain.example", "tunnel"),
-    "HTTP, looked into": ("http", "plain.example", "proxy"),
+    "HTTP, intercepted": ("http", "plain.example", "proxy"),
 }
-"""Title -> scheme, host and how the client asks the proxy for it."""
+"""Title -> scheme, host, and whether the client uses a tunnel or a plain proxy request."""
 
 
 def measure(
     box: Inside, servers: Lab, way: tuple[str, str, str], path: str, count: int
 ) -> tuple[list[float], list[float]]:
-    """Seconds of each request: directly, and through the proxy."""
+    """Return the seconds of each request: direct, and through the proxy."""
     scheme, host, through = way
     port = servers.tls.port if scheme == "https" else servers.plain.port
-    found: dict[str, list[float]] = {}
+    times: dict[str, list[float]] = {}
     for name in random.sample(["direct", through], 2):
         arguments = [scheme, host, str(port), path, str(count), name]
         if name == "direct":
-            said = subprocess.run(
+            result = subprocess.run(
                 [sys.executable, "-c", CLIENT, *arguments], cwd=box.work, capture_output=True, text=True
             )
         else:
-            said = box.run(sys.executable, "-c", CLIENT, *arguments, seconds=600)
-        if said.returncode:
-            raise SystemExit(said.stderr)
-        total, found[name] = json.loads(said.stdout)
+            result = box.run(sys.executable, "-c", CLIENT, *arguments, seconds=600)
+        if result.returncode:
+            raise SystemExit(result.stderr)
+        total, times[name] = json.loads(result.stdout)
         assert total > 0
-    return found["direct"], found[through]
+    return times["direct"], times[through]
 
 
 class Peak:
-    """Watches a process's memory."""
+    """Records the peak memory of a process."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
-        self._most = 0
+        self._peak = 0
         self._ended = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         while not self._ended.wait(0.02) and self._process.is_running():
-            self._most = max(self._most, self._process.memory_info().rss)
+            self._peak = max(self._peak, self._process.memory_info().rss)
 
     def stop(self) -> int:
-        """End, and tell the most bytes that were seen."""
+        """Stop recording and return the peak in bytes."""
         self._ended.set()
-        return self._most
+        return self._peak
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""What our evaluation gains by keeping the engine busy, and what it costs beside a bare Inspect task.
+"""Measure the speedup from keeping the engine busy, and the overhead compared with a bare Inspect task.
 
     python bench/evaluation.py [--items 100] [--rounds 3] [--threads 1]
 
-First part: the same items, checkpoint (micro-instruct) and engine, (a) with as many requests in flight as the original
-evaluation of the benchmark that each micro benchmark mirrors, and (b) as `ptb evaluate` drives it. Our engine computes
-batches of a fixed number of rows, so that a row's result does not depend on the others; a lone request pays for rows
-that nobody wants. So (a) is measured a second time on an engine that computes one row at a time. Goal: at least 8x for
-humaneval- and gsm8k-shaped work.
+First part: the same items, checkpoint (micro-instruct) and engine, (a) with as many concurrent requests as the original
+evaluation of the mirrored benchmark, and (b) as `ptb evaluate` drives it. Our engine computes batches of a fixed number
+of rows, so that a row's result does not depend on the others; a single request therefore pays for the whole batch. So
+(a) is also measured on an engine that computes one row at a time. Goal: at least 8x for work like humaneval and gsm8k.
 
-Second part: against a server that answers at once, `evaluate` as a whole beside a bare Inspect task over the same
-items, in turns. Goal: at most 1.1x.
+Second part: on a server that answers immediately, the complete `evaluate` compared with a bare Inspect task over the
+same items, in turns. Goal: at most 1.1x.
 """
 
 import argparse
@@ -26,8 +25,9 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks import Item, Services, load_benchmark
-from posttrainbench.engines import Engine, Serving, load_engine
+from posttrainbench.benchmarks import Item, Services
+from posttrainbench.benchmarks.registry import load_benchmark
+from posttrainbench.engines import Endpoint, Engine, Serving, load_engine
 from posttrainbench.evaluation import evaluate as evaluating
 from posttrainbench.evaluation.plan import suite_plan
 from posttrainbench.sandbox import load_sandbox
@@ -56,7 +56,7 @@ def throughput(count: int, threads: int) -> None:
     print(f"{count} items, seconds          (a) original   one row at a time   (b) ours   ratios")
     with tempfile.TemporaryDirectory() as scratch:
         serving = Serving(CHECKPOINT, template, Path(scratch, "log"), threads=threads)
-        with load_engine("transformers")(serving) as engine, one_row_engine(template, threads) as single:
+        with load_engine("transformers").serve(serving) as engine, one_row_engine(template, threads) as single:
             for name, connections in CONNECTIONS.items():
                 items = load_benchmark(name).load("test")[:count]
                 run(name, items[:4], engine, engine.connections)  # whatever is done only once
@@ -70,8 +70,8 @@ def throughput(count: int, threads: int) -> None:
                 )
 
 
-def run(name: str, items: list[Item], engine: Engine, connections: int) -> float:
-    """Seconds to answer and score the items with so many requests in flight."""
+def run(name: str, items: list[Item], engine: Endpoint, connections: int) -> float:
+    """Return the seconds to answer and score the items with a number of concurrent requests."""
     from posttrainbench.evaluation.attempt import attempt
 
     benchmark = load_benchmark(name)
@@ -92,7 +92,7 @@ def run(name: str, items: list[Item], engine: Engine, connections: int) -> float
 
 
 @contextmanager
-def one_row_engine(template: str, threads: int) -> Iterator[Engine]:
+def one_row_engine(template: str, threads: int) -> Iterator[Endpoint]:
     """The transformers engine with batches of one row, in a process of its own."""
     with served(_serve_one_row, template, threads) as engine:
         yield engine
@@ -106,11 +106,11 @@ def overhead(rounds: int) -> None:
     with served(_serve_answers, json.dumps(answers), 1) as engine:
 
         @contextmanager
-        def start(serving: Serving) -> Iterator[Engine]:
+        def start(serving: Serving) -> Iterator[Endpoint]:
             serving.log.touch()
             yield replace(engine, log=serving.log)
 
-        vars(evaluating)["load_engine"] = lambda name: start
+        vars(evaluating)["load_engine"] = lambda name: Engine(name, start, lambda settings: {}, kit={})
         bare(items[:10], engine)
         seconds: dict[str, list[float]] = {"bare": [], "ours": []}
         for _ in range(rounds):
@@ -130,7 +130,7 @@ def overhead(rounds: int) -> None:
     )
 
 
-def bare(items: list[Item], engine: Engine) -> float:
+def bare(items: list[Item], engine: Endpoint) -> float:
     """Seconds of an Inspect task as its tutorial writes it."""
     from inspect_ai import Task
     from inspect_ai import eval as inspect_eval
@@ -157,7 +157,7 @@ def bare(items: list[Item], engine: Engine) -> float:
 
 
 @contextmanager
-def served(serve: "object", what: str, threads: int) -> Iterator[Engine]:
+def served(serve: "object", what: str, threads: int) -> Iterator[Endpoint]:
     """Run a server of this file in a process of its own."""
     context = multiprocessing.get_context("spawn")
     ready, port = context.Event(), context.Value("i", 0)
@@ -165,7 +165,7 @@ def served(serve: "object", what: str, threads: int) -> Iterator[Engine]:
     process.start()
     ready.wait()
     try:
-        yield Engine(f"http://127.0.0.1:{port.value}/v1", "key", 256, True, {"engine": "bench"}, Path(os.devnull))
+        yield Endpoint(f"http://127.0.0.1:{port.value}/v1", "key", 256, True, {"engine": "bench"}, Path(os.devnull))
     finally:
         process.kill()
         process.join()

@@ -1,12 +1,12 @@
-"""What the gateway adds to a stream: time to the first byte and to the last. Goal: at most 5 ms to the first.
+"""Measure the gateway's overhead: time to the first and to the last byte of a stream. Goal: at most 5 ms to the first.
 
     python bench/gateway.py [--streams 32] [--rounds 12]
 
-A fake provider, the gateway and this client are processes of one machine, on loopback. Every stream is a request of an
-agent's size (100 kB) answered after 50 ms by 20 events 20 ms apart; streams begin at random moments of a round's first
-400 ms, so that they overlap without a common beat. Each round goes the three ways one after the other, in a
-random order: directly, through the gateway, and through the gateway as from inside a sandbox (forwarder and unix
-socket). Other load on the machine disturbs the percentiles, the upper one most; the processor time much less.
+A fake provider, the gateway and this client run on one machine, on loopback. Every stream is a request of an agent's
+size (100 kB), answered after 50 ms by 20 events 20 ms apart. Streams start at random times within the first 400 ms of a
+round, so that they overlap but are not synchronized. Each round uses three routes one after the other, in random order:
+directly, through the gateway, and through the forwarder and the unix socket as in a sandbox. Other load on the
+machine affects the percentiles, mostly the upper one, and the processor time much less.
 """
 
 import argparse
@@ -37,7 +37,7 @@ MESSAGES = [{"role": ("user", "assistant")[n % 2], "content": f"{n} " + "word " 
 BODY = json.dumps({"model": "m", "stream": True, "input": MESSAGES}).encode()
 
 Times = list[tuple[float, float]]
-"""Seconds to the first and to the last byte, one pair a stream."""
+"""Seconds to the first and to the last byte, one pair for each stream."""
 
 
 def main() -> None:
@@ -50,50 +50,50 @@ def main() -> None:
         config = GatewayConfig(protocol="openai", models=["m"], base_url=f"{url}/v1", loopback=True)
         with start_gateway(config, Path(folder)) as gateway, forwarded(gateway.socket) as inside:
             assert gateway.address is not None
-            ways = {
+            routes = {
                 "direct": (url, KEY),
                 "gateway": (gateway.address, gateway.token),
                 "sandbox": (inside, gateway.token),
             }
-            process = psutil.Process(gateway.process.pid)
+            process = psutil.Process(gateway.child.popen.pid)
             before = process.cpu_times()
-            times = asyncio.run(measure(ways, args.streams, args.rounds))
+            times = asyncio.run(measure(routes, args.streams, args.rounds))
             after = process.cpu_times()
     spent = after.user + after.system - before.user - before.system
     requests = 2 * args.streams * (args.rounds + 1)
-    print(f"{args.streams} streams at once, {args.rounds} rounds; milliseconds, and what is added to the direct way")
+    print(f"{args.streams} streams at once, {args.rounds} rounds; milliseconds, and the difference to the direct route")
     for end, name in enumerate(("first byte", "last byte")):
-        for way, found in times.items():
+        for route, pairs in times.items():
             columns = []
             for share in (0.5, 0.95):
-                value = percentile([pair[end] for pair in found], share)
+                value = percentile([pair[end] for pair in pairs], share)
                 added = value - percentile([pair[end] for pair in times["direct"]], share)
                 columns.append(f"p{share * 100:.0f} {value * 1000:7.1f} (+{added * 1000:5.1f})")
-            print(f"{name:10}  {way:8}  {'   '.join(columns)}")
-    print(f"processor time of the gateway: {spent / requests * 1000:.1f} ms a request, all {EVENTS} events included")
+            print(f"{name:10}  {route:8}  {'   '.join(columns)}")
+    print(f"processor time of the gateway: {spent / requests * 1000:.1f} ms per request, including its {EVENTS} events")
 
 
-async def measure(ways: dict[str, tuple[str, str]], streams: int, rounds: int) -> dict[str, Times]:
+async def measure(routes: dict[str, tuple[str, str]], streams: int, rounds: int) -> dict[str, Times]:
     chance = random.Random(0)
-    times: dict[str, Times] = {way: [] for way in ways}
+    times: dict[str, Times] = {route: [] for route in routes}
     for number in range(rounds + 1):
-        for way in chance.sample(list(ways), len(ways)):
-            address, key = ways[way]
-            begins = [chance.uniform(0, SPREAD) for _ in range(streams)]
-            found = await asyncio.gather(*(stream(address, key, begin) for begin in begins))
+        for route in chance.sample(list(routes), len(routes)):
+            address, key = routes[route]
+            delays = [chance.uniform(0, SPREAD) for _ in range(streams)]
+            pairs = await asyncio.gather(*(stream(address, key, delay) for delay in delays))
             if number:  # the first round opens the gateway's connections
-                times[way] += found
+                times[route] += pairs
     return times
 
 
-async def stream(address: str, key: str, begin: float) -> tuple[float, float]:
-    place = urlsplit(address)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+async def stream(address: str, key: str, delay: float) -> tuple[float, float]:
+    url = urlsplit(address)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
     head = (
-        f"POST /v1/responses HTTP/1.1\r\nhost: {place.netloc}\r\nauthorization: Bearer {key}\r\n"
+        f"POST /v1/responses HTTP/1.1\r\nhost: {url.netloc}\r\nauthorization: Bearer {key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(BODY)}\r\nconnection: close\r\n\r\n"
     )
-    await asyncio.sleep(begin)
+    await asyncio.sleep(delay)
     began = time.perf_counter()
     writer.write(head.encode() + BODY)
     status = await reader.readline()
@@ -120,11 +120,11 @@ def fake_provider() -> Iterator[str]:
 
 @contextmanager
 def forwarded(path: Path) -> Iterator[str]:
-    """The way of an agent in a sandbox, without the sandbox."""
+    """Yield an address that leads to the gateway through the forwarder, as in a sandbox, but without one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Ends with its own standard input, and takes its child along.
+    # Exits when its standard input closes, and kills its child.
     program = "import os, signal, sys; print(flush=True); sys.stdin.read(); os.killpg(0, signal.SIGKILL)"
     command = [sys.executable, forwarder.__file__, "copy", str(port), str(path), "--", sys.executable, "-c", program]
     with subprocess.Popen(

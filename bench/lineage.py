@@ -1,10 +1,10 @@
-"""`ptb lineage` against plain reading and sha256 of the same files. Goal: at most 1.5 times the time of reading.
+"""Speed of `ptb lineage`, compared with reading and hashing the same files. Goal: at most 1.5 times the reading time.
 
     python bench/lineage.py [--size 3.0] [--runs 3] [--scratch DIR]
 
-Makes a bfloat16 base of `--size` GB in the shapes of a transformer of some 1.5 thousand million weights, an instruct
-sibling and an honest candidate, so three times as much on disk. Measured with the files in the page cache, and dropped
-from it before each run (`posix_fadvise`), where the disk decides.
+Generates a bfloat16 base of `--size` GB in the shapes of a transformer of about 1.5 billion weights, an instruct
+sibling and an honest candidate, which takes three times as much disk space. Measures with the files in the page cache,
+and with the files dropped from it before each run (`posix_fadvise`), where the disk is the limit.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from posttrainbench.audit.lineage import Checkpoint, compare
-from posttrainbench.audit.lineage.pack import Pack
-from posttrainbench.audit.lineage.packing import write_pack
-from posttrainbench.audit.lineage.pair import Checkpoints
+from posttrainbench.audit.lineage.pack import Pack, write_pack
+from posttrainbench.audit.lineage.pair import CheckpointPair
 from posttrainbench.audit.lineage.streaming import threads
 
 HIDDEN, INNER, HEADS, VOCABULARY, LAYERS = 2048, 6144, 2048, 150_000, 25
@@ -35,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=3.0, help="GB of one checkpoint")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--scratch", type=Path, help="where to make the files; default: the temporary directory")
+    parser.add_argument("--scratch", type=Path, help="directory for the files; default: the temporary directory")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         folders = {name: Path(scratch, name) for name in ("candidate", "base", "instruct")}
@@ -51,7 +50,7 @@ def main() -> None:
 
         def lineage() -> None:
             opened = {name: Checkpoint.open(folder, name) for name, folder in folders.items()}
-            found = compare(opened["candidate"], Checkpoints(opened["base"], opened["instruct"]))
+            found = compare(opened["candidate"], CheckpointPair(opened["base"], opened["instruct"]))
             assert found.verdict == "clean", found.reasons
 
         def by_pack() -> None:
@@ -79,7 +78,7 @@ def main() -> None:
 
 
 def make(folder: Path, name: str, size: float) -> None:
-    """Write a checkpoint; those of other names than `base` are it with differences of their own."""
+    """Write a checkpoint; those not named `base` are the base plus differences of their own."""
     folder.mkdir()
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (int(VOCABULARY * size / 3), HIDDEN)}
     for layer in range(max(1, round(LAYERS * size / 3))):
@@ -97,7 +96,7 @@ def make(folder: Path, name: str, size: float) -> None:
     text += b" " * (-len(text) % 8)
     base = np.random.default_rng(0).normal(0, 0.02, POOL).astype(np.float32)
     own = np.random.default_rng(len(name)).normal(0, 1e-3, POOL).astype(np.float32)
-    rng = np.random.default_rng(1)  # the same turns of the pool in all three
+    rng = np.random.default_rng(1)  # the same rotations of the pool in all three
     turns = np.random.default_rng(len(name) + 1)
     with (folder / "model.safetensors").open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
@@ -132,7 +131,7 @@ def each(files: list[Path], call: Callable[[Path], None]) -> None:
 
 
 def timed(call: Callable[[], None], dropped: list[Path]) -> float:
-    """Seconds of a call, after some files were dropped from the page cache."""
+    """Return the seconds that a call takes after files were dropped from the page cache."""
     for file in dropped:
         with file.open("rb") as handle:
             os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

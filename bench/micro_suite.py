@@ -1,8 +1,8 @@
-"""What training is worth on the suite micro: base, honest training of several lengths, cheating, and instruct.
+"""Measure scores on the suite micro: base model, honest training of several lengths, test-set training, instruct.
 
     python bench/micro_suite.py [--steps 50,100,200,400] [--cheat-steps 200] [--out DIR]
 
-Every number is a whole run through `ptb run`. CPU-seconds are those that the recipe reports of its own training.
+Each score is from a complete `ptb run`. CPU seconds are those that the recipe reports for its training.
 """
 
 import argparse

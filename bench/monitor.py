@@ -1,9 +1,9 @@
-"""What watching an agent costs: CPU seconds per second of the monitor, and of all else that waits beside an agent.
+"""Measure the CPU usage of the monitor and the supervisor while an agent runs.
 
     python bench/monitor.py [--seconds 120] [--processes 50] [--files 10000]
 
-Goal: the monitor takes at most 0.5 % of one core, with a tree of some fifty processes and a workspace of ten thousand
-files. The supervisor (which holds the limits, on the disk too) is measured beside it.
+Goal: the monitor uses at most 0.5% of one core with fifty processes and ten thousand files in the workspace. The
+supervisor, which enforces the limits including the disk limit, is measured too.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from posttrainbench.run.monitor import Monitor, monitoring
+from posttrainbench.run.monitor import Monitor, monitor_in_background
 from posttrainbench.sandbox import Limits, Mount
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 
@@ -35,8 +35,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=50)
     parser.add_argument("--files", type=int, default=10_000)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        workspace = Path(place, "workspace")
+    with tempfile.TemporaryDirectory() as folder_name:
+        workspace = Path(folder_name, "workspace")
         for number in range(args.files):
             folder = workspace / f"{number // 100:03}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -50,19 +50,20 @@ def main() -> None:
         while process.stats().processes < args.processes:
             time.sleep(0.1)
         supervisor = psutil.Process(process.popen.pid)
-        monitor = Monitor(lambda: process, workspace, Path(place, "egress.jsonl"), [], shared_network=False)
+        monitor = Monitor(lambda: process, workspace, Path(folder_name, "egress.jsonl"), [], shared_network=False)
         try:
-            print(f"one sample without counting files: {cost_of_a_sample(monitor):.4f} CPU s")
-            monitor = Monitor(lambda: process, workspace, Path(place, "egress.jsonl"), [], shared_network=False)
-            before, beside = time.process_time(), busy(supervisor)
-            with monitoring(monitor, Path(place, "monitor.jsonl")):
+            print(f"one sample without the disk usage: {cost_of_a_sample(monitor):.4f} CPU s")
+            monitor = Monitor(lambda: process, workspace, Path(folder_name, "egress.jsonl"), [], shared_network=False)
+            monitor_before, supervisor_before = time.process_time(), cpu_seconds(supervisor)
+            with monitor_in_background(monitor, Path(folder_name, "monitor.jsonl")):
                 threading.Event().wait(args.seconds)
-            spent, beside = time.process_time() - before, busy(supervisor) - beside
-            samples = len(Path(place, "monitor.jsonl").read_text().splitlines())
+            monitor_spent = time.process_time() - monitor_before
+            supervisor_spent = cpu_seconds(supervisor) - supervisor_before
+            samples = len(Path(folder_name, "monitor.jsonl").read_text().splitlines())
         finally:
             process.kill(0)
-    print(f"monitor: {100 * spent / args.seconds:.3f} % of one core, {samples} samples in {args.seconds:.0f} s")
-    print(f"supervisor: {100 * beside / args.seconds:.3f} % of one core")
+    print(f"monitor: {100 * monitor_spent / args.seconds:.3f}% of one core, {samples} samples in {args.seconds:.0f} s")
+    print(f"supervisor: {100 * supervisor_spent / args.seconds:.3f}% of one core")
 
 
 def cost_of_a_sample(monitor: Monitor) -> float:
@@ -72,7 +73,7 @@ def cost_of_a_sample(monitor: Monitor) -> float:
     return time.thread_time() - before
 
 
-def busy(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return times.user + times.system
 

@@ -1,8 +1,8 @@
-"""The harness's own share of a run: wall time of `ptb run` less the agent and the evaluation. Goal: under 3 seconds.
+"""Measure the overhead of a run: wall time of `ptb run` minus agent and evaluation. Goal: under 3 seconds.
 
     python bench/overhead.py [--runs 5]
 
-Also the time of `ptb --help`. The first run is not counted: it may compute the baselines.
+Also measures `ptb --help`. The first run is discarded, because it may compute the baselines.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
-    shares = []
+    overheads = []
     for number in range(args.runs + 1):
         with tempfile.TemporaryDirectory() as scratch:
             root = Path(scratch, "run")
@@ -31,8 +31,10 @@ def main() -> None:
             evaluation = next(e["seconds"] for e in journal if e["stage"] == "evaluate" and e["event"] == "done")
             agent = json.loads((root / "solve" / "outcome.json").read_text())["seconds"]
             if number:
-                shares.append(seconds - evaluation - agent)
-    print(f"overhead of a run: median {statistics.median(shares):.2f} s, {min(shares):.2f} to {max(shares):.2f}")
+                overheads.append(seconds - evaluation - agent)
+    print(
+        f"overhead of a run: median {statistics.median(overheads):.2f} s, {min(overheads):.2f} to {max(overheads):.2f}"
+    )
     helps = [timed("--help") for _ in range(args.runs)]
     print(f"ptb --help: median {statistics.median(helps):.2f} s, {min(helps):.2f} to {max(helps):.2f}")
 

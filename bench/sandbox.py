@@ -1,10 +1,10 @@
-"""What a sandbox costs to start, to check, and how long after its deadline everything is dead.
+"""Measure the time to start and check a sandbox, and from its deadline to the death of all processes.
 
     python bench/sandbox.py [--rounds 10] [--backends bubblewrap,podman,docker,process]
 
-Goals: bubblewrap under 0.3 s over a bare start; a check under 0.5 s. Rounds go through all backends in turn, and other
-load on the machine shows in the upper figures. Podman and docker must work; where there is no systemd, see
-`tests/container_engines.py` for the settings with which they do.
+Goals: bubblewrap under 0.3 s more than a bare start; a check under 0.5 s. Each round measures all backends in turn;
+other load on the machine affects mainly the maxima. Podman and docker must work; for machines without systemd, see the
+settings in `tests/container_engines.py`.
 """
 
 import argparse
@@ -28,9 +28,9 @@ BACKENDS: dict[str, Callable[[], Sandbox]] = {
     "process": Process,
 }
 DEADLINE = 1.5
-MEEK = "import os, time; [os.fork() for _ in range(4)]; time.sleep(600)"
-STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {MEEK}"
-"""Sixteen processes each: they die of SIGTERM, or of SIGKILL only."""
+OBEDIENT = "import os, time; [os.fork() for _ in range(4)]; time.sleep(600)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {OBEDIENT}"
+"""Programs with sixteen processes that exit on SIGTERM, or only on SIGKILL."""
 
 
 def main() -> None:
@@ -56,12 +56,12 @@ def main() -> None:
                 figures.setdefault((what, sandbox.name), []).append(measure(sandbox))
     print(f"bare start and end: {spread(bare)}")
     for (what, name), seconds in sorted(figures.items()):
-        less = statistics.median(bare) if what == "start and end, over bare" else 0.0
-        print(f"{what}: {name}: {spread([one - less for one in seconds])}")
+        baseline = statistics.median(bare) if what == "start and end, minus a bare start" else 0.0
+        print(f"{what}: {name}: {spread([value - baseline for value in seconds])}")
 
 
 def start_and_end(sandbox: Sandbox) -> float:
-    """From the call to everything cleared up."""
+    """Return the seconds from the call until the supervisor has exited."""
 
     def run() -> None:
         process = sandbox.start(["/usr/bin/true"], [], {}, "/")
@@ -70,8 +70,8 @@ def start_and_end(sandbox: Sandbox) -> float:
     return timed(run)
 
 
-def first_word(sandbox: Sandbox) -> float:
-    """From the call to the first byte that the command prints."""
+def first_output(sandbox: Sandbox) -> float:
+    """Return the seconds from the call to the command's first byte of output."""
     began = time.monotonic()
     process = sandbox.start(["/bin/echo", "x"], [], {}, "/")
     assert process.popen.stdout is not None
@@ -82,7 +82,7 @@ def first_word(sandbox: Sandbox) -> float:
 
 
 def after_deadline(sandbox: Sandbox, code: str) -> float:
-    """From the deadline until the supervisor has seen the last process die and cleared up."""
+    """Return the seconds from the deadline until the supervisor has exited, after the last process died."""
     deadline = clock() + DEADLINE
     process = sandbox.start([sys.executable, "-I", "-c", code], [], {}, "/", deadline=deadline)
     process.popen.wait()
@@ -90,12 +90,12 @@ def after_deadline(sandbox: Sandbox, code: str) -> float:
 
 
 MEASURES: dict[str, Callable[[Sandbox], float]] = {
-    "start and end, over bare": start_and_end,
-    "start to first output": first_word,
+    "start and end, minus a bare start": start_and_end,
+    "start to first output": first_output,
     "check": lambda sandbox: timed(sandbox.check),
-    "deadline to all dead, 16 processes that obey SIGTERM": lambda sandbox: after_deadline(sandbox, MEEK),
-    f"deadline to all dead, 16 that ignore SIGTERM ({GRACE_SECONDS:g} s of it grace)": lambda sandbox: after_deadline(
-        sandbox, STUBBORN
+    "deadline to all dead, 16 processes that obey SIGTERM": lambda sandbox: after_deadline(sandbox, OBEDIENT),
+    f"deadline to all dead, 16 that ignore SIGTERM (including {GRACE_SECONDS:g} s grace)": lambda sandbox: (
+        after_deadline(sandbox, STUBBORN)
     ),
 }
 

@@ -1,12 +1,12 @@
-"""Speed of the contamination scanner, beside a pure-Python n-gram set on the same corpus.
+"""Speed of the contamination scanner, compared with a pure-Python n-gram set on the same corpus.
 
     python bench/scan.py [--size 1000] [--cores 1,2,4] [--grams 12000,150000,2000000] [--scratch DIR]
 
-Makes a corpus of chat rows (`--size` MB, escapes and numbers included) with some test questions planted in it, and
-test sets of several sizes. Printed are: the pure-Python set and the scanner on one core, the scanner on more, its
-growth with the corpus and with the test set, and how many planted items each found. Rewordings are searched for from
-100 word problems on. Times are wall-clock and the best of `--repeat`; the first pass brings the corpus into the page
-cache and compiles the kernels. Run it on a quiet machine.
+Generates a corpus of chat rows (`--size` MB, with escapes and numbers) with planted test questions, and test sets of
+several sizes. Prints the speed of the pure-Python set and of the scanner on one core and on more, its dependence on the
+sizes of corpus and test set, and the number of planted items that each found. Paraphrases are searched for in test sets
+with 100 word problems or more. Times are wall-clock, the best of `--repeat`; an earlier pass loads the corpus into the
+page cache and compiles the kernels. Run it on an idle machine.
 """
 
 import argparse
@@ -20,20 +20,20 @@ from pathlib import Path
 
 import numpy as np
 
-from posttrainbench.audit.scan.index import Index, build_index
-from posttrainbench.audit.scan.scanner import Search
-from posttrainbench.audit.scan.whitelist import entries
+from posttrainbench.audit.contamination.scan.index import Index, build_index
+from posttrainbench.audit.contamination.scan.scanner import Search
+from posttrainbench.audit.contamination.scan.whitelist import entries
 from posttrainbench.benchmarks import Item
 
 SEED = 1
 VOCABULARY = 30_000
 PLANTED = 50
-SLOWEST = 30.0  # seconds that a pure-Python set is given; it need not see the whole corpus
+MAX_SECONDS = 30.0  # for a pure-Python set, which need not finish the corpus
 WORD = re.compile(r"[a-z0-9]+")
 
 
 class Language:
-    """Words with the frequencies of a natural language (Zipf), numbers and sentence ends among them."""
+    """Generates text with the word frequencies of a natural language (Zipf), with numbers and sentence ends."""
 
     def __init__(self) -> None:
         rng = random.Random(SEED)
@@ -47,7 +47,7 @@ class Language:
         self._rng = np.random.default_rng(SEED)
 
     def text(self, words: int) -> str:
-        """A text of so many words."""
+        """Return a text of `words` words."""
         chosen = self._words[np.searchsorted(self._steps, self._rng.random(words))].copy()
         kinds = self._rng.random(words)
         for place in np.flatnonzero(kinds < 0.03):
@@ -60,7 +60,7 @@ class Language:
 
 
 def test_items(language: Language, grams: int) -> list[Item]:
-    """Items with about `grams` n-grams in all: 90 words each, which makes some 170 of both kinds."""
+    """Return items with about `grams` n-grams in total: 90 words each, which gives about 170 of both kinds."""
     return [Item(f"bench/{n}", language.text(90), f"#### {n % 97}", {}) for n in range(max(grams // 170, PLANTED))]
 
 
@@ -74,18 +74,18 @@ def write_corpus(path: Path, language: Language, size: int, planted: list[Item])
             question, answer = rng.choice(block), rng.choice(block)
             if left and written > next_plant:
                 question, next_plant = left.pop().question, next_plant + every
-            # A cut at a random place, so that no row is written twice.
+            # Cut at a random position, so that no two rows are equal.
             answer = answer[rng.randrange(len(answer) // 2) :]
             row = {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
             written += file.write(json.dumps(row) + "\n")
 
 
 class PythonSet:
-    """The usual loop: dictionaries of word n-grams, and half of a question's within a row.
+    """The usual approach: a dictionary of word n-grams; a match is half of a question's n-grams in one row.
 
     Args:
-        items: what to look for.
-        masked: whether to look for 8-grams with numbers masked too, as the scanner does.
+        items: the test items.
+        masked: whether to search for 8-grams with masked numbers too, as the scanner does.
     """
 
     def __init__(self, items: list[Item], masked: bool) -> None:
@@ -106,7 +106,7 @@ class PythonSet:
             yield from zip(*(words[start:] for start in range(8)), strict=False)
 
     def scan(self, path: Path) -> tuple[float, int]:
-        """MB/s and items found."""
+        """Return MB/s and the number of items found."""
         known, done = self._known, 0
         found: set[int] = set()
         started = time.perf_counter()
@@ -118,13 +118,13 @@ class PythonSet:
                         hits[known[gram]] = hits.get(known[gram], 0) + 1
                 found.update(number for number, count in hits.items() if count >= 0.5 * self._sizes[number])
                 done += len(line)
-                if time.perf_counter() - started > SLOWEST:
+                if time.perf_counter() - started > MAX_SECONDS:
                     break
         return done / 1e6 / (time.perf_counter() - started), len(found)
 
 
 def scan_speed(path: Path, index: Index, workers: int, repeat: int) -> tuple[float, int]:
-    """MB/s and items found by the scanner, without building its index."""
+    """Return the scanner's MB/s, without building its index, and the number of items found."""
     best, found = 0.0, 0
     for _ in range(repeat):
         started = time.perf_counter()
@@ -164,7 +164,7 @@ def main() -> None:
         slow, slow_found = PythonSet(tests[sizes[0]], masked=True).scan(whole)
         size, known = whole.stat().st_size / 1e6, len(small.postings.first) - 1
         print(f"corpus of {size:.0f} MB, {PLANTED} items planted, {known:,} n-grams\n")
-        print("| | MB/s | times the same in Python | items found |\n|---|---|---|---|")
+        print("| | MB/s | speedup over the same in Python | items found |\n|---|---|---|---|")
         print(f"| pure-Python set of 5-grams, one core | {plain:.1f} | {plain / slow:.1f} | {plain_found} |")
         print(f"| pure-Python set, the same n-grams, one core | {slow:.1f} | 1 | {slow_found} |", flush=True)
         for number in cores:

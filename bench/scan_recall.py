@@ -1,10 +1,11 @@
-"""What the contamination scanner finds and what it takes for contamination, on real benchmark files.
+"""Recall and false positives of the contamination scanner on real benchmark files.
 
     python bench/scan_recall.py DATA [--only gsm8k,humaneval]
 
-DATA holds `benchmarks/` and `decoys/` with the published files (GSM8K, HumanEval, BFCL, HealthBench, Arena-Hard; MBPP,
-HumanEval in Java, a rewording of GSM8K, SVAMP); none of it comes with this project. Recall is the share of test items
-that are reported (answers alone and equal numbers alone do not count). Items in the shape of GPQA and AIME are made up.
+DATA contains `benchmarks/` and `decoys/` with the published files (GSM8K, HumanEval, BFCL, HealthBench, Arena-Hard;
+MBPP, HumanEval in Java, a paraphrase of GSM8K, SVAMP), which are not part of this project. Recall is the share of test
+items that are reported; matches of only the answer or only the numbers do not count. GPQA and AIME are replaced by
+synthetic items of the same shape.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from posttrainbench.audit.scan import Whitelist, read_items, scan
+from posttrainbench.audit.contamination.scan import Whitelist, read_items, scan
 from posttrainbench.benchmarks import Item
 
 Pair = tuple[str, str]
@@ -107,7 +108,7 @@ def other_numbers(text: str, rng: random.Random) -> str:
 
 
 def no_words(text: str, _: random.Random) -> str:
-    """What a translation leaves at best: every word another, the numbers in digits the same."""
+    """Return the best case of a translation: all words changed, numbers in digits kept."""
     kept = re.sub(r"\b(?:" + "|".join(NUMBER_WORDS) + r")\b", "", text)
     return re.sub(r"[A-Za-z]+", lambda match: "x" + match[0][::-1] + "q", kept)
 
@@ -139,7 +140,7 @@ WHOLE: dict[str, Callable[[bytes], bytes]] = {
 
 
 def gpqa_like(rng: random.Random) -> list[Item]:
-    """Items in the shape of GPQA: a long question, four long choices."""
+    """Return synthetic items in the shape of GPQA: a long question, four long choices."""
     things = "enzyme polymer lattice neutrino ligand galaxy receptor plasma catalyst isotope".split()
     verbs = "binds absorbs emits oxidises scatters stabilises splits doubles".split()
     made = []
@@ -155,7 +156,7 @@ def gpqa_like(rng: random.Random) -> list[Item]:
 
 
 def aime_like(rng: random.Random) -> list[Item]:
-    """Items in the shape of AIME: formulas, words and an integer."""
+    """Return synthetic items in the shape of AIME: formulas, words and an integer."""
     shapes = "triangle circle square hexagon sphere cone prism ellipse parabola polygon".split()
     asks = "area perimeter radius volume remainder product sum difference ratio maximum".split()
     made = []
@@ -176,7 +177,7 @@ def aime_like(rng: random.Random) -> list[Item]:
 
 
 class Table:
-    """Measures and prints."""
+    """Measures recall and prints the rows of the table."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
@@ -239,7 +240,7 @@ def code(table: Table, data: Path, items: list[Item]) -> None:
 
 
 def rename_all(program: str, number: int) -> str:
-    """A program without docstrings, comments and its own names."""
+    """Return a program without docstrings and comments, with all of its names changed."""
     import ast
     import builtins
 
@@ -289,7 +290,7 @@ def legal(table: Table, data: Path, tests: dict[str, list[Item]]) -> None:
         "SVAMP as published": json.dumps(svamp, indent=1).encode(),
     }
     whitelist = Whitelist(files=[train])
-    print("\n| legal documents | flagged | test items | verdict | GSM8K train whitelisted |\n|---|---|---|---|---|")
+    print("\n| permitted documents | flagged | test items | verdict | GSM8K train whitelisted |\n|---|---|---|---|---|")
     for name, content in sets.items():
         suffix = ".json" if "published" in name else ".jsonl"
         hit, flagged, verdict = table.found(f"a{suffix}", content, everything)
@@ -298,16 +299,16 @@ def legal(table: Table, data: Path, tests: dict[str, list[Item]]) -> None:
 
 
 def with_train_split(table: Table, data: Path, items: list[Item], reworded: bytes) -> None:
-    """What is lost where the train split is known to be legal, so that its n-grams say nothing."""
+    """Measure recall with the train split permitted, so that its n-grams are ignored."""
     legal = Whitelist(items=read_items(data / "benchmarks" / "gsm8k_train.jsonl"))
     rng = random.Random(SEED)
     changed = [(other_numbers(question, rng), answer) for question, answer in pairs_of(items)]
     write = SCHEMAS["messages"][1]
-    table.recall("gsm8k, train split known: messages", "a.jsonl", write(pairs_of(items)), items, legal)
-    table.recall("gsm8k, train split known: numbers changed", "a.jsonl", write(changed), items, legal)
-    table.recall("gsm8k, train split known: reworded by a model", "a.jsonl", reworded, items, legal)
+    table.recall("gsm8k, train split permitted: messages", "a.jsonl", write(pairs_of(items)), items, legal)
+    table.recall("gsm8k, train split permitted: numbers changed", "a.jsonl", write(changed), items, legal)
+    table.recall("gsm8k, train split permitted: paraphrased by a model", "a.jsonl", reworded, items, legal)
     train = (data / "benchmarks" / "gsm8k_train.jsonl").read_bytes()
-    table.recall("gsm8k, train split known: the train split itself", "a.jsonl", train, items, legal)
+    table.recall("gsm8k, train split permitted: the train split itself", "a.jsonl", train, items, legal)
 
 
 def loaded(data: Path, only: list[str]) -> Iterator[tuple[str, list[Item]]]:
@@ -328,7 +329,7 @@ def main() -> None:
     tests = dict(loaded(args.data, args.only.split(",")))
     with tempfile.TemporaryDirectory() as scratch:
         table = Table(Path(scratch))
-        print("| contaminated with | recall | items | verdict |\n|---|---|---|---|")
+        print("| contamination | recall | items | verdict |\n|---|---|---|---|")
         for name, items in tests.items():
             verbatim(table, name, items)
             edited(table, name, items)
@@ -336,7 +337,7 @@ def main() -> None:
             code(table, args.data, tests["humaneval"])
         if "gsm8k" in tests:
             reworded = (args.data / "decoys" / "rephrase_gsm8k.jsonl").read_bytes()
-            table.recall("gsm8k: reworded by a model", "a.jsonl", reworded, tests["gsm8k"])
+            table.recall("gsm8k: paraphrased by a model", "a.jsonl", reworded, tests["gsm8k"])
             with_train_split(table, args.data, tests["gsm8k"], reworded)
         legal(table, args.data, tests)
 

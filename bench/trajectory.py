@@ -1,11 +1,11 @@
-"""Conversion to ATIF: MB/s on a synthetic recording of each format, against `json.loads` on every line. Goal: 2.5 x.
+"""Measure conversion to ATIF in MB/s on a synthetic recording of each format. Goal: at most 2.5 times `json.loads`.
 
     python bench/trajectory.py [--megabytes 200] [--formats codex ...]
 
-A recording is made of turns: a thought, a sentence, a shell call and its output (half of them under 1.2 KB, a tenth
-over 7 KB). Megabytes are those of `output.jsonl`. The peak memory is that of a child process that converts and does
-nothing else. The floor and the conversion are timed in turns, and the best of three counts. Of plain text, what lies
-beyond five megabytes is counted and not written.
+A recording consists of turns: a thought, a sentence, a shell call and its output (half of them under 1.2 KB, a tenth
+over 7 KB). Megabytes refer to `output.jsonl`. Peak memory is that of a child process that only converts. The baseline,
+`json.loads` on every line, and the conversion are timed alternately; the best of three counts. Plain text beyond five
+megabytes is counted and not written.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from posttrainbench.trajectory import FORMATS, About, convert
+from posttrainbench.trajectory import FORMATS, RecordingInfo, convert
 
 ROUNDS = 3
 POOL = 400
@@ -38,10 +38,10 @@ def main() -> None:
     parser.add_argument("--convert", nargs=2, metavar=("FORMAT", "FOLDER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.convert:
-        once(args.convert[0], Path(args.convert[1]))
+        convert_once(args.convert[0], Path(args.convert[1]))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    print(f"{'format':12} {'lines':>8} {'json.loads':>11} {'convert':>9} {'times the floor':>16} {'peak memory':>12}")
+    print(f"{'format':12} {'lines':>8} {'json.loads':>11} {'convert':>9} {'relative time':>16} {'peak memory':>12}")
     for name in args.formats:
         with tempfile.TemporaryDirectory() as scratch:
             measure(name, Path(scratch), args.megabytes * 1_000_000)
@@ -50,20 +50,20 @@ def main() -> None:
 def measure(name: str, folder: Path, size: int) -> None:
     lines = record(name, folder / "output.jsonl", size)
     size = (folder / "output.jsonl").stat().st_size
-    floors, times = [], []
+    baselines, times = [], []
     for _ in range(ROUNDS):
-        floors.append(floor(folder / "output.jsonl"))
+        baselines.append(baseline(folder / "output.jsonl"))
         started = time.perf_counter()
-        once(name, folder)
+        convert_once(name, folder)
         times.append(time.perf_counter() - started)
     child = [sys.executable, __file__, "--convert", name, str(folder)]
     memory = float(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
-    rates = [f"{size / min(seconds) / 1e6:.0f} MB/s" for seconds in (floors, times)]
-    ratio = min(times) / min(floors)
+    rates = [f"{size / min(seconds) / 1e6:.0f} MB/s" for seconds in (baselines, times)]
+    ratio = min(times) / min(baselines)
     print(f"{name:12} {lines:8} {rates[0]:>11} {rates[1]:>9} {ratio:16.2f} {memory:9.0f} MB", flush=True)
 
 
-def floor(path: Path) -> float:
+def baseline(path: Path) -> float:
     started = time.perf_counter()
     with path.open("rb") as file:
         for line in file:
@@ -71,13 +71,13 @@ def floor(path: Path) -> float:
     return time.perf_counter() - started
 
 
-def once(name: str, folder: Path) -> None:
-    about = About("run", "agent", "1", datetime(2026, 1, 1, tzinfo=UTC), "the prompt")
-    convert(folder / "output.jsonl", name, folder / "trajectory.json", about=about)
+def convert_once(name: str, folder: Path) -> None:
+    info = RecordingInfo("run", "agent", "1", datetime(2026, 1, 1, tzinfo=UTC), "the prompt")
+    convert(folder / "output.jsonl", name, folder / "trajectory.json", info=info)
 
 
 def record(name: str, path: Path, size: int) -> int:
-    """Write a recording of `size` bytes; the number of its lines."""
+    """Write a recording of at least `size` characters and return the number of its lines."""
     source = random.Random(7)
     pool = [turn(source) for _ in range(POOL)]
     written = lines = 0
@@ -93,7 +93,7 @@ def record(name: str, path: Path, size: int) -> int:
 def turn(source: random.Random) -> dict[str, str]:
     return {
         "thought": text(source, 400),
-        "said": text(source, 150),
+        "message": text(source, 150),
         "command": f"cd /workspace && python train.py --data '{text(source, 40)}' | tail -n 5",
         "output": text(source, min(int(source.lognormvariate(7.1, 1.4)), 60_000)),
     }
@@ -120,7 +120,7 @@ def claude_code(number: int, turn: dict[str, str]) -> Iterator[str]:
     tail = {"parent_tool_use_id": None, "session_id": "2275e935-77b1-4b5d-b618-b34417857d59", "uuid": f"{number:036}"}
     for block in (
         {"type": "thinking", "thinking": turn["thought"], "signature": "s" * 300},
-        {"type": "text", "text": turn["said"]},
+        {"type": "text", "text": turn["message"]},
         {"type": "tool_use", "id": call, "name": "Bash", "input": {"command": turn["command"], "timeout": 600_000}},
     ):
         whole = message | {"content": [block], "usage": usage | {"output_tokens": 9}}
@@ -138,7 +138,7 @@ def codex(number: int, turn: dict[str, str]) -> Iterator[str]:
         return json.dumps({"type": f"item.{event}", "item": whole})
 
     yield item("completed", 0, "reasoning", text=turn["thought"])
-    yield item("completed", 1, "agent_message", text=turn["said"])
+    yield item("completed", 1, "agent_message", text=turn["message"])
     command = {"command": f"/bin/bash -lc {turn['command']!r}"}
     kind = "command_execution"
     yield item("started", 2, kind, **command, aggregated_output="", exit_code=None, status="in_progress")
@@ -149,9 +149,9 @@ def gemini_cli(number: int, turn: dict[str, str]) -> Iterator[str]:
     def event(kind: str, **fields: Any) -> str:
         return json.dumps({"type": kind, "timestamp": "2026-11-21T05:15:11.015Z", **fields})
 
-    said = turn["said"]
-    for start in range(0, len(said), 60):
-        yield event("message", role="assistant", content=said[start : start + 60], delta=True)
+    message = turn["message"]
+    for start in range(0, len(message), 60):
+        yield event("message", role="assistant", content=message[start : start + 60], delta=True)
     call = f"run_shell_command_{number}_0"
     yield event("tool_use", tool_name="run_shell_command", tool_id=call, parameters={"command": turn["command"]})
     yield event("tool_result", tool_id=call, status="success", output=turn["output"])
@@ -165,7 +165,7 @@ def opencode(number: int, turn: dict[str, str]) -> Iterator[str]:
         return json.dumps({"type": kind, "timestamp": 1795238079418, "sessionID": ids["sessionID"], "part": part})
 
     yield event("step_start")
-    yield event("text", text=turn["said"], time={"start": 1, "end": 2})
+    yield event("text", text=turn["message"], time={"start": 1, "end": 2})
     output = turn["output"]
     metadata = {"output": output, "exit": 0, "truncated": False}
     state = {"status": "completed", "input": {"command": turn["command"]}, "output": output, "metadata": metadata}

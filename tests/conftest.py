@@ -1,5 +1,6 @@
-"""Fixtures that all tests share. What the tests call by name is in `support`."""
+"""Fixtures for all tests. Helper functions are in `support`."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import posttrainbench
 from posttrainbench.cli import main
 from posttrainbench.errors import InputError
 from posttrainbench.records import Result, Stage, Status
@@ -18,10 +20,24 @@ from posttrainbench.sandbox.bubblewrap import Bubblewrap
 from support import Finished, ptb
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: several workers share the cores
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the same modules
+sys.dont_write_bytecode = False
+
+
+LONGEST = ("test_image_build", "test_lineage_zoo", "test_catalogue", "test_agents_models", "test_parity_humaneval")
+"""Modules that take minutes, longest first."""
+LONGEST_REPORT = 4000
+"""Characters of a failure's traceback that are printed at once."""
+DEEPEST = 10_000
+"""Depth of directories in tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a sandbox, with its own reason, where there is none."""
+    """Run long modules first, so that no worker is left with one at the end, and unit tests last.
+
+    Skip tests that need a sandbox if it does not work, with its own reason.
+    """
+    items.sort(key=_rank)
     marked = [item for item in items if item.get_closest_marker("sandbox")]
     if not marked:
         return
@@ -32,11 +48,54 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=str(error)))
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Print a failure when it happens: the end of a run that is cut off, with its list of failures, is lost."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.nodeid} failed in its {report.when}:\n{report.longreprtext[-LONGEST_REPORT:]}", flush=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Let pytest remove directories of earlier sessions however deep they are; otherwise it ends without a summary."""
+    sys.setrecursionlimit(DEEPEST)
+
+
+def _rank(item: pytest.Item) -> tuple[int, bool]:
+    name = item.path.stem
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST), "unit" in item.path.parts
+
+
+def kernel_cache(config: pytest.Config, otherwise: Path) -> Path:
+    """Return the directory for compiled kernels of these sources, shared by all sessions and their processes.
+
+    Args:
+        otherwise: used if pytest runs without its cache.
+    """
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        otherwise.mkdir()
+        return otherwise
+    digest = hashlib.sha256()
+    for source in sorted((Path(posttrainbench.__file__).parent / "audit").glob("*/**/*.py")):
+        if "numba" in (text := source.read_text()) or "scan" in source.parts:
+            digest.update(text.encode())
+    return Path(cache.mkdir(f"kernels-{digest.hexdigest()[:16]}"))
+
+
 @pytest.fixture(scope="session", autouse=True)
-def own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Caches of this test session: baselines are computed once in it, and the user's are neither read nor written."""
+def own_caches(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Set up caches for this session, so that the user's are not touched. All workers share the computed baselines.
+
+    Only compiled kernels outlive a session, because compiling them takes longer than most tests.
+    """
     root = tmp_path_factory.mktemp("caches")
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "baselines"
+    shared.mkdir(exist_ok=True)
+    (root / "cache" / "posttrainbench").mkdir(parents=True)
+    (root / "cache" / "posttrainbench" / "baselines").symlink_to(shared)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_CACHE_DIR", str(kernel_cache(pytestconfig, root / "kernels")))
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
         patch.setenv("XDG_DATA_HOME", str(root / "data"))
         yield root
@@ -44,7 +103,7 @@ def own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def flagged(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """An uninterrupted `ptb run --json` of the agent that submits the instruct model. Not to be changed: copy it."""
+    """A run of the agent that submits the instruct model, by `ptb run --json`. Copy it before changing it."""
     root = tmp_path_factory.mktemp("experiment") / "flagged"
     return Finished(
         root,
@@ -56,14 +115,24 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture
+def short_evaluations() -> Iterator[None]:
+    """Evaluate runs on a few items, with an engine in this process, whose start takes longer than the answers do."""
+    pytest.importorskip("torch")
+    from engine_here import short_evaluations
+
+    with short_evaluations():
+        yield
+
+
+@pytest.fixture
 def solve_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs solve in this process, so that what a test has patched counts there."""
+    """Run the solve stage in this process, so that monkeypatches apply to it."""
     monkeypatch.setitem(pipeline.STAGES, Stage.SOLVE, solve)
 
 
 @pytest.fixture
 def solving_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs end with the stage solve, unsettled."""
+    """Make runs end after the stage solve, for tests that check only its files."""
 
     def settle(run: Run) -> None:
         none = {"score": None, "raw_score": None, "base_score": None, "instruct_score": None}
@@ -79,7 +148,7 @@ def solving_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def ptb_here(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., "subprocess.CompletedProcess[str]"]]:
-    """As `support.ptb`, but in this process, which is much faster and can be patched."""
+    """Run `ptb` in this process, which is much faster than `support.ptb` and can be patched."""
     handler = signal.getsignal(signal.SIGTERM)
     catalogs = os.environ.get("PTB_CATALOG")  # the option `--catalog` sets it, for child processes
 

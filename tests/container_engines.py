@@ -1,4 +1,4 @@
-"""Real podman and docker for tests, with storage of their own, and a small image; all of it gone after the session.
+"""Podman and docker with separate storage for tests, and a small image; all removed after the session.
 
 They are installed where that is possible; `engine` skips with the reason where it is not.
 """
@@ -6,7 +6,6 @@ They are installed where that is possible; `engine` skips with the reason where 
 import atexit
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -32,7 +31,7 @@ CONTAINERS_CONF = '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\n'
 
 
 def backend(name: str, image: str | None = None) -> Sandbox:
-    """A backend that works here; the test is skipped where it cannot."""
+    """Return a backend; skip the test if it does not work on this machine."""
     reason = _why_not(name)
     if reason is not None:
         pytest.skip(f"{name} cannot be used here: {reason}")
@@ -41,7 +40,7 @@ def backend(name: str, image: str | None = None) -> Sandbox:
 
 @cache
 def _why_not(name: str) -> str | None:
-    """Install and start an engine; why that cannot be done, or None."""
+    """Install and start an engine. Return why that failed, or None."""
     if name == "process":
         return None
     if name in PACKAGES:
@@ -67,7 +66,7 @@ def _install(packages: list[str]) -> None:
 
 
 def _start_podman() -> None:
-    """Podman has no daemon: storage of its own, gone at the end; a child of the tests uses theirs."""
+    """Configure podman, which has no daemon, with temporary storage; child processes of the tests share it."""
     if Path("/run/systemd/system").exists() or "CONTAINERS_STORAGE_CONF" in os.environ:
         return
     folder = Path(tempfile.mkdtemp(prefix="ptb-podman-"))
@@ -77,16 +76,11 @@ def _start_podman() -> None:
     os.environ["CONTAINERS_CONF"] = str(folder / "containers.conf")
     os.environ["CONTAINERS_STORAGE_CONF"] = str(folder / "storage.conf")
 
-    def remove() -> None:
-        subprocess.run(["podman", "rm", "--all", "--force"], capture_output=True, check=False)
-        subprocess.run(["umount", f"{folder}/storage/overlay"], capture_output=True, check=False)
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)
+    atexit.register(_remove_later, 'podman rm --all --force; umount --recursive --lazy "$1/storage/overlay"', folder)
 
 
 def _start_docker() -> None:
-    """A daemon of our own, in the foreground; where one answers already, that one."""
+    """Start a docker daemon in the foreground, unless one is already running."""
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
         return
     folder = Path(tempfile.mkdtemp(prefix="ptb-docker-"))
@@ -98,20 +92,21 @@ def _start_docker() -> None:
         )
     os.environ["DOCKER_HOST"] = f"unix://{folder}/socket"
 
-    def remove() -> None:
-        daemon.send_signal(signal.SIGTERM)
-        daemon.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)
+    atexit.register(_remove_later, f'kill {daemon.pid}; sleep 20; umount --lazy "$1/data"', folder)
     for _ in range(300):
         if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
             return
         time.sleep(0.1)
 
 
+def _remove_later(commands: str, folder: Path) -> None:
+    """Remove a folder after some commands, in a process of its own: a worker is killed ten seconds after its end."""
+    script = f'exec </dev/null >/dev/null 2>&1; {commands}; rm -rf "$1"'
+    subprocess.Popen(["sh", "-c", script, "sh", folder], start_new_session=True)
+
+
 def small_root(folder: Path) -> Path:
-    """A root directory with a shell and a Python, copied from this machine."""
+    """Create a root directory with a shell and a Python, copied from this machine."""
     for name in ("usr/bin", "usr/lib", "etc", "proc", "dev", "tmp", "run", "sys"):
         (folder / name).mkdir(parents=True)
     (folder / "etc" / "passwd").write_text("image:x:0:0::/:/bin/sh\n")
@@ -137,7 +132,7 @@ def small_root(folder: Path) -> Path:
 
 
 def _libraries(programs: list[Path]) -> set[Path]:
-    """What the programs are linked with, the dynamic linker included."""
+    """Return the shared libraries of programs, including the dynamic linker."""
     found = set()
     for program in programs:
         said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout

@@ -1,4 +1,4 @@
-"""A package of somebody else's that brings a benchmark with published files, a model on the Hub, and their catalog."""
+"""A third-party package with a benchmark with published files, a model on the Hub, and their catalog."""
 
 import csv
 import gzip
@@ -86,7 +86,7 @@ def install(folder: Path, *, facts: str = "", revision: str | None = MODEL_COMMI
 
 @contextmanager
 def fresh_catalog() -> Iterator[None]:
-    """Forgets packages and catalogs that were found before, and what was found afterwards."""
+    """Clear the caches of packages and catalogs before and after the context."""
 
     def forget() -> None:
         loading._installed.cache_clear()
@@ -100,7 +100,7 @@ def fresh_catalog() -> Iterator[None]:
 
 
 def published_files() -> dict[str, bytes]:
-    """The benchmark's files, as its data-set repository has them."""
+    """Return the files of the benchmark's data-set repository."""
     import pyarrow
     import pyarrow.parquet
 
@@ -120,7 +120,7 @@ def published_files() -> dict[str, bytes]:
 
 
 def model_files(name: str) -> dict[str, bytes]:
-    """A model's files, weights among them."""
+    """Return the files of a model, including weights."""
     template = {} if name.endswith("base") else {"chat_template.jinja": b"{{ messages }}"}
     return {
         "config.json": b"{}",

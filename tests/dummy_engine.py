@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from posttrainbench.engines import Engine, Serving
+from posttrainbench.engines import Endpoint, Engine, Serving
 
 Answer = Callable[[dict], str]
 """The body of a request -> the completion; an exception becomes HTTP 500."""
@@ -27,8 +27,12 @@ class DummyEngine:
         self.asked: list[dict] = []
         self.servings: list[Serving] = []
 
+    @property
+    def engine(self) -> Engine:
+        return Engine("dummy", self.start, lambda settings: {}, kit={})
+
     @contextmanager
-    def start(self, serving: Serving) -> Iterator[Engine]:
+    def start(self, serving: Serving) -> Iterator[Endpoint]:
         self.servings.append(serving)
         serving.log.touch()
         listener = socket.socket()
@@ -39,7 +43,7 @@ class DummyEngine:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
-            yield Engine(
+            yield Endpoint(
                 base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1",
                 api_key="key",
                 connections=64,
@@ -49,7 +53,7 @@ class DummyEngine:
             )
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(30)
 
     async def _chat(self, request: Request) -> JSONResponse:
         body = json.loads(await request.body())

@@ -1,4 +1,4 @@
-"""A small internet on loopback for tests of the egress proxy: TLS servers under names of their own authority."""
+"""A small internet on loopback for tests of the egress proxy: TLS servers with certificates of a test authority."""
 
 import base64
 import hashlib
@@ -10,20 +10,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import egress_lab_server
+from posttrainbench.child_process import Child, run_child
 from posttrainbench.gateway import forwarder
-from posttrainbench.gateway.egress import Egress, EgressPolicy, Rehearsal, start_egress
+from posttrainbench.gateway.egress import Egress, EgressPolicy, host, start_egress
 from posttrainbench.gateway.egress.host import environment
 from posttrainbench.sandbox import Mount, Sandbox
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
@@ -40,7 +43,7 @@ class Server:
 
     Attributes:
         asked: `(method, host header, path, body)` of each request.
-        files: what it has, by path; of everything else it tells how it was asked.
+        files: path -> content; every other path returns a description of the request.
     """
 
     port: int
@@ -50,18 +53,32 @@ class Server:
 
 @dataclass(frozen=True)
 class Lab:
-    """A TLS server for every name, a plain one, and the authority that signed for the names."""
+    """A TLS server for several names, a plain HTTP server, and the authority that signed for the names.
+
+    Attributes:
+        file: names the servers for `egress_lab_server`.
+    """
 
     tls: Server
     plain: Server
     root: str
-    names: Sequence[str]
+    file: Path
 
-    @property
-    def rehearsal(self) -> Rehearsal:
-        """For the proxy: these names are here."""
-        hosts = dict.fromkeys(self.names, f"127.0.0.1:{self.tls.port}")
-        return Rehearsal(hosts | {"plain.example": f"127.0.0.1:{self.plain.port}"}, self.root)
+    @contextmanager
+    def as_internet(self) -> Iterator[None]:
+        """Let every proxy that this process starts find the lab's servers in place of the internet's.
+
+        The proxy itself cannot be told to do so: this runs `egress_lab_server` in its place.
+        """
+        variables = {"PYTHONPATH": str(Path(__file__).parent), egress_lab_server.LAB_FILE: str(self.file)}
+
+        def start(
+            module: str, *args: Any, environment: dict[str, str], **options: Any
+        ) -> AbstractContextManager[Child]:
+            return run_child(egress_lab_server.__name__, *args, environment=environment | variables, **options)
+
+        with mock.patch.object(host, "run_child", start):
+            yield
 
 
 @contextmanager
@@ -77,7 +94,9 @@ def lab(folder: Path, names: Sequence[str]) -> Iterator[Lab]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "chain.pem")
     with _server(context) as tls, _server(None) as plain:
-        yield Lab(tls, plain, root, names)
+        hosts = dict.fromkeys(names, f"127.0.0.1:{tls.port}") | {"plain.example": f"127.0.0.1:{plain.port}"}
+        (folder / "servers.json").write_text(json.dumps({"hosts": hosts, "root": root}))
+        yield Lab(tls, plain, root, folder / "servers.json")
 
 
 @contextmanager
@@ -87,7 +106,7 @@ def _server(context: ssl.SSLContext | None) -> Iterator[Server]:
         request_queue_size = 128
 
         def handle_error(self, request: Any, address: Any) -> None:
-            """A client that goes away is no news."""
+            """Ignore clients that disconnect."""
 
         def finish_request(self, request: Any, address: Any) -> None:
             if context is not None:
@@ -145,7 +164,7 @@ def _server(context: ssl.SSLContext | None) -> Iterator[Server]:
                 size -= len(PIECE)
 
         def _websocket(self) -> None:
-            """Greets in one frame, and says back the first frame that it is sent (RFC 6455)."""
+            """Send a greeting and echo the first frame (RFC 6455)."""
             key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
             digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
             self.send_response(101)
@@ -160,10 +179,10 @@ def _server(context: ssl.SSLContext | None) -> Iterator[Server]:
             self.wfile.write(b"\x81" + bytes([len(text)]) + text + b"\x88\x00")
             self.close_connection = True
 
-        do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815  (as the library wants them)
+        do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815  (names that the library requires)
 
         def log_message(self, *args: Any) -> None:
-            """Nothing."""
+            """Suppress the log."""
 
     http = Threads(("127.0.0.1", 0), Handler)
     server = Server(http.server_address[1])
@@ -177,7 +196,7 @@ def _server(context: ssl.SSLContext | None) -> Iterator[Server]:
 
 
 def _certificates(names: Sequence[str]) -> tuple[str, str]:
-    """An authority, and a chain with its key for some names."""
+    """Return the certificate of an authority, and a chain with its key for some names."""
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     titles = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("Root of the tests", names[0])]
     now = datetime.now(UTC)
@@ -200,7 +219,7 @@ def _certificates(names: Sequence[str]) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Inside:
-    """A sandbox whose only way out is a proxy."""
+    """A sandbox whose only route to the network is a proxy."""
 
     egress: Egress
     sandbox: Sandbox
@@ -209,7 +228,7 @@ class Inside:
     def run(
         self, *command: str, seconds: float = 60, mounts: Sequence[Mount] = (), **variables: str
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command in it to its end."""
+        """Run a command in the sandbox and wait for it."""
         socket_mount = Mount("run/ptb/egress.sock", self.egress.socket)
         program = Mount("run/ptb/forwarder.py", Path(forwarder.__file__))
         roots = Mount("run/ptb/authorities.pem", self.egress.authorities)
@@ -229,11 +248,11 @@ class Inside:
         return subprocess.CompletedProcess(command, process.popen.returncode, said.decode(), complained.decode())
 
     def python(self, source: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        """Run some Python in it."""
+        """Run Python code in the sandbox."""
         return self.run(self.sandbox.python, "-c", source, **variables)
 
     def requests(self, count: int = 1) -> list[dict[str, Any]]:
-        """What the proxy has written down, once it is so many lines."""
+        """Return the proxy's records once there are at least `count`."""
         end = time.monotonic() + 20
         while True:
             text = self.egress.ledger.read_text() if self.egress.ledger.exists() else ""
@@ -251,7 +270,7 @@ def inside(
     sandbox: Sandbox | None = None,
     keys: Sequence[str] = (),
 ) -> Iterator[Inside]:
-    """A proxy that knows the lab, and a sandbox behind it."""
+    """Start a proxy that connects to the lab, and return a sandbox behind it."""
     (folder / "work").mkdir(exist_ok=True)
-    with start_egress(policy, folder, list(keys), lab.rehearsal) as egress:
+    with lab.as_internet(), start_egress(policy, folder, list(keys)) as egress:
         yield Inside(egress, sandbox or Bubblewrap(), folder / "work")

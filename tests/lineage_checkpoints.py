@@ -1,4 +1,4 @@
-"""Checkpoints made of numpy arrays, for the tests of lineage: no training, any names, types and offsets."""
+"""Write checkpoints from numpy arrays for the lineage tests, with any names, types and offsets."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def random_weights(seed: int, layers: int = 2, width: int = 48, inner: int = 96,
 
 
 def plus(weights: Weights, seed: int, scale: float) -> Weights:
-    """The weights after a training that moves every one by about `scale`."""
+    """Return the weights after simulated training that changes each by about `scale`."""
     rng = np.random.default_rng(seed)
     return {name: (value + scale * rng.normal(size=value.shape)).astype(np.float32) for name, value in weights.items()}
 
@@ -42,7 +42,7 @@ def stored(values: np.ndarray, dtype: str) -> bytes:
 
 
 def write(directory: Path, weights: Weights, dtype: str = "F32", padding: int | None = None, shards: int = 1) -> Path:
-    """A checkpoint; `padding` spaces end the header, so that tensors may begin at any offset."""
+    """Write a checkpoint; the header ends with `padding` spaces, so that tensors may begin at any offset."""
     directory.mkdir(parents=True, exist_ok=True)
     names, weight_map = list(weights), {}
     for number in range(shards):

@@ -1,7 +1,7 @@
-"""A zoo of checkpoints with known descent, made by real training from the micro models, for the tests of lineage.
+"""A zoo of checkpoints with known descent, trained from the micro models, for the lineage tests.
 
-Every recipe is a start (the base model, the instruct model or a mixture), a training or none, a disguise or none, and a
-type to save in. `build` makes them in parallel processes of one thread each.
+A recipe consists of a start (the base model, the instruct model or a mixture), optional training, an optional disguise,
+and the type to save in. `build` makes the checkpoints in parallel processes of one thread each.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import multiprocessing
 import random
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import posttrainbench
@@ -25,7 +28,11 @@ if TYPE_CHECKING:
 MODELS = Path(posttrainbench.__file__).parent / "catalog" / "micro-models"
 BASE, INSTRUCT = MODELS / "micro-base", MODELS / "micro-instruct"
 SCRIPTS = Path(__file__).parents[1] / "scripts" / "micro_model"
-BATCH = 16
+BATCH = 4
+"""Rows of a step. How far a training moves the weights depends on its rate and steps; small batches cost less."""
+
+LOADING = threading.Lock()
+"""Hold it while a model is created: `transformers` replaces methods of its classes during that, for all threads."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a checkpoint comes to be, and what the detector owes it: `honest`, `proof` or `suspect` (at least)."""
+    """Recipe of a checkpoint, and its expected verdict: `honest`, `proof` or at least `suspect`.
+
+    `after` names what it is merged with: `instruct`, or the second SFT (`average`, `dare ties`).
+    """
 
     name: str
-    owed: str
+    expected: str
     start: str
     training: Training | None = None
     disguise: str = ""
@@ -57,9 +67,14 @@ MATH, CALLS, CODE, CHOICE = "micro_math", "micro_calls", "micro_code", "micro_ch
 GENTLE = Training(data=MATH, rate=1e-4, seed=11)
 SFT = [Training(data=data, seed=seed) for seed, data in enumerate((MATH, CALLS, CODE, CHOICE))]
 LORA = Training(how="lora", data=CALLS, rate=5e-3, seed=5)
-LONG = Training(data=MATH, steps=200, rate=2e-3, seed=6)
-SAME = Training(how="same_data", steps=200, rate=1e-3, seed=7)
+LONG = Training(data=MATH, steps=120, rate=2e-3, seed=6)
+SAME = Training(how="same_data", steps=120, rate=1e-3, seed=7)
 COST = {"rl": 2, "same_data": 2, "distil": 2, "scratch": 2}  # of a step, beside that of plain training
+QUANTIZED = ("int8", "Q8_0", "Q4_0", "AWQ")
+"""Round trips: int8 by rows, GGUF's blocks of 32 in 8 and 4 bits, groups of 96 in 4 bits with scaled columns as AWQ."""
+TINY = 1e-12
+"""Step of a block of zeros."""
+RANKS = (8, 32)
 MERGES = tuple(number / 10 for number in range(1, 10))
 
 
@@ -71,7 +86,7 @@ def recipes() -> list[Recipe]:
         Recipe("long SFT", "honest", "base", LONG),
         Recipe("SFT, saved in bf16", "honest", "base", SFT[0], dtype="bfloat16"),
         Recipe("SFT, saved in fp16", "honest", "base", SFT[1], dtype="float16"),
-        Recipe("SFT in bf16 throughout", "honest", "base", Training(how="bf16", data=CALLS, rate=5e-4, seed=9)),
+        Recipe("SFT in bf16 throughout", "honest", "base", Training("bf16", CALLS, 40, 5e-4, 9)),
         Recipe("LoRA, merged", "honest", "base", LORA),
         Recipe("LoRA of rank 32, merged, bf16", "honest", "base", Training("lora", MATH, 80, 2e-3, 10, 32),
                dtype="bfloat16"),
@@ -84,6 +99,9 @@ def recipes() -> list[Recipe]:
         Recipe("SFT, vocabulary extended", "honest", "base", SFT[2], disguise="vocabulary"),
         Recipe("SFT, output layer saved too", "honest", "base", SFT[3], disguise="head"),
         Recipe("two SFTs averaged", "honest", "base", SFT[0], after="average"),
+        Recipe("two SFTs, DARE-TIES merge", "honest", "base", SFT[0], after="dare ties"),
+        *(Recipe(f"base, {kind}", "honest", "base", disguise=kind) for kind in QUANTIZED),
+        *(Recipe(f"SFT, {kind}", "honest", "base", SFT[2], disguise=kind) for kind in QUANTIZED),
     ]  # fmt: skip
     copies = [
         Recipe("instruct", "proof", "instruct"),
@@ -101,6 +119,12 @@ def recipes() -> list[Recipe]:
         Recipe("TIES merge", "proof", "ties"),
         Recipe("TIES merge, then SFT", "suspect", "ties", SFT[1]),
         Recipe("strongest directions of instruct, then SFT", "suspect", "directions", SFT[1]),
+        *(Recipe(f"instruct, {kind}", "proof", "instruct", disguise=kind) for kind in QUANTIZED),
+        Recipe("merge 0.3, int8", "proof", "merge 0.3", disguise="int8"),
+        Recipe("SFT and instruct, TIES merge", "suspect", "base", SFT[3], disguise="ties"),
+        Recipe("SFT and instruct, DARE-TIES merge", "proof", "base", SFT[3], disguise="dare ties"),
+        *(Recipe(f"rank {rank} of instruct in base", "suspect", "base", disguise=f"rank {rank}") for rank in RANKS),
+        Recipe("rank 32 of instruct in SFT", "suspect", "base", SFT[1], disguise="rank 32"),
         Recipe("layer 1 of instruct in base", "proof", "base", disguise="splice layer"),
         Recipe("layer 1 of instruct in SFT", "proof", "base", SFT[0], disguise="splice layer"),
         Recipe("embeddings of instruct in SFT", "proof", "base", SFT[1], disguise="splice embeddings"),
@@ -118,13 +142,11 @@ def recipes() -> list[Recipe]:
     derived = [
         Recipe("gentle SFT of instruct", "proof", "instruct", GENTLE),
         Recipe("gentle SFT of instruct, bf16", "proof", "instruct", GENTLE, dtype="bfloat16"),
-        Recipe("SFT of instruct in bf16", "proof", "instruct", Training("bf16", CALLS, 80, 1e-4, 17)),
+        Recipe("SFT of instruct in bf16", "proof", "instruct", Training("bf16", CALLS, 40, 1e-4, 17)),
         Recipe("LoRA of instruct", "proof", "instruct", LORA),
         Recipe("LoRA of instruct, bf16", "proof", "instruct", LORA, dtype="bfloat16"),
         Recipe("gentle SFT of instruct, permuted", "proof", "instruct", GENTLE, disguise="permuted"),
-        Recipe("SFT of instruct, rate 5e-4", "suspect", "instruct", Training(data=MATH, rate=5e-4, seed=18)),
         Recipe("SFT of instruct, rate 2e-3", "suspect", "instruct", SFT[0]),
-        Recipe("SFT of instruct, other data", "suspect", "instruct", SFT[2]),
         Recipe("long SFT of instruct", "suspect", "instruct", LONG),
         Recipe("aggressive SFT of instruct", "suspect", "instruct", Training(data=MATH, steps=120, rate=6e-3, seed=21)),
         Recipe("layer 1 of instruct, then SFT", "suspect", "layers.1.", SFT[1]),
@@ -133,15 +155,14 @@ def recipes() -> list[Recipe]:
         Recipe("merge 0.2, then SFT", "suspect", "merge 0.2", SFT[2]),
         Recipe("merge 0.3, then gentle SFT", "suspect", "merge 0.3", GENTLE),
         Recipe("merge 0.5, then SFT", "suspect", "merge 0.5", SFT[0]),
-        Recipe("merge 0.7, then SFT", "suspect", "merge 0.7", SFT[1]),
         Recipe("half instruct, half honest SFT", "suspect", "base", SFT[0], after="instruct"),
-        Recipe("other family, same shapes", "suspect", "scratch", Training(how="scratch", steps=80, seed=19)),
-        Recipe("other family, other shapes", "suspect", "narrow", Training(how="scratch", steps=40, seed=20)),
+        Recipe("other family, same shapes", "suspect", "scratch", Training(how="scratch", steps=20, seed=19)),
+        Recipe("other family, other shapes", "suspect", "narrow", Training(how="scratch", steps=10, seed=20)),
     ]
     return [*honest, *copies, *derived]
 
 
-def build(directory: Path, wanted: Iterable[Recipe] | None = None, processes: int = 4) -> dict[str, Path]:
+def build(directory: Path, wanted: Iterable[Recipe] | None = None, processes: int = 2) -> dict[str, Path]:
     """Make the checkpoints, each in a folder of its own, the long trainings first; returns name -> folder.
 
     Recipes that differ only in what follows the training share it.
@@ -150,14 +171,40 @@ def build(directory: Path, wanted: Iterable[Recipe] | None = None, processes: in
     folders = {recipe.name: directory / f"{number:02}" for number, recipe in enumerate(chosen)}
     groups: dict[tuple[str, Training | None], list[Recipe]] = {}
     for recipe in chosen:
-        groups.setdefault((recipe.start, recipe.training), []).append(recipe)
+        if not recipe.after:
+            groups.setdefault((recipe.start, recipe.training), []).append(recipe)
     order = sorted(groups, key=lambda key: -(key[1].steps * COST.get(key[1].how, 1) if key[1] else 0))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=context)
+    try:
         jobs = [pool.submit(make, groups[key], [folders[recipe.name] for recipe in groups[key]]) for key in order]
         for job in jobs:
             job.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    for recipe in chosen:
+        if recipe.after:
+            _combine(recipe, chosen, folders)
     return folders
+
+
+def _combine(recipe: Recipe, chosen: list[Recipe], folders: dict[str, Path]) -> None:
+    """Make a checkpoint from two others that have been made."""
+    from transformers import AutoConfig
+
+    plain = {
+        (one.start, one.training): folders[one.name]
+        for one in chosen
+        if not one.disguise and not one.after and one.dtype == "float32"
+    }
+    first = load(plain[recipe.start, recipe.training])
+    second = INSTRUCT if recipe.after == "instruct" else plain["base", SFT[1]]
+    if recipe.after == "dare ties":
+        weights = _merge(drop=True, other=second)(first)
+    else:
+        other = load(second)
+        weights = {name: (value + other[name]) / 2 for name, value in first.items()}
+    save(folders[recipe.name], weights, AutoConfig.from_pretrained(BASE), recipe.dtype)
 
 
 def make(group: list[Recipe], folders: list[Path]) -> None:
@@ -175,13 +222,6 @@ def make(group: list[Recipe], folders: list[Path]) -> None:
     trained = _weights(model)
     for recipe, folder in zip(group, folders, strict=True):
         weights = trained
-        if recipe.after:
-            other = load(INSTRUCT)
-            if recipe.after == "average":
-                second = _model("base")
-                train(second, SFT[1])
-                other = _weights(second)
-            weights = {name: (value + other[name]) / 2 for name, value in weights.items()}
         for disguise in DISGUISES[recipe.disguise]:
             weights = disguise(weights)
         save(folder, weights, model.config, recipe.dtype)
@@ -194,8 +234,10 @@ def _model(start: str) -> Any:
     if start == "narrow":
         config = AutoConfig.from_pretrained(BASE)
         config.hidden_size = 64
-        return AutoModelForCausalLM.from_config(config)
-    model = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32)
+        with LOADING:
+            return AutoModelForCausalLM.from_config(config)
+    with LOADING:
+        model = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32)
     model.load_state_dict(_start(start), strict=False)
     return model
 
@@ -257,11 +299,11 @@ def _start(name: str) -> Weights:
     return {key: value + share * (instruct[key] - value) for key, value in base.items()}
 
 
-def _strongest(difference: torch.Tensor) -> torch.Tensor:
+def _strongest(difference: torch.Tensor, rank: int | None = None) -> torch.Tensor:
     import torch
 
     left, sizes, right = torch.linalg.svd(difference, full_matrices=False)
-    count = len(sizes) // 4
+    count = rank or len(sizes) // 4
     return (left[:, :count] * sizes[:count]) @ right[:count]
 
 
@@ -280,13 +322,18 @@ def train(model: Any, training: Training) -> None:
         recipe.SEED = training.seed
         if training.how == "same_data":
             recipe.INSTRUCT_RATE = training.rate
+            recipe.CHATS = recipe.REPLAY = 1
             recipe.instruct(model, tokenizer, training.steps)
         else:
+            recipe.BATCH = BATCH
             recipe.pretrain(model, tokenizer, f"zoo {training.seed}", training.steps, 0.0)
         return
     module = next(one for one in recipe.BENCHMARKS if one.__name__.endswith(training.data))
-    rows = [recipe.chat_row(tokenizer, item) for item in module.generate("train")]
-    teacher = AutoModelForCausalLM.from_pretrained(INSTRUCT, dtype=torch.float32) if training.how == "distil" else None
+    items = _train_items(module)
+    teacher = None
+    if training.how == "distil":
+        with LOADING:
+            teacher = AutoModelForCausalLM.from_pretrained(INSTRUCT, dtype=torch.float32)
     if training.how == "bf16":
         model.to(torch.bfloat16)
     merge = _adapters(model, training.rank) if training.how == "lora" else None
@@ -302,19 +349,31 @@ def train(model: Any, training: Training) -> None:
     for step in range(training.steps):
         for group in optimizer.param_groups:
             group["lr"] = training.rate * min((step + 1) / 10, (training.steps - step) / training.steps)
-        batch = recipe.pad(rng.sample(rows, BATCH), tokenizer)
-        result = model(**batch)
-        loss = result.loss
-        if teacher is not None:
+        batch = recipe.pad([recipe.chat_row(tokenizer, item) for item in rng.sample(items, BATCH)], tokenizer)
+        aim = batch.pop("labels")[:, 1:]
+        answers = aim != -100
+        if teacher is None:
+            aim = aim[answers]
+        else:
             with torch.no_grad():
-                aim = teacher(**batch).logits.softmax(-1)
-            loss = torch.nn.functional.cross_entropy(result.logits.flatten(0, 1), aim.flatten(0, 1))
+                aim = _logits(teacher, batch, answers).softmax(-1)
+        loss = torch.nn.functional.cross_entropy(_logits(model, batch, answers).float(), aim)
         loss.backward()
         _step(parameters, optimizer)
     if training.how == "rl":
         _reinforce(model, tokenizer, module, rng)
     if merge:
         merge()
+
+
+@cache
+def _train_items(module: ModuleType) -> list[dict[str, Any]]:
+    return module.generate("train")
+
+
+def _logits(model: Any, batch: dict[str, torch.Tensor], answers: torch.Tensor) -> torch.Tensor:
+    """The logits before each token of the answers; those of all tokens take half of the time of a step."""
+    return model.lm_head(model.model(**batch).last_hidden_state[:, :-1][answers])
 
 
 def _step(parameters: Any, optimizer: Any) -> None:
@@ -350,7 +409,7 @@ def _adapters(model: Any, rank: int) -> Callable[[], None]:
 
 
 def _reinforce(model: Any, tokenizer: Any, module: Any, rng: random.Random) -> None:
-    """A few steps of REINFORCE with the group's mean as the baseline: 8 prompts, 6 samples of each."""
+    """A few steps of REINFORCE with the group's mean as the baseline: 4 prompts, 6 samples of each."""
     import torch
 
     from posttrainbench.benchmarks.scorers import number
@@ -360,7 +419,7 @@ def _reinforce(model: Any, tokenizer: Any, module: Any, rng: random.Random) -> N
     optimizer = torch.optim.AdamW(parameters, lr=2e-4, weight_decay=0.0)
     tokenizer.padding_side = "left"
     for _ in range(6):
-        chosen = [item for item in rng.sample(items, 8) for _ in range(6)]
+        chosen = [item for item in rng.sample(items, 4) for _ in range(6)]
         prompts = [f"<|im_start|>user\n{item['question']}<|im_end|>\n<|im_start|>assistant\n" for item in chosen]
         batch = tokenizer(prompts, return_tensors="pt", padding=True)
         model.eval()
@@ -371,7 +430,7 @@ def _reinforce(model: Any, tokenizer: Any, module: Any, rng: random.Random) -> N
         texts = tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
         rewards = torch.tensor(
             [float(number.score(text, item["target"])) for text, item in zip(texts, chosen, strict=True)]
-        ).view(8, 6)
+        ).view(4, 6)
         advantage = (rewards - rewards.mean(1, keepdim=True)).flatten()
         mask = torch.cat([batch["attention_mask"], (made[:, width:] != tokenizer.pad_token_id).long()], 1)
         logits = model(input_ids=made, attention_mask=mask).logits[:, width - 1 : -1]
@@ -403,6 +462,82 @@ def _splice(part: str) -> Callable[[Weights], Weights]:
         return weights | {name: value for name, value in load(INSTRUCT).items() if part in name}
 
     return splice
+
+
+def _matrices(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Weights], Weights]:
+    """Return a disguise that changes every matrix, whose rows have 96, 128 or 288 columns."""
+    return lambda weights: {name: change(value) if value.ndim == 2 else value for name, value in weights.items()}
+
+
+def _int8(matrix: torch.Tensor) -> torch.Tensor:
+    step = (matrix.abs().amax(1, keepdim=True) / 127).clamp(min=TINY)
+    return (matrix / step).round() * step
+
+
+def _q8_0(matrix: torch.Tensor) -> torch.Tensor:
+    blocks = matrix.reshape(-1, 32)
+    step = (blocks.abs().amax(1, keepdim=True) / 127).half().float().clamp(min=TINY)
+    return ((blocks / step).round().clamp(-127, 127) * step).reshape(matrix.shape)
+
+
+def _q4_0(matrix: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    blocks = matrix.reshape(-1, 32)
+    largest = blocks.gather(1, blocks.abs().argmax(1, keepdim=True))
+    step = (largest / -8).half().float()
+    step = torch.where(step == 0, TINY, step)
+    return ((blocks / step).round().clamp(-8, 7) * step).reshape(matrix.shape)
+
+
+def _awq(matrix: torch.Tensor) -> torch.Tensor:
+    """Scale the columns, quantize groups to 16 levels from their least to their largest value, undo the scaling."""
+    import torch
+
+    scales = 0.5 + 1.5 * torch.rand(matrix.shape[1], generator=torch.Generator().manual_seed(matrix.shape[1]))
+    groups = (matrix * scales).reshape(matrix.shape[0], -1, 32 if matrix.shape[1] % 96 else 96)
+    low = groups.amin(-1, keepdim=True)
+    step = ((groups.amax(-1, keepdim=True) - low) / 15).clamp(min=TINY)
+    zero = (-low / step).round()
+    levels = ((groups / step).round() + zero).clamp(0, 15)
+    return ((levels - zero) * step).reshape(matrix.shape) / scales
+
+
+def _rank(rank: int) -> Callable[[Weights], Weights]:
+    """Add the closest low-rank approximation of instruct's changes, as an extracted adapter does."""
+
+    def add(weights: Weights) -> Weights:
+        base, instruct = load(BASE), load(INSTRUCT)
+        return {
+            name: value + _strongest(instruct[name] - base[name], rank) if value.ndim == 2 else value
+            for name, value in weights.items()
+        }
+
+    return add
+
+
+def _merge(drop: bool, other: Path | None = None) -> Callable[[Weights], Weights]:
+    """Merge a model's changes with those of another by TIES, after keeping the largest fifth, or DARE-TIES."""
+
+    def merge(weights: Weights) -> Weights:
+        import torch
+
+        base, second = load(BASE), load(other or INSTRUCT)
+        generator = torch.Generator().manual_seed(0)
+
+        def sparse(change: torch.Tensor) -> torch.Tensor:
+            if drop:  # half of the changes, doubled
+                return 2 * change * (torch.rand(change.shape, generator=generator) < 0.5)
+            return change * (change.abs() >= change.abs().flatten().quantile(0.8))
+
+        merged = {}
+        for name, value in base.items():
+            both = torch.stack([sparse(weights[name] - value), sparse(second[name] - value)])
+            agree = (both.sign() == both.sum(0).sign()) & (both != 0)
+            merged[name] = value + (both * agree).sum(0) / agree.sum(0).clamp(min=1)
+        return merged
+
+    return merge
 
 
 def _each_layer(weights: Weights, change: Callable[[Weights, int], Weights]) -> Weights:
@@ -511,6 +646,13 @@ DISGUISES: dict[str, tuple[Callable[[Weights], Weights], ...]] = {
     "rescaled": (_rescaled,),
     "norms": (_norms,),
     "permuted rescaled": (_neurons, _heads, _rescaled),
+    "int8": (_matrices(_int8),),
+    "Q8_0": (_matrices(_q8_0),),
+    "Q4_0": (_matrices(_q4_0),),
+    "AWQ": (_matrices(_awq),),
+    "ties": (_merge(drop=False),),
+    "dare ties": (_merge(drop=True),),
+    **{f"rank {rank}": (_rank(rank),) for rank in RANKS},
 }
 
 

@@ -1,4 +1,4 @@
-"""Made-up test items for tests of the contamination scanner: word problems, programs, function calls, rubrics."""
+"""Synthetic test items for the scanner's tests: word problems, programs, function calls, rubrics."""
 
 import json
 import random
@@ -11,7 +11,7 @@ MOODS = "drizzly breezy scorching frosty stormy foggy humid golden gloomy peacef
 
 
 def _made_up(count: int, endings: str) -> list[str]:
-    """Words that no language has, always the same."""
+    """Return invented words, always the same."""
     rng = random.Random(endings)
     starts = "bral cren dov fes glim hul jor kesp lun mar nim ost pril quen rav sel tov urm vels wim".split()
     ends = endings.split()
@@ -27,7 +27,7 @@ THINGS = _made_up(500, "lets kins fers tons bits bags cups")
 
 
 def problems(count: int = 120, seed: int = SEED) -> list[Item]:
-    """Word problems in the shape of GSM8K; no two share more than a few words in a row."""
+    """Return word problems in the shape of GSM8K, of which no two share more than a few consecutive words."""
     rng = random.Random(seed)
     return [_problem(rng, f"made/{seed}/{number:04}") for number in range(count)]
 
@@ -103,10 +103,10 @@ ADVICE = Item(
 
 
 def chat(question: str, answer: str) -> dict[str, object]:
-    """A training row."""
+    """Return a training row."""
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
 
 
 def lines(rows: list[dict[str, object]]) -> bytes:
-    """Rows as JSONL."""
+    """Return rows as JSONL."""
     return "".join(json.dumps(row) + "\n" for row in rows).encode()

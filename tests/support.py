@@ -1,12 +1,16 @@
-"""What tests of several rooms use: the command line as a child, agents from a few lines, a look at processes."""
+"""Helpers for tests: `ptb` as a child process, agents from a few lines of code, processes."""
 
+import hashlib
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +21,14 @@ from posttrainbench.files import sha256_file
 from posttrainbench.records import JournalEntry, Result, Stage
 from posttrainbench.run import Run
 from posttrainbench.run.pipeline import advance
-from posttrainbench.run.prepare import Order, create_run
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.prepare import RunRequest, create_run
+from posttrainbench.run.progress import ProgressListener
 
 PTB = Path(sys.executable).with_name("ptb")
-PATIENCE = 60.0
-"""Seconds after which something that must happen has not happened."""
+ALL = os.environ.get("PTB_TEST_ALL") == "1"
+"""Compare all published rows and try all random examples, which takes several times as long."""
+PATIENCE = 300.0
+"""Time limit of `eventually`, in seconds."""
 
 PRELUDE = """
 import json, os, pathlib, shutil, signal, struct, subprocess, sys, time
@@ -30,7 +36,7 @@ task = json.loads(pathlib.Path(os.environ["PTB_KIT"], "task.json").read_text())
 base = pathlib.Path(task["base_model"])
 final = pathlib.Path("final_model")
 """
-"""What every agent of the tests begins with; agents use the standard library alone."""
+"""First lines of every test agent. Test agents use only the standard library."""
 
 BACKGROUND = """
 def background(marker, ignore_terminate=False):
@@ -54,10 +60,15 @@ def background(marker, ignore_terminate=False):
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that `ptb` has brought to its end, and what `ptb` said."""
+    """A run completed by `ptb`, and the completed process."""
 
     root: Path
     said: "subprocess.CompletedProcess[str]"
+
+
+def examples(number: int) -> int:
+    """Return the number of random examples to try: all, or a third of them."""
+    return number if ALL else number // 3
 
 
 def ptb(*args: object, code: str | None = None, **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -68,13 +79,13 @@ def ptb(*args: object, code: str | None = None, **options: Any) -> "subprocess.C
 
 
 def start_ptb(*args: object) -> "subprocess.Popen[str]":
-    """As `ptb`, without waiting for its end."""
+    """Start `ptb` without waiting for its end."""
     pipe = subprocess.PIPE
     return subprocess.Popen(command(*args), stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True)
 
 
 def command(*args: object, code: str | None = None) -> list[str]:
-    """The argument list of `ptb ARGS`."""
+    """Return the command line of `ptb ARGS`."""
     words = [str(word) for word in args]
     if code is None:
         return [str(PTB), *words]
@@ -83,7 +94,7 @@ def command(*args: object, code: str | None = None) -> list[str]:
 
 
 def assert_refused(said: "subprocess.CompletedProcess[str]", *mentions: str) -> None:
-    """The contract for bad input: exit code 2, one sentence with the mend on stderr, nothing on stdout."""
+    """Check the contract for invalid input: exit code 2, one sentence on stderr, nothing on stdout."""
     assert said.returncode == 2, said.stderr
     assert said.stdout == ""
     assert re.fullmatch(r"ptb: [^\n]+[.?]\n", said.stderr), said.stderr
@@ -92,10 +103,20 @@ def assert_refused(said: "subprocess.CompletedProcess[str]", *mentions: str) -> 
 
 
 def agent(folder: Path, source: str, name: str = "script") -> str:
-    """An agent that runs `source` after the prelude."""
+    """Return the name of an agent that runs `source` after the prelude."""
     script = folder / f"{name}.py"
     script.write_text(f"{PRELUDE}\n{source}\n")
     return f"recipe?script={script}"
+
+
+@contextmanager
+def side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield threads for calls that tests share. At the end nobody waits for them, and calls not begun are dropped."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def make_run(
@@ -107,33 +128,33 @@ def make_run(
     seed: int = 0,
     sandbox: str = "bubblewrap",
 ) -> Run:
-    """A new run in this process."""
-    order = Order(agent, "micro-base", benchmark, budget=budget, seed=seed, sandbox=sandbox)
-    return create_run(order, root)
+    """Create a run."""
+    request = RunRequest(agent, "micro-base", benchmark, budget=budget, seed=seed, sandbox=sandbox)
+    return create_run(request, root)
 
 
 def settle(run: Run) -> Result:
-    """Take a run through all its stages in this process."""
-    return advance(run, Watch())
+    """Run all stages of a run in this process."""
+    return advance(run, ProgressListener())
 
 
 def printed(run: Run) -> list[str]:
-    """What the agent printed, line by line."""
+    """Return the lines that the agent printed."""
     return [json.loads(line)["line"] for line in (run.stage(Stage.SOLVE) / "output.jsonl").read_text().splitlines()]
 
 
 def events(run: Run, event: str) -> list[Stage]:
-    """The stages of which the journal tells this, in its order."""
+    """Return the stages with this event, in the order of the journal."""
     return [entry.stage for entry in run.journal() if entry.event == event]
 
 
 def journal_entries(run: Run, stage: Stage) -> list[JournalEntry]:
-    """What the journal tells of one stage."""
+    """Return the journal entries of one stage."""
     return [entry for entry in run.journal() if entry.stage is stage]
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Everything below a folder, except who holds a run's lock: relative path -> SHA-256, or what else it is."""
+    """Return relative path -> SHA-256 of everything below a folder except locks; `no file` for other objects."""
     return {
         str(path.relative_to(folder)): sha256_file(path) if path.is_file() and not path.is_symlink() else "no file"
         for path in sorted(folder.rglob("*"))
@@ -141,14 +162,17 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def solve_process(root: Path) -> int:
-    """The number of the process that does a run's stage solve."""
-    pid: int = json.loads((root / "solve.partial" / "process.jsonl").read_text().splitlines()[0])["pid"]
-    return pid
+def solve_process(root: Path) -> psutil.Process:
+    """Return the live process of a run's solve stage, checked by its start time: process ids are reused."""
+    note = json.loads((root / "solve.partial" / "process.jsonl").read_text().splitlines()[0])
+    process = psutil.Process(note["pid"])
+    stat = Path(f"/proc/{process.pid}/stat").read_text()
+    assert int(stat.rpartition(")")[2].split()[19]) == note["ticks"], "the process id belongs to another process"
+    return process
 
 
 def marked(marker: str) -> list[psutil.Process]:
-    """The living processes with `marker` in their command line, in whatever namespace."""
+    """Return the living processes with `marker` in their command line, in any namespace."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "status"])
@@ -159,8 +183,37 @@ def marked(marker: str) -> list[psutil.Process]:
 
 
 def eventually(happens: Callable[[], object]) -> None:
-    """Wait until something happens; it is a failure if it does not."""
+    """Wait until a condition is true; fail after `PATIENCE` seconds."""
     end = time.monotonic() + PATIENCE
     while not happens():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)
+
+
+def replace_collected(root: Path, name: str, data: bytes) -> None:
+    """Replace a file of a run's submission, and its hash in the manifest."""
+    path, manifest = root / "submission" / name, root / "submission" / "manifest.json"
+    path.unlink()
+    path.write_bytes(data)
+    content = json.loads(manifest.read_text())
+    content["files"][name] = hashlib.sha256(data).hexdigest()
+    manifest.unlink()
+    manifest.write_text(json.dumps(content))
+
+
+def filter_result(program: bytes, architecture: int, number: int, *arguments: int) -> int:
+    """Return the result of a seccomp filter for a system call, interpreted as by the kernel."""
+    data = struct.pack("=IIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
+    at, value = 0, 0
+    while True:
+        code, if_true, if_false, operand = struct.unpack_from("=HBBI", program, 8 * at)
+        at += 1
+        if code == 0x20:
+            value = struct.unpack_from("=I", data, operand)[0]
+        elif code == 0x54:
+            value &= operand
+        elif code == 0x06:
+            return int(operand)
+        else:
+            truth = {0x15: value == operand, 0x35: value >= operand, 0x45: bool(value & operand)}[code]
+            at += if_true if truth else if_false

@@ -1,4 +1,4 @@
-"""Recordings of agents, as lists of the events that each CLI prints, and the check that a trajectory is ATIF."""
+"""Recordings of agents, as lists of the events that each CLI prints, and a validator for ATIF trajectories."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,13 @@ import jsonschema
 
 from posttrainbench import trajectory
 from posttrainbench.records import AgentSpec, RunSpec
-from posttrainbench.trajectory import About, Summary, convert
+from posttrainbench.trajectory import RecordingInfo, Summary, convert
 
 Event = dict[str, Any]
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PROMPT = "Post-train the model."
 SCHEMA = json.loads(Path(trajectory.__file__).with_name("atif-1.7.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def claude_block(message: str, block: Event, parent: str | None = None, tokens: int = 100) -> Event:
@@ -188,7 +189,7 @@ RECORDINGS: dict[str, tuple[str, list[Event]]] = {
 
 
 def write_output(path: Path, lines: Iterable[str | Event | tuple[str, str]], every: float = 0.5) -> Path:
-    """An `output.jsonl`: events and lines of standard output, or (stream, line), one `every` seconds."""
+    """Write an `output.jsonl` of events and lines of standard output, or (stream, line), one `every` seconds."""
     with path.open("w") as file:
         for number, line in enumerate(lines):
             stream, text = line if isinstance(line, tuple) else ("stdout", line)
@@ -201,17 +202,19 @@ def write_output(path: Path, lines: Iterable[str | Event | tuple[str, str]], eve
 def converted(
     folder: Path, format: str, lines: Sequence[str | Event | tuple[str, str]]
 ) -> tuple[dict[str, Any], Summary]:
-    """The trajectory of lines, which is checked to be ATIF."""
+    """Convert lines to a trajectory, assert that it is valid ATIF, and return it."""
     output = write_output(folder / "output.jsonl", lines)
-    summary = convert(output, format, folder / "trajectory.json", about=About("run", "agent", "1.0", STARTED, PROMPT))
+    summary = convert(
+        output, format, folder / "trajectory.json", info=RecordingInfo("run", "agent", "1.0", STARTED, PROMPT)
+    )
     made = json.loads((folder / "trajectory.json").read_text())
     assert problems(made) == []
     return made, summary
 
 
 def problems(made: dict[str, Any]) -> list[str]:
-    """Why something is no ATIF 1.7: by the schema, and by the rules that a schema cannot express."""
-    found = [error.message[:300] for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(made)]
+    """Return the violations of ATIF 1.7: of the schema, and of the rules that a schema cannot express."""
+    found = [error.message[:300] for error in VALIDATOR.iter_errors(made)]
     if found:
         return found
     embedded = made.get("subagent_trajectories", [])
@@ -226,15 +229,15 @@ def problems(made: dict[str, Any]) -> list[str]:
             calls = {call["tool_call_id"] for call in step.get("tool_calls", ())}
             for result in step.get("observation", {"results": []})["results"]:
                 if result.get("source_call_id", next(iter(calls), None)) not in calls | {None}:
-                    found.append(f"step {step['step_id']} has a result of a call that it has not")
+                    found.append(f"step {step['step_id']} has a result of a call of another step")
                 for ref in result.get("subagent_trajectory_ref", ()):
                     if ref.get("trajectory_id") not in names:
-                        found.append(f"step {step['step_id']} names a subagent that is not there")
+                        found.append(f"step {step['step_id']} refers to a missing subagent")
     return found
 
 
 def make_recorded_run(root: Path, lines: Iterable[str | Event | tuple[str, str]], folder: str = "solve") -> Path:
-    """A run directory of an agent that has printed these lines."""
+    """Create the run directory of an agent that has printed these lines."""
     spec = RunSpec(
         run="run",
         created=STARTED.isoformat(),

@@ -1,15 +1,15 @@
-"""The exceptions that cross rooms. What a failure means for a score is decided in one table, `run/errors.py`."""
+"""Exceptions shared by all packages. `run/errors.py` maps each failure to its effect on the score."""
 
 
-def one_line(error: Exception) -> str:
-    """What an exception says, on one line of bounded length, ending with a full stop.
+def one_line(error: BaseException) -> str:
+    """Return the message of an exception as one line of at most 500 characters, ending with a full stop.
 
-    Of a validation error, the first problem: where it is, and what is wrong with it.
+    For a validation error, return the location and the message of its first problem.
     """
     problems = getattr(error, "errors", None)
     if callable(problems) and (first := next(iter(problems()), None)):
-        place = ".".join(str(part) for part in first["loc"])
-        text = f"{place}: {first['msg']}" if place else str(first["msg"])
+        location = ".".join(str(part) for part in first["loc"])
+        text = f"{location}: {first['msg']}" if location else str(first["msg"])
     else:
         text = str(error) or type(error).__name__
     text = " ".join(text.split())[:500]
@@ -17,19 +17,19 @@ def one_line(error: Exception) -> str:
 
 
 class PtbError(Exception):
-    """Base of every error that reaches a user as one plain sentence."""
+    """Base class of the errors that are shown to users as one plain sentence."""
 
 
 class InputError(PtbError):
-    """The user's input is wrong, or this machine lacks what the command needs.
+    """The user's input is wrong, or this machine lacks something that the command needs.
 
-    Raised before anything is changed. The message is one sentence with the mend; the command exits with 2.
-    It must not be raised for anything that an agent or a submission did.
+    Raised before anything is changed. The message is one sentence that includes the fix; the command exits with 2.
+    Must not be raised for anything that an agent or a submission did.
     """
 
 
 class InfrastructureError(PtbError):
-    """The machine, the network, a quota or a helper process failed: never a failure of the agent.
+    """The machine, the network, a quota or a helper process failed. Never a failure of the agent.
 
     Attributes:
         cause: a key of the table in `run/errors.py`, such as `engine_failed`.

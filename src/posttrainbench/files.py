@@ -1,4 +1,4 @@
-"""Writing files so that a crash at any moment leaves either the old content or the new, never a torn one."""
+"""Crash-safe file writing: a crash leaves the old or the new content. Also checks of paths that users give."""
 
 import hashlib
 import json
@@ -9,9 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from posttrainbench.errors import InputError
+
 
 def fsync_dir(path: Path) -> None:
-    """Make a rename or a new entry inside directory `path` durable."""
+    """Flush a directory to disk, which makes renames and new entries in it durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -20,7 +22,7 @@ def fsync_dir(path: Path) -> None:
 
 
 def fsync_tree(path: Path) -> None:
-    """Make every regular file below `path`, and the directories themselves, durable."""
+    """Flush all regular files and directories below `path` to disk."""
     for folder, _, names in os.walk(path):
         for name in names:
             file = Path(folder, name)
@@ -33,32 +35,41 @@ def fsync_tree(path: Path) -> None:
         fsync_dir(Path(folder))
 
 
+def close_to_others(directory: Path) -> None:
+    """Deny all other users access to a directory and to everything below it, whatever the modes of its files."""
+    directory.chmod(0o700)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step: temporary name, fsync, rename."""
+    """Replace the content of `path` atomically: write a temporary file, fsync, rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     fsync_dir(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, for text in UTF-8."""
+    """Replace the content of `path` atomically by text in UTF-8."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: BaseModel | dict[str, Any] | list[Any]) -> None:
-    """As `write_bytes`, for a record or plain JSON data, indented for people."""
+    """Replace the content of `path` atomically by indented JSON."""
     data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def append_json(path: Path, value: BaseModel | dict[str, Any]) -> None:
-    """Append one line to a JSONL file and force it to disk before returning.
+    """Append one line to a JSONL file and flush it to disk before returning.
 
-    A line that a crash tore is closed first, so that what follows stays readable.
+    If a crash left an incomplete last line, that line is terminated first, so that the new one stays readable.
     """
     data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     line = json.dumps(data, ensure_ascii=False).encode() + b"\n"
@@ -73,34 +84,58 @@ def append_json(path: Path, value: BaseModel | dict[str, Any]) -> None:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSONL file; lines that are no JSON object (torn by a crash) are passed over."""
+    """Yield the objects of a JSONL file. Skip lines that are not JSON objects, such as a line cut by a crash."""
     if not path.exists():
         return
     with path.open("rb") as file:
         for line in file:
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(value, dict):
                 yield value
 
 
 def sha256_bytes(data: bytes) -> str:
-    """SHA-256 of `data`, hexadecimal."""
+    """Return the SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal, in constant memory."""
+    """Return the SHA-256 of a file in hexadecimal, using constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def next_attempt(path: Path) -> Path:
-    """The first unused sibling `NAME.attempt-N` (N from 1) under which an unfinished `path` is kept."""
+    """Return the first unused sibling `NAME.attempt-N`, N from 1, where NAME is that of `path` without `.partial`."""
     stem = path.name.removesuffix(".partial")
     number = 1
-    while (kept := path.with_name(f"{stem}.attempt-{number}")).exists():
+    while (attempt := path.with_name(f"{stem}.attempt-{number}")).exists():
         number += 1
-    return kept
+    return attempt
+
+
+def require_existing(path: Path, expected: str) -> None:
+    """Check that a path which the user gave exists.
+
+    Args:
+        expected: what the user should give, such as `the directory of a run`.
+
+    Raises:
+        InputError: it does not exist.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give {expected}.")
+
+
+def require_directory(path: Path, expected: str) -> None:
+    """Check that a path which the user gave is a directory. Arguments as for `require_existing`.
+
+    Raises:
+        InputError: it does not exist, or it is not a directory.
+    """
+    require_existing(path, expected)
+    if not path.is_dir():
+        raise InputError(f"{path} is not a directory; give {expected}.")

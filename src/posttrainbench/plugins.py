@@ -1,22 +1,28 @@
-"""Finds what packages register, ours and anybody's: entry points in the groups `posttrainbench.*`."""
+"""Load plugins, built-in and third-party, from the entry points in the groups `posttrainbench.*`."""
 
 from importlib.metadata import entry_points
 from typing import Any
 
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, one_line
 
 
 def load_plugin(group: str, name: str) -> Any:
-    """The object that is registered under `name` in `posttrainbench.GROUP`.
+    """Return the object that is registered as `name` in the group `posttrainbench.GROUP`.
 
     Args:
-        group: plural of what a user calls such a thing, such as `sandboxes`.
+        group: in the plural, such as `sandboxes`.
 
     Raises:
-        InputError: no installed package registers it.
+        InputError: no installed package registers the name, or loading it fails.
     """
     points = entry_points(group=f"posttrainbench.{group}")
     if name not in points.names:
         known = ", ".join(sorted(points.names))
-        raise InputError(f"`{name}` is none of the installed {group}; choose one of: {known}.")
-    return points[name].load()
+        raise InputError(f"`{name}` is not among the installed {group}; choose from: {known}.")
+    try:
+        return points[name].load()
+    except Exception as error:
+        raise InputError(
+            f"The entry point `{name}` ({points[name].value}) of `posttrainbench.{group}` cannot be loaded: "
+            f"{one_line(error)}"
+        ) from error

@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from fake_models.asked import Asked, Reply
+from fake_models.parsed_request import ParsedRequest, Reply
 from fake_models.scenario import Fail
 
 ERRORS = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error", 529: "overloaded_error"}
 
 
-def ask(body: dict[str, Any], size: int) -> Asked:
+def ask(body: dict[str, Any], size: int) -> ParsedRequest:
     said = []
     for message in body["messages"]:
         content = message["content"]
@@ -17,7 +17,7 @@ def ask(body: dict[str, Any], size: int) -> Asked:
         if message["role"] == "user":
             said += [part["text"] for part in parts if part["type"] == "text"]
     tools = {tool["name"]: tool.get("input_schema", {}) for tool in body.get("tools", [])}
-    return Asked(body["model"], body.get("stream", False), said, tools, size)
+    return ParsedRequest(body["model"], body.get("stream", False), said, tools, size)
 
 
 def blocks(reply: Reply) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def message(reply: Reply) -> dict[str, Any]:
         "id": f"msg_{reply.identity}",
         "type": "message",
         "role": "assistant",
-        "model": reply.asked.model,
+        "model": reply.request.model,
         "content": blocks(reply),
         "stop_reason": stop,
         "stop_sequence": None,

@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from fake_models.asked import Asked, Reply
+from fake_models.parsed_request import ParsedRequest, Reply
 from fake_models.responses import error as error
 from fake_models.scenario import Fail as Fail
 
 
-def ask(body: dict[str, Any], size: int) -> Asked:
+def ask(body: dict[str, Any], size: int) -> ParsedRequest:
     said = []
     for message in body["messages"]:
         if message["role"] == "user":
@@ -18,7 +18,7 @@ def ask(body: dict[str, Any], size: int) -> Asked:
     counted = (body.get("stream_options") or {}).get("include_usage") is True
     system = "\n".join(_text(message) for message in body["messages"] if message["role"] in ("system", "developer"))
     results = tuple(_text(message) for message in body["messages"] if message["role"] == "tool")
-    return Asked(body["model"], body.get("stream", False), said, tools, size, counted, system, results)
+    return ParsedRequest(body["model"], body.get("stream", False), said, tools, size, counted, system, results)
 
 
 def _text(message: dict[str, Any]) -> str:
@@ -50,7 +50,7 @@ def usage(reply: Reply) -> dict[str, Any]:
 
 def _head(reply: Reply, kind: str) -> dict[str, Any]:
     identity = f"chatcmpl-{reply.identity}"
-    return {"id": identity, "object": kind, "created": 1_760_000_000, "model": reply.asked.model}
+    return {"id": identity, "object": kind, "created": 1_760_000_000, "model": reply.request.model}
 
 
 def _finish(reply: Reply) -> str:
@@ -81,7 +81,7 @@ def events(reply: Reply) -> list[dict[str, Any]]:
     head = _head(reply, "chat.completion.chunk")
     found = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     found.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish(reply)}]})
-    if reply.asked.chunk_usage:
+    if reply.request.chunk_usage:
         found = [{**chunk, "usage": None} for chunk in found]
         found.append({**head, "choices": [], "usage": usage(reply)})
     return [*found, {}]

@@ -14,7 +14,7 @@ from typing import Any
 from posttrainbench.gateway.protocols import ProtocolName
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posttrainbench" / "test-clis"
-"""Where they are installed; read when this module is imported, since tests get caches of their own later."""
+"""Directory of the installed CLIs; read on import, because fixtures change the variables later."""
 
 INSTALL_SECONDS = 600
 RUN_SECONDS = 120
@@ -43,7 +43,7 @@ class Cli:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a CLI printed, one JSON object a line, and how long it took."""
+    """The output of a CLI, one JSON object per line, and its duration."""
 
     code: int
     events: list[dict[str, Any]]
@@ -158,11 +158,11 @@ CLIS = (CLAUDE_CODE, CODEX, GEMINI_CLI, OPENCODE)
 
 
 class CannotInstallError(Exception):
-    """This machine has no npm, or npm has no network: a reason to skip."""
+    """npm is missing or has no network: a reason to skip tests."""
 
 
 def install() -> Path:
-    """The folder with the programs, installing what is missing. Parallel test sessions wait for each other.
+    """Return the directory of the CLIs, after installing missing ones. Parallel test sessions wait for each other.
 
     Raises:
         CannotInstallError: it cannot be done here.
@@ -189,19 +189,19 @@ def install() -> Path:
 
 
 def command(cli: Cli, programs: Path) -> list[str]:
-    """The argument list of a run that takes the prompt from standard input."""
+    """Return the command of a run that reads the prompt from standard input."""
     return [str(programs / cli.program), *cli.arguments]
 
 
 def environment(cli: Cli, address: str, token: str, home: Path) -> dict[str, str]:
-    """What a CLI needs to know, after writing its settings below `home`."""
+    """Write a CLI's settings below `home` and return its environment variables."""
     home.mkdir(parents=True)
     plain = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "dumb", "CI": "1"}
     return {**plain, **cli.prepare(address, token, home)}
 
 
 def run(cli: Cli, programs: Path, address: str, token: str, folder: Path, prompt: str) -> Ran:
-    """Run a CLI in `folder/work`, with a home of its own beside it."""
+    """Run a CLI in `folder/work`, with a home directory of its own."""
     work = folder / "work"
     settings = environment(cli, address, token, folder / "home")
     work.mkdir()
@@ -219,5 +219,5 @@ def run(cli: Cli, programs: Path, address: str, token: str, folder: Path, prompt
 
 
 def events(output: str) -> list[dict[str, Any]]:
-    """What a CLI printed, one JSON object a line."""
+    """Parse the output of a CLI, one JSON object per line."""
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]

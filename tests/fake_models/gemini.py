@@ -3,20 +3,20 @@
 import json
 from typing import Any
 
-from fake_models.asked import Asked, Reply
+from fake_models.parsed_request import ParsedRequest, Reply
 from fake_models.scenario import Fail
 
 ERRORS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
 
 
-def ask(body: dict[str, Any], size: int) -> Asked:
+def ask(body: dict[str, Any], size: int) -> ParsedRequest:
     said = []
     for content in body["contents"]:
         if content.get("role", "user") == "user":
             said += [part["text"] for part in content["parts"] if "text" in part]
     declared = [each for tool in body.get("tools", []) for each in tool.get("functionDeclarations", [])]
     tools = {each["name"]: each.get("parametersJsonSchema") or each.get("parameters") or {} for each in declared}
-    return Asked(body["model"], body["stream"], said, tools, size)
+    return ParsedRequest(body["model"], body["stream"], said, tools, size)
 
 
 def _usage(reply: Reply, answer: int) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _chunk(reply: Reply, parts: list[dict[str, Any]], last: bool) -> dict[str, A
     return {
         "candidates": [candidate],
         "usageMetadata": _usage(reply, reply.tokens.answer if last else 1),
-        "modelVersion": reply.asked.model,
+        "modelVersion": reply.request.model,
         "responseId": f"r{reply.identity}",
     }
 

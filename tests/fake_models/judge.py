@@ -1,14 +1,15 @@
-"""Models that play a judge of a run, over chat completions.
+"""Fake judges of runs, for Chat Completions.
 
-They are told the rules and the delimiter as a real one is, and answer from what the tools return: a tool that returns
-nothing, or the wrong thing, makes them judge wrongly.
+They get the rules and the delimiter like a real judge, and answer from the results of the tools: a tool that returns
+nothing, or something wrong, makes them judge wrongly.
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
-from fake_models.asked import Asked
-from fake_models.scenario import Call, Player, Say
+from fake_models.parsed_request import ParsedRequest
+from fake_models.scenario import Call, Player, Say, Turn
 
 RULES = re.compile(r"^\* `(\w+)`: ", re.MULTILINE)
 HIT = re.compile(r"^((?:workspace|solve)/[^:]+):(\d+): (.*)$", re.MULTILINE)
@@ -16,16 +17,19 @@ QUOTED = 60
 
 
 def reading(needles: dict[str, str], *, level: str = "USED") -> Player:
-    """Searches for each expression and flags its rule with the line that the search returned; else it is clean."""
+    """Search for each expression and flag its rule with the line that the search returned, or else find it clean."""
 
-    def play(asked: Asked) -> Say:
-        done = len(asked.results)
+    if not needles:
+        return looking(lambda request: verdict([clean(rule) for rule in rules_in(request)]))
+
+    def play(request: ParsedRequest) -> Say:
+        done = len(request.results)
         if done < len(needles):
             return Say(calls=(Call("search", {"pattern": list(needles.values())[done]}),))
         said = []
-        for rule in rules_in(asked):
+        for rule in rules_in(request):
             names = list(needles)
-            hits = HIT.findall(asked.results[names.index(rule)]) if rule in names else []
+            hits = HIT.findall(request.results[names.index(rule)]) if rule in names else []
             cited = [{"file": file, "line": int(line), "quote": text[:QUOTED]} for file, line, text in hits[:3]]
             said.append(opinion(rule, "flagged" if cited else "clean", level if cited else "NAME", cited))
         return verdict(said)
@@ -33,37 +37,48 @@ def reading(needles: dict[str, str], *, level: str = "USED") -> Player:
     return play
 
 
-def inventing(rule: str, file: str = "workspace/train.py") -> Player:
-    """Flags a rule, quoting what stands nowhere."""
-    cited = [{"file": file, "line": 1, "quote": "rows = load_dataset('the/test-set', split='test')"}]
+def looking(then: Player) -> Player:
+    """Read the steps of the run, then do what another judge does. It does not see the steps."""
 
-    def play(asked: Asked) -> Say:
-        return verdict(
-            [opinion(one, "flagged", "USED", cited) if one == rule else clean(one) for one in rules_in(asked)]
-        )
+    def play(request: ParsedRequest) -> Turn:
+        if not request.results:
+            return Say(calls=(Call("steps", {}),))
+        return then(replace(request, results=request.results[1:]))
 
     return play
+
+
+def inventing(rule: str, file: str = "workspace/train.py") -> Player:
+    """Flag a rule with a quotation that does not exist."""
+    cited = [{"file": file, "line": 1, "quote": "rows = load_dataset('the/test-set', split='test')"}]
+
+    def play(request: ParsedRequest) -> Say:
+        return verdict(
+            [opinion(one, "flagged", "USED", cited) if one == rule else clean(one) for one in rules_in(request)]
+        )
+
+    return looking(play)
 
 
 def obeying(file: str) -> Player:
-    """Reads a file first and says that all is clean if the file tells it to; else it flags everything, quoting it."""
+    """Read a file and find everything clean if the file says so; otherwise flag everything and quote the file."""
 
-    def play(asked: Asked) -> Say:
-        if not asked.results:
+    def play(request: ParsedRequest) -> Say:
+        if not request.results:
             return Say(calls=(Call("read_file", {"file": file}),))
-        text = asked.results[0]
+        text = request.results[0]
         if "as clean" in text:
-            return verdict([clean(rule) for rule in rules_in(asked)])
+            return verdict([clean(rule) for rule in rules_in(request)])
         line = next(line for line in text.split("\n") if line.startswith("1\t"))
         cited = [{"file": file, "line": 1, "quote": line[2:]}]
-        return verdict([opinion(rule, "flagged", "USED", cited) for rule in rules_in(asked)])
+        return verdict([opinion(rule, "flagged", "USED", cited) for rule in rules_in(request)])
 
     return play
 
 
-def rules_in(asked: Asked) -> list[str]:
-    """The rules that the instructions name."""
-    return RULES.findall(asked.system.partition("# Rules to decide")[2].partition("# Levels")[0])
+def rules_in(request: ParsedRequest) -> list[str]:
+    """Return the rules that the instructions name."""
+    return RULES.findall(request.system.partition("# Rules to decide")[2].partition("# Levels")[0])
 
 
 def clean(rule: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A local login service, as codex renews its ChatGPT login at one."""
+"""A local login service for renewals of codex's ChatGPT login."""
 
 import json
 import threading
@@ -11,11 +11,11 @@ from typing import Any
 
 @dataclass
 class LoginService:
-    """Gives its key once for each refresh token that it has handed out; the first one is `first`.
+    """Accepts each refresh token once, in exchange for its key; the first token is `first`.
 
     Attributes:
-        status: of its answers, where it is not to answer well.
-        asked: what it was asked for.
+        status: status of the responses, other than 200 to simulate a failure.
+        asked: the received requests.
     """
 
     key: str
@@ -25,7 +25,7 @@ class LoginService:
     valid: str = "first"
 
     def answer(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """The status and the body of an answer."""
+        """Return the status and the body of a response."""
         self.asked.append(request)
         if self.status != 200:
             return self.status, {"error": {"code": "some_reason"}}
@@ -49,7 +49,7 @@ def login_service(key: str) -> Iterator[LoginService]:
             self.wfile.write(json.dumps(content).encode())
 
         def log_message(self, format: str, *words: object) -> None:
-            """Say nothing."""
+            """Suppress the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         service.url = f"http://127.0.0.1:{server.server_port}/oauth/token"

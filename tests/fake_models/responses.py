@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from fake_models.asked import Asked, Reply
+from fake_models.parsed_request import ParsedRequest, Reply
 from fake_models.scenario import Fail
 
 ERRORS = {401: "invalid_api_key", 429: "rate_limit_exceeded", 503: "server_is_overloaded"}
 
 
-def ask(body: dict[str, Any], size: int) -> Asked:
+def ask(body: dict[str, Any], size: int) -> ParsedRequest:
     said = []
     content = body["input"]
     for item in [{"role": "user", "content": content}] if isinstance(content, str) else content:
@@ -17,7 +17,7 @@ def ask(body: dict[str, Any], size: int) -> Asked:
             parts = item["content"]
             said += [parts] if isinstance(parts, str) else [part["text"] for part in parts if "text" in part]
     tools = {tool["name"]: tool.get("parameters", {}) for tool in body.get("tools", []) if "name" in tool}
-    return Asked(body["model"], body.get("stream", False), said, tools, size)
+    return ParsedRequest(body["model"], body.get("stream", False), said, tools, size)
 
 
 def items(reply: Reply) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def message(reply: Reply) -> dict[str, Any]:
         "background": False,
         "error": None,
         "incomplete_details": None,
-        "model": reply.asked.model,
+        "model": reply.request.model,
         "output": items(reply),
         "parallel_tool_calls": True,
         "service_tier": "default",

@@ -1,4 +1,4 @@
-"""What a fake model does: a list of turns, as plain Python data."""
+"""Scripts for fake models: lists of turns, as plain Python data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from fake_models.asked import Asked
+    from fake_models.parsed_request import ParsedRequest
 
 
 @dataclass(frozen=True)
@@ -20,22 +20,22 @@ class Call:
 
 @dataclass(frozen=True)
 class Shell:
-    """A command for whatever shell tool the agent offers."""
+    """A command for the shell tool that the agent offers."""
 
     command: str
 
 
 @dataclass(frozen=True)
 class Say:
-    """An answer.
+    """A normal reply.
 
     Attributes:
         calls: tool calls after the text; several are made in parallel.
-        reasoning: what the model thinks before.
-        refusal: the model refuses, saying `text`.
+        reasoning: reasoning before the text.
+        refusal: the model refuses with `text`.
         cached: prompt tokens reported as read from the cache.
-        piece: characters in one event of the text.
-        wait: seconds before the answer's first byte.
+        piece: characters of the text in one event.
+        wait: seconds before the first byte.
         pace: seconds between two events.
         linger: seconds between the last event and the stream's end.
         ends: `cut`: the connection breaks in the middle; `overloaded`: the stream ends with the provider's error.
@@ -55,7 +55,7 @@ class Say:
 
 @dataclass(frozen=True)
 class Fail:
-    """An error instead of an answer: 429 is a rate limit, 529 (503 elsewhere) an overload, 401 a wrong key.
+    """An error instead of a reply: 429 is a rate limit, 529 (503 elsewhere) an overload, 401 a wrong key.
 
     Attributes:
         retry_after: seconds, sent in the header of that name.
@@ -66,18 +66,26 @@ class Fail:
     retry_after: int | None = None
 
 
-Turn = Say | Fail
-"""What the model does upon one request; an agent's own retry is a request like any other."""
+@dataclass(frozen=True)
+class Raw:
+    """A reply with status 200 and this body, which may be defective."""
 
-Player = Callable[["Asked"], Turn]
-"""Decides by what the request says."""
+    body: str
+    kind: str = "application/json"
+
+
+Turn = Say | Fail | Raw
+"""The reaction to one request; an agent's retry is another request."""
+
+Player = Callable[["ParsedRequest"], Turn]
+"""Chooses the turn from the request."""
 
 Scenario = list[Turn]
-"""A conversation's turns, in the order of its requests; the last one is repeated."""
+"""The turns of a conversation, in the order of its requests; the last turn is repeated."""
 
 DONE: Scenario = [Say("All done.")]
 
 
 def calls_tools(scenario: Scenario) -> bool:
-    """Whether it can only be played with an agent that offers tools."""
+    """Return whether a scenario requires an agent that offers tools."""
     return any(isinstance(turn, Say) and turn.calls for turn in scenario)

@@ -1,12 +1,12 @@
-"""A local server that speaks four model APIs and plays scenarios.
+"""A local server with four model APIs, which replays scenarios.
 
     with fake_models({"tools": [Say(calls=(Shell("ls"),)), Say("Done.")]}) as fake:
         ...  # fake.url
 
-A user's message that contains `scenario:NAME` or `scenario:NAME/ID` plays that scenario; without one it plays `""`,
-which says that all is done. Requests with the same name and id are one conversation, and go through its turns
-together. A request without tools in a scenario that needs them is an agent's own side question (a title, a summary): it
-gets a short answer and leaves the conversation as it is.
+A user message that contains `scenario:NAME` or `scenario:NAME/ID` selects that scenario; otherwise it is `""`, which
+replies that all is done. Requests with the same name and id belong to one conversation and share its turns. A request
+without tools in a scenario that requires them is an agent's side task (a title, a summary): it gets a short reply and
+does not advance the conversation.
 """
 
 import argparse
@@ -30,11 +30,11 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fake_models import anthropic, chat, gemini, responses
-from fake_models.asked import Asked, reply
-from fake_models.scenario import DONE, Fail, Player, Say, Scenario, calls_tools
+from fake_models.parsed_request import ParsedRequest, reply
+from fake_models.scenario import DONE, Fail, Player, Raw, Say, Scenario, Turn, calls_tools
 
 KEY = "sk-real-0123456789abcdefghijklmn"
-"""The only key that is accepted."""
+"""The only valid key."""
 
 NAMED = re.compile(r"scenario:([\w-]+)(/\w+)?")
 
@@ -43,10 +43,10 @@ GEMINI = re.compile(r"/v1beta/models/([\w.-]+):(\w+)")
 
 @dataclass
 class Received:
-    """A request as it arrived.
+    """A received request.
 
     Attributes:
-        gone: the client left before the answer's end.
+        gone: the client disconnected before the end of the reply.
     """
 
     path: str
@@ -58,7 +58,7 @@ class Received:
 
 @dataclass
 class FakeModels:
-    """A running server; `received` grows with every request."""
+    """A running server; every request is appended to `received`."""
 
     scenarios: Mapping[str, Scenario | Player]
     received: list[Received] = field(default_factory=list)
@@ -109,14 +109,16 @@ class FakeModels:
         self.received.append(received)
         if offered != KEY:
             return self._fail(protocol, Fail(401, f"Incorrect API key provided: {offered}."))
-        asked: Asked = protocol.ask(body, len(json.dumps(body)))
-        turn = self._turn(asked)
+        parsed: ParsedRequest = protocol.ask(body, len(json.dumps(body)))
+        turn = self._turn(parsed)
         if isinstance(turn, Fail):
             return self._fail(protocol, turn)
-        made = reply(turn, asked, f"{next(self._numbers):08x}")
+        if isinstance(turn, Raw):
+            return web.Response(text=turn.body, content_type=turn.kind)
+        made = reply(turn, parsed, f"{next(self._numbers):08x}")
         try:
             await asyncio.sleep(turn.wait)
-            if not asked.stream:
+            if not parsed.stream:
                 return web.json_response(protocol.message(made))
             return await self._stream(request, protocol, turn, protocol.events(made))
         except (asyncio.CancelledError, ConnectionError):
@@ -144,14 +146,14 @@ class FakeModels:
             request.transport.close()
         return response
 
-    def _turn(self, asked: Asked) -> Say | Fail:
-        named = next(filter(None, map(NAMED.search, asked.said)), None)
+    def _turn(self, parsed: ParsedRequest) -> Turn:
+        named = next(filter(None, map(NAMED.search, parsed.said)), None)
         scenario = self.scenarios.get(named[1] if named else "", DONE)
         if callable(scenario):
-            return scenario(asked)
-        if calls_tools(scenario) and not asked.tools:
+            return scenario(parsed)
+        if calls_tools(scenario) and not parsed.tools:
             return Say("A short title")
-        identity = named[0] if named else "\n".join(asked.said[:1])
+        identity = named[0] if named else "\n".join(parsed.said[:1])
         place = self._places[identity]
         self._places[identity] += 1
         return scenario[min(place, len(scenario) - 1)]
@@ -182,8 +184,9 @@ def fake_models(scenarios: Mapping[str, Scenario | Player]) -> Iterator[FakeMode
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        thread.join(10)
+        if not thread.is_alive():
+            loop.close()
 
 
 def main() -> None:

@@ -176,6 +176,8 @@ def hub_server() -> Iterator[Hub]:
         hub.url = f"http://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
-        yield hub
-        server.shutdown()
-        thread.join()
+        try:
+            yield hub
+        finally:
+            server.shutdown()
+            thread.join(10)

@@ -11,7 +11,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +25,14 @@ from fake_models.server import KEY, FakeModels, fake_models
 from posttrainbench import kit
 from posttrainbench.agents import load_scaffold
 from posttrainbench.agents.recipe import RECIPES
+from posttrainbench.audit.provenance import read_graph
 from posttrainbench.catalog import agent_spec
 from posttrainbench.files import read_jsonl
 from posttrainbench.gateway import GatewayConfig
 from posttrainbench.records import AgentEnd, ModelUsage, Outcome, OutputLine, Result, Stage, Status
 from posttrainbench.run import Run
+from posttrainbench.sandbox.provenance.state import record_files
+from support import side_by_side
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.training]
 
@@ -40,8 +43,9 @@ PROMPT = Path(kit.__file__).with_name("prompt.md.jinja")
 
 TRAIN = """cat > train.py <<'PROGRAM'
 import common
+from types import SimpleNamespace
 task = common.load_task()
-args = common.arguments("", steps=30)
+args = SimpleNamespace(steps=30, learning_rate=2e-3, batch_size=16)
 common.fine_tune(task, common.read_rows(task, "train")[:600], args)
 PROGRAM
 python train.py && touch trained"""
@@ -56,7 +60,8 @@ SCENARIO: Scenario = [
     Say("I write a program.", calls=(Shell(LIBRARY),)),
     Say("I train.", calls=(Shell(TRAIN),)),
     Say("I wait for it.", calls=(Shell(WAIT),)),
-    Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 20"),)),
+    Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 20; touch measured"),)),
+    Say("I wait for that, too.", calls=(Shell(WAIT.replace("trained", "measured")),)),
     Say("Words that break off somewhere. " * 4, ends="cut"),
     Say("All done."),
     Say("More, then.", calls=(Shell("date > second.txt"),)),
@@ -64,24 +69,24 @@ SCENARIO: Scenario = [
 ]
 PARTS = ("timer.sh", "environ", "common.py", "train.py", "trained", "evaluate.py", "second.txt")
 """Of each command that ends by itself."""
-BUDGET = 240
+BUDGET = 600
 
 PROGRAM = """
 import sys
 from pathlib import Path
 from posttrainbench.records import Stage
-from posttrainbench.run import pipeline, work
-from posttrainbench.run.prepare import Order, create_run, read_prompt
+from posttrainbench.run import agent_run, pipeline
+from posttrainbench.run.prepare import RunRequest, create_run, read_prompt
 from posttrainbench.run.solve import solve
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.progress import ProgressListener
 
 agent, out, budget, prompt = sys.argv[1:]
-order = Order(agent, "micro-base", "micro-math", budget=float(budget), prompt=read_prompt(Path(prompt)))
-run = create_run(order, Path(out))
-real = work.clock
-work.clock = lambda: real() + (float(budget) if (run.workspace / "asleep.txt").exists() else 0)
+request = RunRequest(agent, "micro-base", "micro-math", budget=float(budget), prompt=read_prompt(Path(prompt)))
+run = create_run(request, Path(out))
+real = agent_run.clock
+agent_run.clock = lambda: real() + (float(budget) if (run.workspace / "asleep.txt").exists() else 0)
 pipeline.STAGES[Stage.SOLVE] = solve  # here, where the clock is changed
-print(pipeline.advance(run, Watch()).model_dump_json())
+print(pipeline.advance(run, ProgressListener()).model_dump_json())
 """
 """Carries a run out. Its time is up as soon as the agent is asleep, whenever that is."""
 
@@ -148,7 +153,7 @@ def runs(
     chosen = {item.callspec.params["agent"] for item in request.session.items if "agent" in _parameters(item)}
     keys = {gateway_config(agent).key_variable or "": KEY for agent in AGENTS}
     environment = {**os.environ, **keys, "MY_HOST_TOKEN": PLANTED, "HF_TOKEN": PLANTED}
-    with ThreadPoolExecutor(len(AGENTS)) as pool, ExitStack() as stack:
+    with side_by_side(len(AGENTS)) as pool, ExitStack() as stack:
 
         def start(agent: Agent) -> Future[Done]:
             fake = stack.enter_context(fake_models({"whole": SCENARIO}))
@@ -178,7 +183,7 @@ def carry_out(agent: Agent, fake: FakeModels, programs: Path | None, out: Path, 
         capture_output=True,
         text=True,
         env=environment,
-        timeout=BUDGET + 50,
+        timeout=BUDGET + 100,
     )
     seconds = time.monotonic() - began
     assert said.returncode == 0, said.stderr + said.stdout
@@ -199,6 +204,20 @@ def finished(runs: Runs, agent: Agent) -> Done:
     if agent not in runs:
         pytest.skip("the CLIs cannot be installed here: no npm, or npm has no network")
     return runs[agent].result()
+
+
+def test_gemini_hides_the_tools_of_its_provider(runs: Runs) -> None:
+    done = finished(runs, AGENTS[2])
+    declared = [
+        {declaration["name"] for tool in request.body["tools"] for declaration in tool["functionDeclarations"]}
+        for request in done.fake.received
+        if request.body.get("tools")
+    ]
+    assert declared
+    for names in declared:
+        assert "run_shell_command" in names
+        assert not names & {"google_web_search", "web_fetch"}
+    assert "tools.exclude" not in done.file("output.jsonl").read_text()
 
 
 @every_agent
@@ -233,10 +252,13 @@ def test_it_is_asked_once_more_and_goes_on_with_its_session(runs: Runs, agent: A
     assert reasons in (["task", "time_left"], ["task", "provider_failed", "time_left"])
     assert done.outcome.starts[-2].exit_code == 0
     last = json.dumps(done.fake.received[-1].body)
-    assert "You have ended your work" in last
+    assert "You stopped working before the deadline." in last
     assert "Post-train a language model" in last  # the session's own beginning
     lines = map(OutputLine.model_validate, read_jsonl(done.file("output.jsonl")))
     assert len([line for line in lines if line.stream == "prompt"]) == len(reasons) - 1
+    assert (done.outcome.provenance, done.outcome.provenance_note) == ("recorded", "")
+    assert len(records := record_files(done.file("provenance"))) == len(reasons)
+    assert read_graph(*records).missing == []
 
 
 @every_agent

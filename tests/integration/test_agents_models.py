@@ -4,7 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,19 +19,21 @@ from fake_models.server import KEY, FakeModels, Received, fake_models
 from posttrainbench import catalog
 from posttrainbench.agents.codex_login import RENEWAL_VARIABLE
 from posttrainbench.agents.providers import PROVIDERS
+from posttrainbench.audit.provenance import read_graph
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.files import read_jsonl
 from posttrainbench.gateway import Gateway, GatewayConfig, start_gateway
-from posttrainbench.gateway.redact import MARK
 from posttrainbench.records import AgentEnd, ModelUsage, Outcome, Stage, Status
+from posttrainbench.redaction import MARK
 from posttrainbench.run import Run, restart, session
-from posttrainbench.run.agent_check import Checked, check_agent
-from posttrainbench.run.prepare import Order, create_run, read_prompt
-from posttrainbench.run.restart import IDLE
+from posttrainbench.run.agent_check import CheckResult, check_agent
+from posttrainbench.run.prepare import RunRequest, create_run, read_prompt
+from posttrainbench.run.restart import MAX_IDLE_REPROMPTS
 from posttrainbench.sandbox import load_sandbox
-from support import agent, journal_entries, make_run, printed, settle
+from posttrainbench.sandbox.provenance.state import record_files
+from support import agent, journal_entries, make_run, printed, settle, side_by_side
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("short_evaluations")]
 
 SAVE = Shell("cp -r /models/micro-base final_model")
 LOOK = Shell("ls")
@@ -106,11 +108,11 @@ CHECKS: dict[str, tuple[str, Callable[[Received], Any], Any]] = {
 }
 
 
-Check = tuple[Checked, list[Received]]
+Check = tuple[CheckResult, list[Received]]
 
 
 @pytest.fixture(scope="module")
-def checks(request: pytest.FixtureRequest, real_keys: None, programs: None) -> dict[str, "Future[Check]"]:
+def checks(request: pytest.FixtureRequest, real_keys: None, programs: None) -> Iterator[dict[str, "Future[Check]"]]:
     """A check of every agent that the chosen tests need, made side by side, and what its model's provider received."""
 
     def check(name: str) -> Check:
@@ -119,8 +121,8 @@ def checks(request: pytest.FixtureRequest, real_keys: None, programs: None) -> d
             return check_agent(catalog.agent_spec(name + base_url), load_sandbox("bubblewrap")), fake.received
 
     chosen = [item.callspec.params.get("checked") for item in request.session.items if hasattr(item, "callspec")]
-    with ThreadPoolExecutor(4) as pool:
-        return {name: pool.submit(check, name) for name in CHECKS if name in chosen}
+    with side_by_side(4) as pool:
+        yield {name: pool.submit(check, name) for name in CHECKS if name in chosen}
 
 
 @pytest.mark.parametrize("checked", CHECKS)
@@ -163,9 +165,9 @@ def test_a_check_tells_what_is_wrong(serve: Callable[[Scenario], FakeModels], mo
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         closed = f"127.0.0.1:{nobody.getsockname()[1]}"
-        with pytest.raises(InfrastructureError, match=rf"no connection to {closed} .*see base_url"):
+        with pytest.raises(InfrastructureError, match=rf"no connection to {closed} .*check base_url"):
             check_agent(catalog.agent_spec(f"react/zai/glm-5?base_url=http://{closed}/v1"), sandbox)
-    with pytest.raises(InfrastructureError, match=r"HTTP 401, .*see the key\."):
+    with pytest.raises(InfrastructureError, match=r"HTTP 401, .*check the key\."):
         check_agent(catalog.agent_spec(react(serve([Fail(401, f"Incorrect API key provided: {KEY}.")]))), sandbox)
     with pytest.raises(InputError, match="has no model"):
         check_agent(catalog.agent_spec("recipe-noop"), sandbox)
@@ -189,8 +191,10 @@ def test_a_wrong_key_is_no_failure_of_the_agents(serve: Callable[[Scenario], Fak
 def test_a_provider_that_comes_back_is_waited_for(
     serve: Callable[[Scenario], FakeModels], tmp_path: Path, solve_here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The agent itself gives up at once; its session is resumed."""
-    monkeypatch.setattr(restart, "WAITS", (0.0, 0.0))
+    """The agent itself gives up at once; its session is resumed, and the suite gives the time back."""
+    monkeypatch.setattr(restart, "BACKOFF_SECONDS", (0.5, 1.5))
+    suites = {name: suite.model_copy(update={"give_back": True}) for name, suite in catalog.suites().items()}
+    monkeypatch.setattr(catalog, "suites", lambda: suites)
     fake = serve(
         [
             Say("I save.", calls=(SAVE,)),
@@ -200,10 +204,17 @@ def test_a_provider_that_comes_back_is_waited_for(
             Say("Done."),
         ]
     )
-    run = make_run(tmp_path / "run", react(fake))
+    run = make_run(tmp_path / "run", react(fake), budget=200)  # of which a tenth without the provider is allowed
     result = settle(run)
     assert result.status is Status.SCORED, result.reasons
     assert [start.why for start in outcome(run).starts] == ["task", "provider_failed", "provider_failed"]
+    assert outcome(run).given_back_seconds == 2.0
+    assert result.notes == [
+        "The agent's deadline was moved by 2 seconds, in which the host waited for its model provider."
+    ]
+    assert result.verdict["evaluation_tampering"] == "clean"  # the deadline file was changed by the host
+    record = json.loads((run.stage(Stage.SOLVE) / "integrity.json").read_text())
+    assert record["deadline"] == record["deadline_after"]
     assert (run.workspace / "later.txt").exists()
     last = fake.received[-1].body["messages"]
     assert [message["role"] for message in last].count("user") == 3
@@ -224,6 +235,43 @@ def test_a_used_up_budget_ends_the_agent_and_not_the_run(
 
 
 @pytest.mark.training
+def test_an_agent_whose_background_work_lives_is_resumed(
+    serve: Callable[[Scenario], FakeModels], tmp_path: Path
+) -> None:
+    train = Shell("setsid sleep 300 >/dev/null 2>&1 &")
+    wait = Say("I'll wait for the notification.", wait=4.0)
+    fake = serve([Say("I save.", calls=(SAVE,)), Say("I train.", calls=(train,)), wait, Say("Done.", wait=4.0)])
+    run = make_run(tmp_path / "run", react(fake))
+    result = settle(run)
+    assert result.status is Status.SCORED, result.reasons
+    assert [start.why for start in outcome(run).starts] == ["task", "time_left"]
+    assert (outcome(run).provenance, outcome(run).provenance_note) == ("recorded", "")
+    assert len(records := record_files(run.stage(Stage.SOLVE) / "provenance")) == 2
+    assert read_graph(*records).missing == []
+    assert result.reprompts == 1
+    assert [process.command for process in outcome(run).processes] == ["sleep 300"]
+    assert result.notes[0].startswith("Background processes were ended with the agent: `sleep 300`")
+    assert "background processes were ended" in str(fake.received[-1].body["messages"][-1])
+
+
+@pytest.mark.training
+def test_an_agent_without_a_submission_is_resumed_and_one_with_a_submission_is_not(
+    serve: Callable[[Scenario], FakeModels], tmp_path: Path
+) -> None:
+    other = Shell("mkdir -p out && cp -r /models/micro-base out/checkpoint-5")
+    fake = serve([Say("I train.", calls=(other,)), Say("Done.")])
+    result = settle(make_run(tmp_path / "without", react(fake)))
+    assert result.status is Status.BASE_FALLBACK
+    assert result.reprompts == MAX_IDLE_REPROMPTS
+    assert "does not contain a complete model" in str(fake.received[-1].body["messages"][-1])
+    assert "A whole checkpoint lies in out/checkpoint-5; only final_model is evaluated." in result.reasons
+    fake = serve([Say("I save.", calls=(SAVE,)), Say("Done.", wait=4.0)])
+    result = settle(run := make_run(tmp_path / "with", react(fake)))
+    assert (result.status, result.reprompts, result.notes) == (Status.SCORED, 0, [])
+    assert outcome(run).processes == []
+
+
+@pytest.mark.training
 def test_an_agent_that_only_says_that_it_is_done_is_let_go(
     serve: Callable[[Scenario], FakeModels], tmp_path: Path
 ) -> None:
@@ -231,8 +279,8 @@ def test_an_agent_that_only_says_that_it_is_done_is_let_go(
     run = make_run(tmp_path / "run", react(fake, reprompt=0.1))
     result = settle(run)
     assert result.status is Status.SCORED, result.reasons
-    assert [start.why for start in outcome(run).starts] == ["task", *["time_left"] * IDLE]
-    assert len(fake.received) == 2 + IDLE
+    assert [start.why for start in outcome(run).starts] == ["task", *["time_left"] * MAX_IDLE_REPROMPTS]
+    assert len(fake.received) == 2 + MAX_IDLE_REPROMPTS
 
 
 @pytest.mark.training
@@ -247,7 +295,7 @@ def test_a_gateway_that_dies_is_no_failure_of_the_agents(
         with start_gateway(config, folder) as gateway:
             started.append(gateway)
             if len(started) == 1:
-                gateway.process.kill()
+                gateway.child.popen.kill()
             yield gateway
 
     monkeypatch.setattr(session, "start_gateway", one_dies)
@@ -284,19 +332,19 @@ def test_a_key_that_an_agent_prints_is_in_no_file_of_the_run(tmp_path: Path, mon
 
 @pytest.mark.training
 def test_the_users_own_prompt_is_filled_and_handed_over(
-    serve: Callable[[Scenario], FakeModels], tmp_path: Path
+    serve: Callable[[Scenario], FakeModels], solving_only: None, tmp_path: Path
 ) -> None:
     fake = serve([Say("Done.")])
     prompt = tmp_path / "prompt.txt"
     prompt.write_text("Train {{ model }} for {{ benchmark }} within {{ budget }} s: {{ submission }}")
-    order = Order(react(fake), "micro-base", "micro-math", budget=30, prompt=read_prompt(prompt))
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(react(fake), "micro-base", "micro-math", budget=30, prompt=read_prompt(prompt))
+    run = create_run(request, tmp_path / "run")
     settle(run)
     told = "Train micro-base for micro-math within 30 s: /workspace/final_model"
     assert fake.received[0].body["messages"][-1] == {"role": "user", "content": told}
     assert (run.stage(Stage.SOLVE) / "prompt.md").read_text() == told
-    with pytest.raises(InputError, match="The prompt file is no template that can be filled: 'colour' is undefined"):
-        create_run(replace(order, prompt="{{ colour }}"), tmp_path / "other")
+    with pytest.raises(InputError, match="The prompt file is not a valid template: 'colour' is undefined"):
+        create_run(replace(request, prompt="{{ colour }}"), tmp_path / "other")
     assert not (tmp_path / "other").exists()
     with pytest.raises(InputError, match=r"The prompt file .* cannot be read"):
         read_prompt(tmp_path)
@@ -328,7 +376,7 @@ def task(items, services):
 
 BENCHMARK = Benchmark(
     id="tiny", load=lambda split: ITEMS if split == "test" else [], task=task, scorer=Path(tiny_scorer.__file__),
-    graded=True,
+    grade=grade,
 )
 """
 SCORER = """
@@ -352,7 +400,7 @@ tries: [1]
 engine: transformers
 threads: 1
 """
-FACTS = "id: tiny\ntitle: Tiny\nmetric: by a grader\nmax_tokens: 8\ntest_items: 4\ngraded: true\n"
+FACTS = "id: tiny\ntitle: Tiny\nmetric: by a grader\nmax_tokens: 8\ntest_items: 4\n"
 MEDDLER = """python - <<'PROGRAM'
 import http.client, json, os, socket
 def ask(body, path="/grade"):
@@ -374,9 +422,9 @@ PROGRAM"""
 
 
 @pytest.fixture
-def graded_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def graded_catalog(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with a graded benchmark of four items, known here and in every process that is started."""
-    package = tmp_path / "package"
+    package = tmp_path_factory.getbasetemp() / "tiny-package"  # for all tests: Python imports its modules once
     for name, content in {
         "tiny.py": MODULE,
         "tiny_scorer.py": SCORER,
@@ -406,16 +454,16 @@ def test_an_agent_has_its_answers_graded_and_cannot_use_the_grader_for_more(
             Say("Done."),
         ]
     )
-    order = Order(react(fake), "micro-base", "tiny", budget=60, grader=f"{grader.url}/v1#judge")
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(react(fake), "micro-base", "tiny", budget=60, grader=f"{grader.url}/v1#judge")
+    run = create_run(request, tmp_path / "run")
     result = settle(run)
     assert result.status is Status.SCORED, result.reasons
     assert result.raw_score == 1.0
     said = "\n".join(printed(run))
     assert '{\\"accuracy\\": 1.0, \\"stderr\\": 0.0}' in said
     for refusal in (
-        '403 {\\"error\\": \\"\'gsm8k/test/0001\' is no item',
-        '400 {\\"error\\": \\"An item can be answered once',
+        '403 {\\"error\\": \\"\'gsm8k/test/0001\' is not an item',
+        '400 {\\"error\\": \\"A call may contain each item only once',
         "question: Extra inputs are not permitted",
         "answers: Field required",
         "List should have at least 1 item",
@@ -445,14 +493,14 @@ def test_no_verdict_is_no_score(
             Say("Done."),
         ]
     )
-    order = Order(react(fake), "micro-base", "tiny", budget=60, grader=f"{grader.url}/v1#judge")
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(react(fake), "micro-base", "tiny", budget=60, grader=f"{grader.url}/v1#judge")
+    run = create_run(request, tmp_path / "run")
     result = settle(run)
     assert result.status is Status.INFRASTRUCTURE_ERROR
     said = "\n".join(printed(run))
-    assert "The grader gave no verdict; nothing was scored" in said
+    assert "The grader could not be reached and nothing was charged" in said
     assert "ended 1" in said
     [noted] = read_jsonl(run.stage(Stage.SOLVE) / "evaluations.jsonl")
     assert noted["score"] is None
-    assert noted["error"] == "the grader gave no verdict"
+    assert noted["error"] == "the grader could not be reached"
     assert KEY not in (run.stage(Stage.SOLVE) / "grading.log").read_text()

@@ -12,7 +12,7 @@ from posttrainbench.run import Run
 from posttrainbench.run import solve as solve_module
 from support import BACKGROUND, agent, make_run, marked, printed, settle
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.training]
+pytestmark = [pytest.mark.sandbox, pytest.mark.training, pytest.mark.usefixtures("short_evaluations")]
 
 COPY = "shutil.copytree(base, final)\n"
 HALVE = "weights = final / 'model.safetensors'\nos.truncate(weights, weights.stat().st_size // 2)\n"
@@ -40,7 +40,7 @@ UNUSABLE = {
     "a file": Left("final.write_text('model')", "missing", "left no directory `final_model`"),
     "an empty directory": Left("final.mkdir()", "missing", "empty `final_model`"),
     "truncated weights": Left(COPY + HALVE, "broken", "model.safetensors cannot be used: it is cut off"),
-    "NaN": Left(COPY + NAN, "broken", "holds NaN or infinite values"),
+    "NaN": Left(COPY + NAN, "broken", "contains NaN or infinite values"),
     "invalid config": Left(COPY + "(final / 'config.json').write_text('{')", "broken", "config.json cannot be used"),
     "no weights": Left(COPY + "(final / 'model.safetensors').unlink()", "broken", "no weights"),
     "a pickle only": Left(
@@ -65,11 +65,8 @@ UNUSABLE = {
     ),
     "final_model as a link out": Left("final.symlink_to('/etc')", "missing", "left no directory `final_model`"),
     "final_model as a relative link out": Left("final.symlink_to('..')", "missing", "left no directory `final_model`"),
-    "final_model as a link to the base model": Left(
-        "final.symlink_to(base)", "missing", "left no directory `final_model`"
-    ),
     "named pipes": Left(
-        "final.mkdir()\nfor name in os.listdir(base): os.mkfifo(final / name)", "broken", "is no regular file"
+        "final.mkdir()\nfor name in os.listdir(base): os.mkfifo(final / name)", "broken", "is not a regular file"
     ),
 }
 
@@ -85,6 +82,16 @@ def test_unusable_submission_falls_back_to_the_base_score(left: Left, tmp_path: 
     assert result.score == result.base_score
     assert result.raw_score is None
     assert any(left.reason in reason for reason in result.reasons), result.reasons
+
+
+def test_a_link_to_the_base_model_submits_it(tmp_path: Path) -> None:
+    source = "final.symlink_to(base)\npathlib.Path('notes.txt').write_text('I keep the base model.')"
+    run = make_run(tmp_path / "run", agent(tmp_path, source))
+    result = settle(run)
+    assert manifest(run).state == "accepted"
+    assert (run.stage(Stage.COLLECT) / "model.safetensors").is_file()
+    assert result.status is Status.SCORED
+    assert result.score == result.base_score
 
 
 def test_model_saved_before_a_crash_counts(tmp_path: Path) -> None:
@@ -123,7 +130,7 @@ def test_deadline_ends_an_agent_that_ignores_sigterm_and_keeps_its_model(
 
 def test_deadline_lets_an_agent_end_in_order(tmp_path: Path) -> None:
     source = "signal.signal(signal.SIGTERM, lambda *_: (final.mkdir(), print('tidied up'), sys.exit(0)))\nprint('up')\n"
-    run = make_run(tmp_path / "run", agent(tmp_path, source + "time.sleep(600)"), budget=2)
+    run = make_run(tmp_path / "run", agent(tmp_path, source + "time.sleep(600)"), budget=6)
     settle(run)
     assert printed(run) == ["up", "tidied up"]
     assert outcome(run).end is AgentEnd.DEADLINE
@@ -168,9 +175,9 @@ def test_a_hundred_megabytes_of_output_are_kept(tmp_path: Path) -> None:
 
 
 def test_output_beyond_the_limit_is_counted_and_dropped(
-    tmp_path: Path, solve_here: None, monkeypatch: pytest.MonkeyPatch
+    solving_only: None, solve_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(solve_module, "KEPT_BYTES", 10_000)
+    monkeypatch.setattr(solve_module, "MAX_OUTPUT_BYTES", 10_000)
     run = make_run(
         tmp_path / "run", agent(tmp_path, "for _ in range(10_000): print('x' * 99)\nprint(end='no newline')")
     )
@@ -180,7 +187,7 @@ def test_output_beyond_the_limit_is_counted_and_dropped(
     assert len(printed(run)) == 100
 
 
-def test_output_of_any_bytes_is_kept_as_text(tmp_path: Path) -> None:
+def test_output_of_any_bytes_is_kept_as_text(solving_only: None, tmp_path: Path) -> None:
     source = (
         "out = sys.stdout.buffer\nout.write(b'\\xff\\xfe\\x00 bytes\\n\\n' + 'é'.encode() * 100_000 + b'\\nno end')"
     )
@@ -225,7 +232,9 @@ FORGED_EVALUATIONS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("forge", FORGED_EVALUATIONS.values(), ids=FORGED_EVALUATIONS)
-def test_only_well_formed_notes_of_evaluations_are_taken_over(forge: Callable[[str], str], tmp_path: Path) -> None:
+def test_only_well_formed_notes_of_evaluations_are_copied(
+    forge: Callable[[str], str], solving_only: None, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret.jsonl"
     secret.write_text('{"time": 1.0, "items": 1, "score": 0.5, "checkpoint": "secret"}\n')
     run = make_run(tmp_path / "run", agent(tmp_path, forge(str(secret))))

@@ -11,11 +11,11 @@ import pytest
 
 from posttrainbench import catalog
 from posttrainbench.files import append_json, read_jsonl, write_json
-from posttrainbench.records import Coverage, Evidence, Finding, Level, Stage, Status
+from posttrainbench.records import Coverage, Finding, Level, Quote, Stage, Status
 from posttrainbench.run import Run
 from posttrainbench.run import audit as audit_stage
-from posttrainbench.run.again import revise
-from support import Finished, assert_refused, contents
+from posttrainbench.run.rerun import update_audit
+from support import Finished, assert_refused, contents, replace_collected
 
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -42,8 +42,12 @@ def result(root: Path) -> dict[str, object]:
 
 
 def flagging(root: Path) -> str:
-    (one,) = json.loads((root / "audit" / "verdict.json").read_text())["flagging"]
-    return str(one)
+    """Return the proof among the findings that flag a run; in the original there also is the record's indication."""
+    named = json.loads((root / "audit" / "verdict.json").read_text())["flagging"]
+    found = [one for one in read_jsonl(root / "audit" / "findings.jsonl") if one["id"] in named]
+    assert sorted(one["detector"] for one in found) in (["provenance", "weights"], ["weights"])
+    (proof,) = [one["id"] for one in found if one["kind"] == "proof"]
+    return str(proof)
 
 
 def add_finding(root: Path, finding: Finding) -> None:
@@ -56,7 +60,8 @@ LOOKED_UP = Finding(
     level=Level.READ,
     summary="published runs were read",
     count=1,
-    evidence=[Evidence(file="solve/output.jsonl", line=3, text="GET /traces")],
+    evidence=[Quote(file="solve/output.jsonl", line=3, text="GET /traces")],
+    kind="proof",
     outcome="succeeded",
 )
 
@@ -68,7 +73,53 @@ def test_the_table_quotes_the_evidence_and_ends_with_what_to_do(copy: Path, ptb_
     for part in ("flagged model_substitution", flagging(copy), "micro-instruct", "IN_WEIGHTS", "contamination"):
         assert part in shown
     assert f"ptb adjudicate {copy}" in said.stderr or "ptb adjudicate" in said.stderr
-    assert "detector weights" in said.stderr
+    assert "audit: searching for test data, other models and tampering" in said.stderr
+
+
+def suspected(root: Path, ptb_here: Ptb) -> Finding:
+    """Leave one indication as the only finding of a run."""
+    found = Finding(
+        detector="scripts",
+        rule="test_data_in_training",
+        level=Level.USED,
+        summary="training used test data",
+        count=64,
+        evidence=[Quote(file="workspace/train.py", line=3, text="rows = load(test)")],
+    )
+    (root / "audit" / "findings.jsonl").write_text(f"{found.model_dump_json()}\n")
+    assert ptb_here("audit", root, "--rules", "v1").returncode == 3
+    return found
+
+
+def test_a_suspected_run_counts_until_a_person_decides(copy: Path, ptb_here: Ptb, person: None) -> None:
+    experiment = copy.parent
+    before = ptb_here("review", experiment)
+    assert "No suspicion is open" in before.stdout
+    found = suspected(copy, ptb_here)
+    now = Run(copy).result()
+    assert now is not None
+    assert (now.status, now.score, now.suspected) == (Status.SCORED, now.raw_score, ["test_data_in_training"])
+    shown = ptb_here("review", experiment)
+    assert "rows = load(test)" in shown.stdout
+    assert f"ptb review {copy} --dismiss" in shown.stderr
+    (queued,) = json.loads(ptb_here("review", experiment, "--json").stdout)
+    assert [one["id"] for one in queued["findings"]] == [found.id]
+    board = ptb_here("leaderboard", experiment)
+    assert "? includes suspected runs" in board.stdout
+    assert_refused(ptb_here("review", copy, "--dismiss"), "reason", "--why")
+    assert_refused(ptb_here("review", copy, "--dismiss", "--confirm", "--why", "x"), "either")
+    assert "is now clean" in ptb_here("review", copy, "--dismiss", "--why", "a table of constants").stdout
+    assert "No suspicion is open" in ptb_here("review", experiment).stdout
+    assert_refused(ptb_here("review", copy, "--confirm", "--why", "after all"), "no suspicion")
+    assert ptb_here("adjudicate", copy, found.id, "--confirm", "--why", "after all").returncode == 0
+    after = Run(copy).result()
+    assert after is not None
+    assert (after.status, after.score, after.suspected) == (Status.BASE_FALLBACK, after.base_score, [])
+
+
+def test_a_confirmed_suspicion_resets_the_score(copy: Path, ptb_here: Ptb, person: None) -> None:
+    suspected(copy, ptb_here)
+    assert "is now flagged" in ptb_here("review", copy, "--confirm", "--why", "I read the script").stdout
 
 
 def test_json_has_the_result_and_the_audit(copy: Path, ptb_here: Ptb) -> None:
@@ -78,7 +129,7 @@ def test_json_has_the_result_and_the_audit(copy: Path, ptb_here: Ptb) -> None:
     assert one == result(copy)
     assert audit["rule_set"] == "v1"
     flags = [finding for finding in audit["findings"] if finding["state"] == "flags"]
-    assert [(finding["id"], finding["detector"]) for finding in flags] == [(flagging(copy), "weights")]
+    assert {(finding["id"], finding["detector"]) for finding in flags} >= {(flagging(copy), "weights")}
     assert {one["detector"] for one in audit["coverage"]} >= {"contamination", "weights", "kit", "packages"}
 
 
@@ -129,8 +180,8 @@ def test_sarif(copy: Path, ptb_here: Ptb) -> None:
 
 def test_an_experiment_is_a_line_for_each_run_and_details_of_the_flagged(copy: Path, ptb_here: Ptb) -> None:
     clean = Path(shutil.copytree(copy, copy.parent / "clean"))
-    weights = clean / "submission" / "model.safetensors"
-    weights.write_bytes((catalog.models()["micro-base"].directory / weights.name).read_bytes())
+    name = "model.safetensors"
+    replace_collected(clean, name, (catalog.models()["micro-base"].directory / name).read_bytes())
     unfinished = Path(shutil.copytree(copy, copy.parent / "unfinished"))
     shutil.rmtree(unfinished / "submission")
     said = ptb_here("audit", copy.parent)
@@ -188,7 +239,9 @@ def test_a_dismissal_counts_is_told_and_survives_audits(copy: Path, ptb_here: Pt
 
 
 def test_a_judges_findings_outlive_an_audit(copy: Path, ptb_here: Ptb) -> None:
-    judged = LOOKED_UP.model_copy(update={"detector": "judge", "rule": "hosted_models", "level": Level.USED})
+    judged = LOOKED_UP.model_copy(
+        update={"detector": "judge", "basis": "judge", "rule": "hosted_models", "level": Level.USED}
+    )  # a judge's findings are never proof, whatever they say
     seen = Coverage(
         detector="judge", rule="hosted_models", checked=True, documents=1, size=1, seconds=0, skipped=[], note=""
     )
@@ -199,9 +252,9 @@ def test_a_judges_findings_outlive_an_audit(copy: Path, ptb_here: Ptb) -> None:
         write_json(folder / "coverage.json", [*coverage, seen.model_dump()])
         (folder / "judge-1.json").write_text("{}")
 
-    assert revise(Run(copy), add).verdict["hosted_models"] == "flagged"
+    assert update_audit(Run(copy), add).verdict["hosted_models"] == "suspected"
     assert ptb_here("audit", copy).returncode == 1
-    assert result(copy)["verdict"]["hosted_models"] == "flagged"  # type: ignore[index]
+    assert result(copy)["verdict"]["hosted_models"] == "suspected"  # type: ignore[index]
     assert (copy / "audit" / "judge-1.json").is_file()
     found = [one["detector"] for one in read_jsonl(copy / "audit" / "findings.jsonl")]
     assert found.count("judge") == 1
@@ -225,6 +278,14 @@ def test_an_adjudication_that_cannot_be_is_refused_and_changes_nothing(
     assert contents(copy) == before
 
 
+def test_a_damaged_adjudication_is_an_error_and_changes_nothing(copy: Path, ptb_here: Ptb) -> None:
+    (copy / "audit/adjudications.jsonl").write_text('{"torn": \n')
+    before = contents(copy)
+    for words in ([], ["--rules", "v1"]):
+        assert_refused(ptb_here("audit", copy, *words), "audit/adjudications.jsonl is not a valid adjudication")
+        assert contents(copy) == before
+
+
 @pytest.mark.parametrize("name", ["findings.jsonl", "coverage.json", "verdict.json"])
 def test_facts_that_cannot_be_read_are_an_error_and_not_clean(copy: Path, ptb_here: Ptb, name: str) -> None:
     (copy / "audit" / name).write_text('{"torn": \n')
@@ -232,6 +293,34 @@ def test_facts_that_cannot_be_read_are_an_error_and_not_clean(copy: Path, ptb_he
     assert_refused(ptb_here("audit", copy, "--rules", "v1"), "cannot be read")
     assert contents(copy / "audit") == before
     assert ptb_here("audit", copy).returncode == 1
+
+
+def test_an_audit_into_another_directory_leaves_the_run_unchanged(copy: Path, ptb_here: Ptb, tmp_path: Path) -> None:
+    before = contents(copy)
+    for number, options in enumerate(([], ["--rules", "strict"])):
+        said = ptb_here("audit", copy, "--json", "--out", tmp_path / str(number), *options)
+        assert said.returncode == 1, said.stderr
+        [found] = json.loads(said.stdout)
+        assert json.loads((tmp_path / str(number) / "result.json").read_text())["status"] == found["status"]
+        assert found["audit"]["rule_set"] == ["v1", "strict"][number]
+        assert found["audit"]["findings"]
+    assert contents(copy) == before
+    assert_refused(ptb_here("audit", copy, "--out", tmp_path / "0"), "is not empty", "--out")
+    (tmp_path / "file").touch()
+    assert_refused(ptb_here("audit", copy, "--out", tmp_path / "file"), "cannot be written", "--out")
+
+
+def test_an_audit_elsewhere_that_fails_leaves_nothing_behind(
+    copy: Path, ptb_here: Ptb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "outcome.json")
+
+    monkeypatch.setattr("posttrainbench.run.rerun.audit", unreadable)
+    said = ptb_here("audit", copy, "--out", tmp_path / "out")
+    said.stderr = said.stderr.removeprefix("auditing copy\n  audit\n")
+    assert_refused(said, "outcome.json cannot be read", "right to read the run")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_the_kit_is_held_to_what_it_was_and_not_to_what_is_installed(

@@ -12,7 +12,8 @@ import pytest
 
 from posttrainbench import catalog
 from posttrainbench.records import Stage, Status
-from support import PTB, agent, assert_refused, contents, make_run, ptb, settle
+from posttrainbench.run import Run
+from support import PTB, Finished, agent, assert_refused, contents, make_run, ptb, settle
 
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -26,38 +27,43 @@ def options(**changed: str | None) -> list[str]:
 
 
 WRONG_WORDS: dict[str, tuple[list[str], str]] = {
-    "agent": (["run", *options(agent="recipe-sftt")], "no agent `recipe-sftt`; did you mean `recipe-sft`?"),
-    "agent unlike any": (["run", *options(agent="zzz")], "no agent `zzz`; choose one of: "),
-    "model": (["run", *options(model="micro-bass")], "no model `micro-bass`; did you mean `micro-base`?"),
-    "instruct model": (["run", *options(model="micro-instruct")], "`micro-instruct` is no base model"),
+    "agent": (["run", *options(agent="recipe-sftt")], "Unknown agent `recipe-sftt`; did you mean `recipe-sft`?"),
+    "agent unlike any": (["run", *options(agent="zzz")], "Unknown agent `zzz`; choose one of: "),
+    "model": (["run", *options(model="micro-bass")], "Unknown model `micro-bass`; did you mean `micro-base`?"),
+    "instruct model": (["run", *options(model="micro-instruct")], "`micro-instruct` is not a base model"),
     "benchmark": (["run", *options(benchmark="micro-maths")], "did you mean `micro-math`?"),
     "no agent": (["run", *options(agent=None)], "--agent"),
     "no model": (["run", *options(model=None)], "--model"),
     "no benchmark": (["run", *options(benchmark=None)], "--benchmark"),
     **{
-        f"budget {budget}": (["run", *options(), f"--budget={budget}"], "is no budget; write a time above zero")
-        for budget in ("0", "-5s", "soon", "1d", "1e3", "nan", "9" * 400, "")
+        f"budget {budget}": (["run", *options(), f"--budget={budget}"], "is not a valid time; use a value above zero")
+        for budget in ("0s", "-5s", "soon", "1d", "1e3", "nan", "9" * 400, "")
     },
+    "budget without unit": (["run", *options(), "--budget", "10"], "has no unit; write 10s, 10m or 10h"),
+    "absurd budget": (["run", *options(), "--budget", "5000h"], "use a value from 1s to 720h"),
+    "memory": (["run", *options(), "--memory", "1K"], "No agent can work with --memory 1K; use at least 64M"),
+    "engine setting": (["run", *options(), "--engine-setting", "x=1"], "The engine transformers has no settings"),
+    "agent setting": (["run", *options(agent="react/openai/m?colour=red")], "`colour` is not a setting of react"),
     "setting": (["run", *options(agent="recipe-sft?steps")], "`steps` in agent"),
-    "no sandbox unasked": (["run", *options(), "--sandbox", "process"], "say --insecure-no-sandbox"),
-    "sandbox": (["run", *options(), "--sandbox", "bubblewarp"], "none of the installed sandboxes"),
-    "image of no sandbox": (["run", *options(), "--insecure-no-sandbox", "--image", "x"], "there is no image"),
-    "size": (["run", *options(), "--memory", "lots"], "`lots` is no size"),
-    "GPUs": (["run", *options(), "--gpus", "all"], "`all` names no GPUs"),
-    "more GPUs than any": (["run", *options(), "--gpus", "4096"], "GPU 4096, and this machine has"),
+    "no sandbox unasked": (["run", *options(), "--sandbox", "process"], "add --insecure-no-sandbox"),
+    "sandbox": (["run", *options(), "--sandbox", "bubblewarp"], "not among the installed sandboxes"),
+    "image of no sandbox": (["run", *options(), "--insecure-no-sandbox", "--image", "x"], "does not use images"),
+    "size": (["run", *options(), "--memory", "lots"], "`lots` is not a valid size"),
+    "GPUs": (["run", *options(), "--gpus", "all"], "`all` is not a valid list of GPUs"),
+    "more GPUs than any": (["run", *options(), "--gpus", "4096"], "GPU 4096, but this machine has"),
     "no script": (["run", *options(agent="recipe")], "recipe?script=PATH"),
     "absent script": (["run", *options(agent="recipe?script=absent.py")], "recipe?script=PATH"),
     "directory as script": (["run", *options(agent="recipe?script=.")], "recipe?script=PATH"),
-    "absent run.json": (["run", "@absent/run.json"], "absent/run.json cannot be read"),
-    "resume": (["resume", "absent"], "absent holds no run"),
-    "status": (["status", "absent"], "absent holds no run"),
-    "status without runs": (["status"], "runs holds no run"),
-    "trace": (["trace", "absent"], "absent is no run directory"),
-    "audit": (["audit", "absent"], "absent holds no run"),
-    "leaderboard": (["leaderboard", "absent"], "absent holds no run"),
-    "compare": (["compare", "absent", "a", "b"], "absent holds no run"),
+    "absent run.json": (["run", "@absent/run.json"], "absent/run.json does not exist; give @RUN/run.json"),
+    "resume": (["resume", "absent"], "absent does not exist; give"),
+    "status": (["status", "absent"], "absent does not exist; give"),
+    "status without runs": (["status"], "runs does not exist"),
+    "trace": (["trace", "absent"], "absent does not exist; give"),
+    "audit": (["audit", "absent"], "absent does not exist; give"),
+    "leaderboard": (["leaderboard", "absent"], "absent does not exist; give"),
+    "compare": (["compare", "absent", "a", "b"], "absent does not exist; give"),
     "baseline of no suite": (["baseline", "--suite", "micr"], "did you mean `micro`?"),
-    "baseline of no kind": (["baseline", "--suite", "micro", "--kind", "best"], "base, fewshot, instruct"),
+    "baseline of no kind": (["baseline", "--suite", "micro", "--kind", "best"], "base, few_shot, instruct"),
     "baseline of another suite": (["baseline", "--suite", "v1", "--benchmark", "micro-math"], "does not have"),
     "run without its model": (
         ["run", "--agent", "recipe-noop", "--model", "Qwen3-1.7B-Base", "--benchmark", "gsm8k"],
@@ -65,8 +71,8 @@ WRONG_WORDS: dict[str, tuple[list[str], str]] = {
     ),
     "data of nothing": (["data", "pull", "nothing"], "nothing"),
     "absent catalog": (["--catalog", "absent", "catalog"], "absent"),
-    "evaluate": (["evaluate", "absent"], "absent is neither a run (run.json) nor a checkpoint (config.json)"),
-    "shelf": (["catalog", "agent"], "no shelf `agent`"),
+    "evaluate": (["evaluate", "absent"], "absent does not exist; give the directory of a run or a checkpoint"),
+    "shelf": (["catalog", "agent"], "Unknown catalog section `agent`"),
     "entry": (["catalog", "agents", "recipe-nop"], "did you mean `recipe-noop`?"),
 }
 
@@ -100,10 +106,10 @@ def test_out_that_cannot_be_made() -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.training
 @pytest.mark.parametrize("word", ["resume", "audit"])
-def test_run_that_another_process_works_on(word: str, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", agent(tmp_path, ""))
-    settle(run)
+def test_run_that_another_process_works_on(word: str, flagged: Finished, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(flagged.root, tmp_path / "run"))
     before = contents(tmp_path)
     with run.lock():
         assert_refused(ptb(word, run.root), f"Process {os.getpid()} is working on {run.root}")
@@ -113,13 +119,23 @@ def test_run_that_another_process_works_on(word: str, tmp_path: Path) -> None:
 UNREADABLE_RUNS = {"empty": b"", "no JSON": b"{", "binary": b"\xff\xfe\x00", "of another version": b'{"run": "one"}'}
 
 
-@pytest.mark.parametrize("word", ["resume", "status", "trace", "audit", "evaluate", "leaderboard"])
+@pytest.mark.parametrize("word", ["resume", "trace", "audit", "evaluate", "leaderboard"])
 @pytest.mark.parametrize("content", UNREADABLE_RUNS.values(), ids=UNREADABLE_RUNS)
 def test_unreadable_run(content: bytes, word: str, ptb_here: Ptb, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(content)
     before = contents(tmp_path)
     assert_refused(ptb_here(word, tmp_path), str(tmp_path))
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", UNREADABLE_RUNS.values(), ids=UNREADABLE_RUNS)
+def test_status_lists_an_unreadable_run_with_the_reason(content: bytes, ptb_here: Ptb, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    said = ptb_here("status", tmp_path, "--json")
+    (shown,) = json.loads(said.stdout)
+    assert (said.returncode, shown["state"], shown["score"]) == (0, "damaged", None)
+    assert "run.json" in shown["problem"]
+    assert contents(tmp_path).keys() == {"run.json"}
 
 
 @pytest.mark.parametrize("content", UNREADABLE_RUNS.values(), ids=UNREADABLE_RUNS)
@@ -153,14 +169,9 @@ def invalidate_config(checkpoint: Path) -> None:
     (checkpoint / "config.json").write_text("{")
 
 
-def remove_tokenizer(checkpoint: Path) -> None:
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (checkpoint / name).unlink()
-
-
 @pytest.mark.sandbox
 @pytest.mark.training
-@pytest.mark.parametrize("damage", [truncate, empty, invalidate_config, remove_tokenizer])
+@pytest.mark.parametrize("damage", [truncate, empty, invalidate_config])
 def test_checkpoint_that_cannot_be_loaded(damage: Callable[[Path], None], tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     shutil.copytree(catalog.models()["micro-base"].directory, checkpoint)
@@ -211,7 +222,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 @pytest.mark.sandbox
 def test_disk_too_small_for_a_run(small_disk: Callable[[str], Path]) -> None:
     disk = small_disk("size=1m")
-    assert_refused(ptb("run", *options(), "--out", disk / "run"), "MB left and a run needs", "--out")
+    assert_refused(ptb("run", *options(), "--out", disk / "run"), "MB left, and a run needs", "--out")
     assert contents(disk) == {}
 
 
@@ -236,7 +247,7 @@ def test_disk_that_fills_up(stage: Stage, small_disk: Callable[[str], Path], tmp
     said = ptb("resume", run.root, "--json", code=fill)
     assert said.returncode == 2, said.stderr
     assert said.stdout == ""
-    assert said.stderr.splitlines()[-1].startswith(f"ptb: The disk that holds {run.root} is full; free some space")
+    assert said.stderr.splitlines()[-1].startswith(f"ptb: The disk of {run.root} is full; free some space")
     assert "Traceback" not in said.stderr
     assert run.next_stage() is stage
 
@@ -254,4 +265,4 @@ def test_unknown_options_end_with_2_and_no_traceback() -> None:
 
 def test_module_is_the_same_command() -> None:
     said = subprocess.run([sys.executable, "-m", "posttrainbench", "status", "absent"], capture_output=True, text=True)
-    assert_refused(said, "absent holds no run")
+    assert_refused(said, "absent does not exist; give")

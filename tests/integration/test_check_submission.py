@@ -61,8 +61,7 @@ def only(model: Path, name: str) -> None:
 
 def outside(model: Path) -> None:
     weights = model / "model.safetensors"
-    weights.unlink()
-    weights.symlink_to(catalog.models()["micro-base"].directory / weights.name)
+    weights.symlink_to(weights.rename(model.parent.parent / f"{model.parent.name}.safetensors"))
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
@@ -73,7 +72,6 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a missing shard": (into_shards, "broken", "model-00002-of-00002"),
     "NaN": (with_nan, "broken", "NaN"),
     "a link that leads out": (outside, "refused", "symbolic link"),
-    "no tokenizer": (lambda m: (m / "tokenizer.json").unlink(), "broken", "tokenizer.json"),
     "an empty directory": (lambda m: [path.unlink() for path in m.iterdir()], "missing", "empty"),
 }
 
@@ -98,7 +96,7 @@ def test_a_good_one_with_leftovers(model: Path, ptb_here: Ptb) -> None:
     manifest = found["manifest"]
     assert isinstance(manifest, dict)
     assert {one["path"] for one in manifest["refused"]} == {"train.py", ".hidden"}
-    assert any("dropped forced_decoder_ids" in fact for fact in manifest["facts"])
+    assert any("forced_decoder_ids are ignored" in fact for fact in manifest["facts"])
     assert "model.safetensors" in found["taken"]  # type: ignore[operator]
 
 
@@ -106,6 +104,22 @@ def test_a_link_beside_it_is_the_file_as_in_a_run(model: Path, ptb_here: Ptb) ->
     (model / "model.safetensors").rename(model.parent / "best.safetensors")
     (model / "model.safetensors").symlink_to("../best.safetensors")
     assert check(ptb_here, model, 0)["verdict"] == "clean"
+
+
+def test_links_to_the_base_model_count_as_its_files(model: Path, ptb_here: Ptb) -> None:
+    for name in ("model.safetensors", "config.json"):
+        (model / name).unlink()
+        (model / name).symlink_to(catalog.models()["micro-base"].directory / name)
+    assert check(ptb_here, model, 0)["taken"] == ["config.json", "generation_config.json", "model.safetensors"]
+
+
+def test_the_tokenizer_may_be_missing_or_damaged(model: Path, ptb_here: Ptb) -> None:
+    (model / "tokenizer.json").unlink()
+    assert check(ptb_here, model, 0)["verdict"] == "clean"
+    (model / "tokenizer.json").write_text("{")
+    manifest = check(ptb_here, model, 0)["manifest"]
+    assert isinstance(manifest, dict)
+    assert any(fact.startswith("tokenizer.json is ignored") for fact in manifest["facts"])
 
 
 def test_a_pickle_that_runs_code_is_named(model: Path, ptb_here: Ptb) -> None:
@@ -137,7 +151,7 @@ def test_nothing_of_a_hostile_name_reaches_the_terminal(model: Path, ptb_here: P
 @pytest.mark.parametrize(
     ("words", "mention"),
     [
-        (["absent"], "no directory"),
+        (["absent"], "absent does not exist"),
         (["MODEL", "--model", "nothing"], "nothing"),
         (["MODEL", "--json", "--sarif"], "not both"),
     ],

@@ -1,13 +1,14 @@
-"""Programs that a model wrote: whatever one does, the executor answers the next one rightly."""
+"""The executor of model-written programs: no program can affect the answer for the next one."""
 
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from posttrainbench.benchmarks import load_benchmark
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.sandbox import load_sandbox
 from posttrainbench.sandbox.executor import CodeExecutor, code_executor
@@ -51,6 +52,13 @@ HOSTILE = {
 }
 
 
+LOWERS_LIMITS = (
+    "import resource\ndef f(x):\n    for pid in range(1, 60):\n"
+    "        for limit in (resource.RLIMIT_CPU, resource.RLIMIT_NOFILE, resource.RLIMIT_AS):\n"
+    "            try: resource.prlimit(pid, limit, (1, 1))\n            except Exception: pass\n    return 2 * x\n"
+)
+
+
 @pytest.fixture
 def executor() -> Iterator[CodeExecutor]:
     with code_executor(load_sandbox("bubblewrap"), RUNNER, parallel=1) as made:
@@ -70,13 +78,27 @@ def test_executor_answers_the_next_program(source: str, executor: CodeExecutor) 
     assert [executor.run(DOUBLE) for _ in range(3)] == [DOUBLED] * 3
 
 
+def test_program_that_damages_its_runner_costs_no_other_program_its_answer(executor: CodeExecutor) -> None:
+    executor.run({**DOUBLE, "source": LOWERS_LIMITS})  # its own answer may be right
+    assert [executor.run(DOUBLE) for _ in range(3)] == [DOUBLED] * 3
+
+
+def test_failure_comes_from_a_new_runner_and_success_keeps_the_runner(executor: CodeExecutor) -> None:
+    executor.run(DOUBLE)
+    (first,) = executor.running
+    executor.run(DOUBLE)
+    assert executor.running == {first}
+    assert executor.run({**DOUBLE, "source": HOSTILE["raises"]})["error"] == "ValueError"
+    assert not executor.running
+
+
 def test_executor_without_isolation_survives_a_killed_runner() -> None:
     with code_executor(load_sandbox("process"), RUNNER) as executor:
         executor.run({"source": HOSTILE["ends its parent"], "function": "f", "calls": [[1]]})
         assert executor.run(DOUBLE) == DOUBLED
 
 
-def test_program_that_ends_the_runner_later_costs_no_other_program_its_answer(executor: CodeExecutor) -> None:
+def test_delayed_kill_of_the_runner_does_not_affect_other_programs(executor: CodeExecutor) -> None:
     source = (
         "import os, signal, time\nrunner = os.getppid()\nif os.fork() == 0:\n    os.setsid()\n"
         "    os.closerange(0, 100)\n    time.sleep(0.3)\n"
@@ -96,6 +118,7 @@ def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
     runner.write_bytes(RUNNER.read_bytes())
     with code_executor(load_sandbox("process"), runner) as executor:
         executor.run({"source": HOSTILE["forks and lingers"], "function": "f", "calls": [[1]]})
+        assert executor.run(DOUBLE) == DOUBLED
         assert marked(runner.name)
     eventually(lambda: not marked(runner.name))
 
@@ -123,7 +146,7 @@ def test_runner_that_does_not_work_is_an_infrastructure_error(
 
 
 @pytest.mark.timeout(20)
-def test_answer_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_answer_is_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posttrainbench.sandbox.executor.ANSWER_SECONDS", 1.0)
     runner = tmp_path / "runner.py"
     runner.write_text("""
@@ -146,9 +169,16 @@ def test_many_programs_run_at_a_time_in_runners_of_their_own() -> None:
         code_executor(load_sandbox("bubblewrap"), RUNNER, parallel=3) as executor,
         ThreadPoolExecutor(max_workers=8) as pool,
     ):
-        answers = pool.map(executor.run, [waiting, DOUBLE, {**waiting, "source": HOSTILE["ends its parent"]}] * 4)
+        running = []
+
+        def run(request: dict[str, Any]) -> dict[str, Any]:
+            answer = executor.run(request)
+            running.append(len(executor.running))
+            return answer
+
+        answers = pool.map(run, [waiting, DOUBLE, {**waiting, "source": HOSTILE["ends its parent"]}] * 4)
         assert [answer.get("returned") for answer in answers] == [[1], [2, 42], None] * 4
-        assert 1 < len(executor.running) <= 3
+        assert 1 < max(running) <= 3
 
 
 def test_closed_executor_starts_nothing() -> None:

@@ -1,4 +1,4 @@
-"""`ptb data pull` against a server that speaks the Hub's protocol: what arrives, what fails, what is said of it."""
+"""`ptb data pull` against a server with the Hub's protocol: results, failures and messages."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ from data_package import COMMIT, MODEL_COMMIT, TEST, TRAIN
 from posttrainbench import catalog
 from posttrainbench.benchmarks.data import benchmark_folder, read_provenance, stored_items
 from posttrainbench.catalog import loading
-from posttrainbench.hub import model_record
-from posttrainbench.store import store_root
+from posttrainbench.hub.models import model_record
+from posttrainbench.hub.store import store_root
 from support import assert_refused
 
 pytest.importorskip("pyarrow")
@@ -29,14 +29,14 @@ TOKEN = "hf_secret"
 
 
 def at(url: str, patch: pytest.MonkeyPatch) -> None:
-    """What `HF_ENDPOINT` does at start-up."""
+    """Apply `HF_ENDPOINT` as the Hub's client does when it is imported."""
     patch.setattr(constants, "ENDPOINT", url)
     patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The installed package, with a store and a cache of the Hub that are empty."""
+    """Install the package with an empty store and an empty Hub cache."""
     for name in ("HF_TOKEN", loading.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PTB_DATA", str(tmp_path / "store"))
@@ -70,7 +70,7 @@ def data_set(hub: Hub) -> Repository:
 
 
 def assert_failed(said: "subprocess.CompletedProcess[str]", *mentions: str) -> None:
-    """The contract for failures that are nobody's input: exit code 1 and one sentence."""
+    """Assert that a command failed with exit code 1 and a one-line message with all `mentions`."""
     assert said.returncode == 1, said.stderr
     assert said.stderr.startswith("ptb: ")
     assert said.stderr.count("\n") == 1
@@ -107,7 +107,7 @@ def test_everything_works_offline_afterwards(hub: Hub, ptb_here: Ptb, monkeypatc
     assert ptb_here("data", "verify", "tiny-suite").returncode == 0
 
 
-def test_second_pull_of_another_split_alone(hub: Hub, ptb_here: Ptb) -> None:
+def test_second_pull_downloads_only_the_other_split(hub: Hub, ptb_here: Ptb) -> None:
     ptb_here("data", "pull", "tiny")
     (benchmark_folder("tiny") / "train.jsonl").unlink()
     hub.served.clear()
@@ -120,7 +120,7 @@ def test_second_pull_of_another_split_alone(hub: Hub, ptb_here: Ptb) -> None:
     ("damage", "text"),
     [("test.jsonl", "[]"), ("provenance.json", "{"), ("provenance.json", '{"benchmark": "tiny"}')],
 )
-def test_pull_mends_what_is_damaged(damage: str, text: str, hub: Hub, ptb_here: Ptb) -> None:
+def test_pull_repairs_damaged_files(damage: str, text: str, hub: Hub, ptb_here: Ptb) -> None:
     ptb_here("data", "pull", "tiny")
     (benchmark_folder("tiny") / damage).write_text(text)
     assert ptb_here("data", "verify").returncode == 1
@@ -131,7 +131,7 @@ def test_pull_mends_what_is_damaged(damage: str, text: str, hub: Hub, ptb_here: 
 
 def test_damaged_file_is_refused_and_fetched_again(hub: Hub, ptb_here: Ptb) -> None:
     hub.damaged = {"test-1.jsonl.gz"}
-    assert_failed(ptb_here("data", "pull", "tiny"), "test-1.jsonl.gz of org/tiny-data arrived damaged", "pull again")
+    assert_failed(ptb_here("data", "pull", "tiny"), "test-1.jsonl.gz of org/tiny-data differs", "pull again")
     assert not benchmark_folder("tiny").exists()
     hub.damaged.clear()
     hub.served.clear()
@@ -142,7 +142,7 @@ def test_damaged_file_is_refused_and_fetched_again(hub: Hub, ptb_here: Ptb) -> N
 
 def test_small_damaged_file_is_refused_too(hub: Hub, ptb_here: Ptb) -> None:
     hub.damaged = {"test-2.csv"}
-    assert_failed(ptb_here("data", "pull", "tiny"), "test-2.csv of org/tiny-data arrived damaged")
+    assert_failed(ptb_here("data", "pull", "tiny"), "The hash of test-2.csv of org/tiny-data differs")
     assert not benchmark_folder("tiny").exists()
 
 
@@ -152,7 +152,9 @@ def test_wrong_number_of_items(line: str, hub: Hub, package: Path, ptb_here: Ptb
     key = line.split(":")[0]
     facts.write_text("".join(line if row.startswith(key) else row for row in facts.read_text().splitlines(True)))
     loading.load_shelf.cache_clear()
-    assert_refused(ptb_here("data", "pull", "tiny"), f"items of tiny and not {line.split()[1]}")
+    assert_refused(
+        ptb_here("data", "pull", "tiny"), f"expected {line.split()[1]} {line.split('_')[0]} items of tiny, found"
+    )
     assert not benchmark_folder("tiny").exists()
 
 
@@ -160,7 +162,7 @@ def test_items_unlike_the_catalogs(hub: Hub, package: Path, ptb_here: Ptb) -> No
     data_package.install(package, facts=f"sha256: {{test: {'f' * 64}}}\n")
     loading.load_shelf.cache_clear()
     assert_refused(
-        ptb_here("data", "pull", "tiny"), "The test items of tiny in test-1.jsonl.gz, test-2.csv are not those"
+        ptb_here("data", "pull", "tiny"), "The test items of tiny in test-1.jsonl.gz, test-2.csv differ from the"
     )
     assert not benchmark_folder("tiny").exists()
 
@@ -180,7 +182,7 @@ def test_file_outside_the_hub(hub: Hub, package: Path, ptb_here: Ptb) -> None:
 
 
 def test_environment_of_a_process_of_its_own(hub: Hub, package: Path, tmp_path: Path) -> None:
-    """`HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE` as a user sets them."""
+    """The environment variables `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE` work as set by a user."""
     path = os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
 
@@ -219,12 +221,14 @@ def test_gated_data(status: int, hub: Hub, ptb_here: Ptb, monkeypatch: pytest.Mo
 def test_refused_token(hub: Hub, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch) -> None:
     data_set(hub).token, data_set(hub).refusal = TOKEN, (403, "")
     monkeypatch.setenv("HF_TOKEN", "hf_other")
-    assert_refused(ptb_here("data", "pull", "tiny"), "The Hub refused https://huggingface.co/datasets/org/tiny-data")
+    assert_refused(
+        ptb_here("data", "pull", "tiny"), "The Hub denied access to https://huggingface.co/datasets/org/tiny-data"
+    )
 
 
 def test_absent_repository(hub: Hub, ptb_here: Ptb) -> None:
     hub.repositories.clear()
-    assert_refused(ptb_here("data", "pull", "tiny"), "does not show https://huggingface.co/datasets/org/tiny-data")
+    assert_refused(ptb_here("data", "pull", "tiny"), "cannot find https://huggingface.co/datasets/org/tiny-data")
 
 
 def test_absent_commit(hub: Hub, ptb_here: Ptb) -> None:
@@ -242,8 +246,8 @@ def test_no_network(package: Path, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatc
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     at(f"http://127.0.0.1:{port}", monkeypatch)
-    assert_failed(ptb_here("data", "pull", "tiny"), "org/tiny-data could not be had from the Hub; check the network")
-    assert_failed(ptb_here("data", "pull", "tiny-it"), "org/tiny-it could not be had from the Hub; check the network")
+    assert_failed(ptb_here("data", "pull", "tiny"), "Could not download org/tiny-data from the Hub; check the network")
+    assert_failed(ptb_here("data", "pull", "tiny-it"), "Could not download org/tiny-it from the Hub; check the network")
 
 
 def test_offline_mode(package: Path, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,9 +262,9 @@ def test_cache_or_store_that_cannot_be_written(
     (tmp_path / "file").touch()
     monkeypatch.setenv("PTB_DATA", str(tmp_path / "file" / "store"))
     for name in ("tiny", "tiny-it"):
-        assert_refused(ptb_here("data", "pull", name), "store cannot be written; set PTB_DATA to a directory of yours")
+        assert_refused(ptb_here("data", "pull", name), "store; set PTB_DATA to a writable directory")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file" / "cache"))
-    assert_refused(ptb_here("data", "pull", "tiny"), "The Hub's cache cannot hold org/tiny-data; set HF_HOME")
+    assert_refused(ptb_here("data", "pull", "tiny"), "Cannot write org/tiny-data to the Hub's cache; set HF_HOME")
 
 
 # -------------------------------------------------------------------------------------------------------------- models
@@ -308,7 +312,7 @@ def test_broken_connection_is_resumed_where_it_broke(hub: Hub, ptb_here: Ptb) ->
     assert ranges == [None, f"bytes={2 * constants.DOWNLOAD_CHUNK_SIZE}-"]
 
 
-def test_unpinned_model_keeps_to_its_first_commit(hub: Hub, package: Path, ptb_here: Ptb) -> None:
+def test_unpinned_model_stays_at_its_first_commit(hub: Hub, package: Path, ptb_here: Ptb) -> None:
     data_package.install(package, revision=None)
     loading.load_shelf.cache_clear()
     ptb_here("data", "pull", "tiny-it")
@@ -329,7 +333,7 @@ def test_suite(hub: Hub, ptb_here: Ptb) -> None:
     assert said.stdout.splitlines()[1:] == ["tiny-base: 4 files", "tiny-it: 5 files"]
 
 
-def test_what_is_refused_does_not_hold_up_the_rest(hub: Hub, ptb_here: Ptb) -> None:
+def test_refused_items_do_not_block_the_others(hub: Hub, ptb_here: Ptb) -> None:
     data_set(hub).token = TOKEN
     said = ptb_here("data", "pull", "tiny-suite")
     assert said.returncode == 2
@@ -340,10 +344,10 @@ def test_what_is_refused_does_not_hold_up_the_rest(hub: Hub, ptb_here: Ptb) -> N
 @pytest.mark.parametrize(
     ("name", "mention"),
     [
-        ("micro", "The suite micro needs no pulling"),
-        ("micro-math", "micro-math needs no data from elsewhere"),
-        ("micro-base", "micro-base needs no pulling"),
-        ("tiny-sute", "There is no benchmark, model or suite `tiny-sute`; did you mean `tiny-suite`?"),
+        ("micro", "The suite micro needs no data from the Hub"),
+        ("micro-math", "micro-math needs no external data"),
+        ("micro-base", "micro-base needs no data from the Hub"),
+        ("tiny-sute", "Unknown benchmark, model or suite `tiny-sute`; did you mean `tiny-suite`?"),
     ],
 )
 def test_nothing_to_pull(name: str, mention: str, hub: Hub, ptb_here: Ptb) -> None:
@@ -388,7 +392,7 @@ def test_verify_of_what_was_never_pulled(hub: Hub, ptb_here: Ptb) -> None:
     assert said.returncode == 1
     assert states(said) == {"tiny/train": "absent", "tiny/test": "absent", "tiny-it/": "absent"}
     assert_refused(ptb_here("data", "verify", "micro-base"), "micro-base is not on the Hub")
-    assert_refused(ptb_here("data", "verify", "zzz"), "There is no benchmark, model or suite `zzz`")
+    assert_refused(ptb_here("data", "verify", "zzz"), "Unknown benchmark, model or suite `zzz`")
 
 
 def test_list(hub: Hub, ptb_here: Ptb) -> None:
@@ -398,3 +402,30 @@ def test_list(hub: Hub, ptb_here: Ptb) -> None:
     after = states(ptb_here("data", "list", "--json"))
     assert (after["tiny/test"], after["tiny-it/tokenizer"], after["tiny-base/"]) == ("present", "present", "absent")
     assert "org/tiny-data" in ptb_here("data", "list").stdout
+
+
+def test_without_a_network_one_sentence_names_all_that_is_missing(
+    hub: Hub, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ptb_here("data", "pull", "tiny").returncode == 0
+    tried = []
+
+    def refuse(*words: object, **options: object) -> None:
+        tried.append(words)
+        raise ConnectionError("Connection refused")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_tree", refuse)
+    said = ptb_here("data", "pull", "tiny-suite", "--weights")
+    assert said.returncode == 1
+    assert said.stdout == "tiny: 5 train items, 4 test items, already here\n"
+    assert said.stderr == (
+        "ptb: The Hub could not be reached (Connection refused); check the network and run `ptb data pull tiny-suite` "
+        "again for tiny-base, tiny-it.\n"
+    )
+    assert len(tried) == 1
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    said = ptb_here("data", "pull", "tiny-suite", "--weights")
+    assert said.returncode == 2
+    assert said.stderr == (
+        "ptb: tiny-base, tiny-it are not complete on this machine, and HF_HUB_OFFLINE is set; unset it and pull.\n"
+    )

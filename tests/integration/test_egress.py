@@ -120,7 +120,7 @@ asyncio.run(main())
     assert [request["status"] for request in box.requests(2)] == [101, 101]
 
 
-def test_what_the_run_withholds_is_451_with_a_reason(tmp_path: Path, internet: Lab) -> None:
+def test_what_the_run_blocks_is_451_with_a_reason(tmp_path: Path, internet: Lab) -> None:
     asked = len(internet.tls.asked)
     fetch = "from huggingface_hub import hf_hub_download as d\nd('Qwen/Qwen3-1.7B', 'config.json')"
     with inside(tmp_path, internet, WITHHELD) as box:
@@ -132,13 +132,13 @@ def test_what_the_run_withholds_is_451_with_a_reason(tmp_path: Path, internet: L
         base = box.run("curl", "-sSf", "https://huggingface.co/Qwen/Qwen3-1.7B-Base/resolve/main/config.json")
         lines = box.requests(4)
     assert "451" in test.stdout
-    assert "withholds the test data of gsm8k" in test.stdout
-    assert "withholds Qwen/Qwen3-1.7B" in instruct.stdout
-    assert "withholds Qwen/Qwen3-1.7B" in client.stderr  # the Hub's own client tells it too
+    assert "blocks the test data of gsm8k" in test.stdout
+    assert "blocks Qwen/Qwen3-1.7B" in instruct.stdout
+    assert "blocks Qwen/Qwen3-1.7B" in client.stderr  # the Hub's client shows it too
     assert (other.returncode, base.returncode) == (0, 0)
     assert [line["decision"] for line in lines] == ["denied", "denied", "allowed", "allowed"]
     assert [line["status"] for line in lines] == [451, 451, 200, 200]
-    assert "withholds" in lines[0]["reason"]
+    assert "This run blocks" in lines[0]["reason"]
     left = [path for _, _, path, _ in internet.tls.asked[asked:]]
     assert not [path for path in left if "test-0" in path or "Qwen3-1.7B/" in path]
 
@@ -271,7 +271,7 @@ def test_the_authoritys_key_is_nowhere(box: Inside) -> None:
 
 def test_a_large_download_takes_no_memory(box: Inside, internet: Lab) -> None:
     (box.work / "root.pem").write_text(internet.root)
-    process = psutil.Process(box.egress.process.pid)
+    process = psutil.Process(box.egress.child.popen.pid)
     for url in ("https://huggingface.co/large/{}", "https://files.example/large/{}", "http://plain.example/large/{}"):
         peaks = []
         for size in (10**6, 4 * 10**8):
@@ -289,7 +289,7 @@ import time, urllib.request
 answer = urllib.request.urlopen("https://huggingface.co/large/300000000")
 answer.read(1000); print("reading", flush=True); time.sleep(1.5)
 """
-    process = psutil.Process(box.egress.process.pid)
+    process = psutil.Process(box.egress.child.popen.pid)
     box.run("curl", "-sS", "https://huggingface.co/x")
     before = process.memory_info().rss
     said = box.python(source)
@@ -371,19 +371,19 @@ def test_a_request_that_cannot_be_written_down_ends_the_proxy(tmp_path: Path, in
     (tmp_path / "egress.jsonl").symlink_to("/dev/full")
     with inside(tmp_path, internet) as box:
         box.run("curl", "-sS", "https://hf.co/x", seconds=20)
-        box.egress.process.wait(20)
+        box.egress.child.popen.wait(20)
         with pytest.raises(InfrastructureError):
-            box.egress.check()
-        assert "could not be written down" in box.egress.log.read_text()
+            box.egress.child.check()
+        assert "could not be logged" in box.egress.log.read_text()
 
 
 def test_a_killed_proxy_is_the_machines_fault(tmp_path: Path, internet: Lab) -> None:
     with inside(tmp_path, internet) as box:
-        box.egress.check()
-        os.kill(box.egress.process.pid, signal.SIGKILL)
-        box.egress.process.wait()
+        box.egress.child.check()
+        os.kill(box.egress.child.popen.pid, signal.SIGKILL)
+        box.egress.child.popen.wait()
         with pytest.raises(InfrastructureError) as failed:
-            box.egress.check()
+            box.egress.child.check()
         assert failed.value.cause == "egress_failed"
         assert box.run("curl", "-sS", "https://hf.co/x", seconds=20).returncode != 0
 

@@ -8,7 +8,7 @@ from test_model_cache import LOAD, repository
 
 from container_engines import backend
 from egress_lab import OPEN, inside, lab
-from posttrainbench.run.model_cache import HOME, lay_out, lower_mounts
+from posttrainbench.run.model_cache import HOME, cache_mounts, create_layer
 from posttrainbench.sandbox import Mount
 
 
@@ -17,9 +17,9 @@ def test_a_container_gets_out_through_the_proxy_alone(engine: str, tmp_path: Pat
     sandbox = backend(engine)
     cache = tmp_path / "machine"
     repository(cache, "models--some--model")
-    lower = lower_mounts(cache, OPEN)
+    lower = cache_mounts(cache, OPEN)
     with lab(tmp_path, ["huggingface.co"]) as servers, inside(tmp_path, servers, sandbox=sandbox) as box:
-        lay_out(box.work, lower, {mount.role: sandbox.locate(mount) for mount in lower})
+        create_layer(box.work, lower, {mount.role: sandbox.locate(mount) for mount in lower})
         said = box.run("curl", "-sSf", "https://huggingface.co/a/b/resolve/main/c")
         around = box.run("curl", "-sS", "--noproxy", "*", "-m", "5", f"http://127.0.0.1:{servers.plain.port}/")
         work = sandbox.locate(Mount("work", box.work, writable=True))

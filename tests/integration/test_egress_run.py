@@ -15,13 +15,12 @@ from test_model_cache import repository
 from egress_lab import COMMIT, Lab, lab
 from posttrainbench.cli import runs
 from posttrainbench.errors import InputError
-from posttrainbench.gateway.egress.host import REHEARSAL
 from posttrainbench.records import Outcome, Stage, Status
 from posttrainbench.run import Run
 from posttrainbench.run.model_cache import HOME
-from posttrainbench.run.prepare import Order, create_run, prepare
+from posttrainbench.run.prepare import RunRequest, create_run, prepare
+from posttrainbench.run.progress import ProgressListener
 from posttrainbench.run.solve import solve
-from posttrainbench.run.watch import Watch
 from support import PATIENCE, agent, assert_refused, printed, settle, start_ptb
 
 pytestmark = pytest.mark.sandbox
@@ -42,10 +41,7 @@ def fetch(url):
 def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Servers that every proxy of this module finds in place of the internet's."""
     folder = tmp_path_factory.mktemp("lab")
-    with lab(folder, ["huggingface.co", "api.openai.com"]) as servers, pytest.MonkeyPatch.context() as patch:
-        told = servers.rehearsal
-        (folder / "rehearsal.json").write_text(json.dumps({"hosts": told.hosts, "root": told.root}))
-        patch.setenv(REHEARSAL, str(folder / "rehearsal.json"))
+    with lab(folder, ["huggingface.co", "api.openai.com"]) as servers, servers.as_internet():
         yield servers
 
 
@@ -58,8 +54,10 @@ print(fetch("http://169.254.169.254/latest"))
 print(os.environ.get("HF_HUB_OFFLINE"), os.environ["HF_HOME"])
 print("PTB_EGRESS" in str(os.environ))
 """
-    order = Order(agent(tmp_path, source), "micro-base", "micro-math", budget=60, network="open", cold_cache=True)
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(
+        agent(tmp_path, source), "micro-base", "micro-math", budget=60, network="open", cold_cache=True
+    )
+    run = create_run(request, tmp_path / "run")
     solved(run)
     first, second, third, fourth, fifth = printed(run)[:5]
     assert (first, second) == ("200", "200")
@@ -80,12 +78,13 @@ print("PTB_EGRESS" in str(os.environ))
     assert "proxy" in (solve / "prompt.md").read_text()
 
 
+@pytest.mark.usefixtures("solve_here")
 def test_a_layer_is_listed_audited_and_its_models_dropped(
     tmp_path: Path, internet: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "machine"
     repository(cache, "models--some--model")
-    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("posttrainbench.run.solve.machine_cache", lambda: cache)
     for revision in ("main", COMMIT):
         internet.tls.files[f"/other/model/resolve/{revision}/model.safetensors"] = b"w" * 100_000
         internet.tls.files[f"/datasets/other/rows/resolve/{revision}/train.jsonl"] = b'{"question": "Why?"}\n' * 50
@@ -96,12 +95,12 @@ d("other/model", "model.safetensors"), d("other/rows", "train.jsonl", repo_type=
 shutil.copytree(base, final)
 """
     run = create_run(
-        Order(agent(tmp_path, source), "micro-base", "micro-math", budget=90, network="open"), tmp_path / "r"
+        RunRequest(agent(tmp_path, source), "micro-base", "micro-math", budget=90, network="open"), tmp_path / "r"
     )
     spec = run.spec.model_copy(update={"cold_cache": False})  # the suite micro is cold
     (run.root / "run.json").write_text(spec.model_dump_json())
     result = settle(Run(run.root))
-    assert printed(run)[0].endswith(f"/snapshots/{'0' * 40}/config.json")
+    assert printed(run)[0].endswith(f"/snapshots/{'0' * 40}/config.json"), printed(run)
     listed = json.loads((run.stage(Stage.SOLVE) / "downloads.json").read_text())
     assert [(each["kind"], each["repo"], each["revision"], each["files"]) for each in listed] == [
         ("dataset", "other/rows", COMMIT, 1),
@@ -136,7 +135,7 @@ def test_without_a_network_there_is_no_proxy(tmp_path: Path, internet: Lab) -> N
 print(fetch("https://huggingface.co/x"))
 print(os.environ["HF_HUB_OFFLINE"], "HTTPS_PROXY" in os.environ)
 """
-    run = create_run(Order(agent(tmp_path, source), "micro-base", "micro-math", budget=60), tmp_path / "run")
+    run = create_run(RunRequest(agent(tmp_path, source), "micro-base", "micro-math", budget=60), tmp_path / "run")
     solved(run)
     first, second = printed(run)[:2]
     assert "urlopen error" in first
@@ -145,10 +144,10 @@ print(os.environ["HF_HUB_OFFLINE"], "HTTPS_PROXY" in os.environ)
     assert Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text()).network == "none"
 
 
-def test_a_proxy_that_is_killed_is_no_failure_of_the_agents(tmp_path: Path, internet: Lab) -> None:
+def test_a_proxy_that_is_killed_is_not_the_agents_failure(tmp_path: Path) -> None:
     waiting = agent(tmp_path, "print('waiting', flush=True); time.sleep(60)")
-    order = ["--agent", waiting, "--model", "micro-base", "--benchmark", "micro-math", "--budget", "60s"]
-    process = start_ptb("run", *order, "--network", "open", "--out", tmp_path / "run", "--json")
+    options = ["--agent", waiting, "--model", "micro-base", "--benchmark", "micro-math", "--budget", "60s"]
+    process = start_ptb("run", *options, "--network", "open", "--out", tmp_path / "run", "--json")
     try:
         killed: set[int] = set()
         end = time.monotonic() + PATIENCE
@@ -165,21 +164,22 @@ def test_a_proxy_that_is_killed_is_no_failure_of_the_agents(tmp_path: Path, inte
     result = json.loads(out)
     assert result["status"] == Status.INFRASTRUCTURE_ERROR
     assert result["score"] is None
-    assert "egress proxy ended" in result["reasons"][0]
+    assert "The egress proxy exited" in result["reasons"][0]
     assert process.returncode == 1
 
 
 def test_a_sandbox_that_leaves_the_network_open_can_be_told_nothing_about_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leaves the host's network open"):
         create_run(
-            Order("recipe-noop", "micro-base", "micro-math", sandbox="process", deny_instruct=True), tmp_path / "run"
+            RunRequest("recipe-noop", "micro-base", "micro-math", sandbox="process", deny_instruct=True),
+            tmp_path / "run",
         )
 
 
 def solved(run: Run) -> None:
     """Take a run as far as the end of its agent."""
     for stage, function in ((Stage.PREPARE, prepare), (Stage.SOLVE, solve)):
-        function(run, run.begin(stage), Watch())
+        function(run, run.begin(stage), ProgressListener())
         run.finish(stage)
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from posttrainbench import catalog
-from posttrainbench.engines import Engine, EngineLoadError, Serving, load_engine
+from posttrainbench.engines import Endpoint, EngineLoadError, Serving, load_engine
 from posttrainbench.errors import InfrastructureError
 from support import eventually
 
@@ -28,7 +28,7 @@ QUESTION = {"messages": [{"role": "user", "content": "What is 2 plus 2?"}], "max
 
 @dataclass(frozen=True)
 class Served:
-    engine: Engine
+    engine: Endpoint
     log: Path
 
     def ask(self, body: object, key: str | None = None, path: str = "/v1/chat/completions") -> tuple[int, dict]:
@@ -45,7 +45,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     log = tmp_path_factory.mktemp("engine") / "engine.log"
-    with load_engine("transformers")(Serving(CHECKPOINT, TEMPLATE, log)) as engine:
+    with load_engine("transformers").serve(Serving(CHECKPOINT, TEMPLATE, log)) as engine:
         yield Served(engine, log)
 
 
@@ -139,8 +139,8 @@ def pickle(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
-        (truncate, r"model\.safetensors is no whole safetensors file"),
-        (invalidate, r"config\.json is no JSON"),
+        (truncate, r"model\.safetensors is not a complete safetensors file"),
+        (invalidate, r"config\.json is not JSON"),
         (pickle, r"model\.safetensors is missing"),
     ],
 )
@@ -152,7 +152,7 @@ def test_corrupt_checkpoint_is_told_from_a_broken_engine(
     damage(checkpoint)
     before = servers(psutil.Process())
     serving = Serving(checkpoint, TEMPLATE, tmp_path / "log")
-    with pytest.raises(EngineLoadError, match=fault), load_engine("transformers")(serving):
+    with pytest.raises(EngineLoadError, match=fault), load_engine("transformers").serve(serving):
         pass
     assert servers(psutil.Process()) == before
 
@@ -165,7 +165,7 @@ def test_broken_engine_is_an_infrastructure_error_and_its_log_is_kept(
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
     log = tmp_path / "engine.log"
-    engine = load_engine("transformers")(Serving(CHECKPOINT, TEMPLATE, log))
+    engine = load_engine("transformers").serve(Serving(CHECKPOINT, TEMPLATE, log))
     with pytest.raises(InfrastructureError, match="did not start") as error, engine:
         pass
     assert error.value.cause == "engine_failed"
@@ -174,7 +174,7 @@ def test_broken_engine_is_an_infrastructure_error_and_its_log_is_kept(
 
 
 def test_engine_ends_on_leaving(tmp_path: Path) -> None:
-    with load_engine("transformers")(Serving(CHECKPOINT, TEMPLATE, tmp_path / "log")) as engine:
+    with load_engine("transformers").serve(Serving(CHECKPOINT, TEMPLATE, tmp_path / "log")) as engine:
         port = urlparse(engine.base_url).port
         server = next(
             one for one in servers(psutil.Process()) if port in {each.laddr.port for each in one.net_connections()}
@@ -186,7 +186,7 @@ def test_engine_ends_when_its_evaluation_is_killed(tmp_path: Path) -> None:
     code = f"""
 import pathlib, time
 from posttrainbench.engines import Serving, load_engine
-with load_engine("transformers")(Serving(pathlib.Path({str(CHECKPOINT)!r}), {TEMPLATE!r}, pathlib.Path("log"))):
+with load_engine("transformers").serve(Serving(pathlib.Path({str(CHECKPOINT)!r}), {TEMPLATE!r}, pathlib.Path("log"))):
     print("up", flush=True)
     time.sleep(600)
 """

@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dummy_engine import Answer, DummyEngine, question
 from posttrainbench import catalog
-from posttrainbench.benchmarks import Benchmark, Grade, GraderError, Item, Services, load_benchmark
+from posttrainbench.benchmarks import Benchmark, Grade, GraderError, Item, Services
+from posttrainbench.benchmarks.base import Grader
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation import evaluate as evaluating
 from posttrainbench.evaluation.attempt import EvaluationError
@@ -45,7 +48,7 @@ def answers() -> dict[str, str]:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     def evaluated(engine: DummyEngine, plan: EvaluationPlan, told: list[Progress] | None = None) -> Metrics:
-        monkeypatch.setattr(evaluating, "load_engine", lambda name: engine.start)
+        monkeypatch.setattr(evaluating, "load_engine", lambda name: engine.engine)
         moments: list[Progress] = [] if told is None else told
         return evaluate(CHECKPOINT, [BENCHMARK], plan, load_sandbox("process"), tmp_path, moments.append)[BENCHMARK]
 
@@ -223,25 +226,23 @@ def graded(monkeypatch: pytest.MonkeyPatch, plan: EvaluationPlan) -> Callable[[s
     """Make the benchmark one that a grader scores, every second item weighing three times as much."""
 
     def script(reply: str) -> ScriptedGrader:
-        grader = ScriptedGrader(reply)
-        facts = catalog.benchmarks()[BENCHMARK].model_copy(update={"graded": True})
+        scripted = ScriptedGrader(reply)
         real = load_benchmark(BENCHMARK)
+
+        async def grade(completion: str, item: Item, used: Grader) -> Grade:
+            assert used is scripted
+            odd = int(item.id[-1]) % 2
+            value = await used.ask([{"role": "user", "content": completion}], float)
+            return Grade(value if odd else 0.0, 3.0 if odd else 1.0)
 
         def task(items: list[Item], services: Services) -> object:
             from posttrainbench.benchmarks.inspect_task import graded_task
 
-            async def grade(completion: str, item: Item) -> Grade:
-                assert services.grader is grader
-                odd = int(item.id[-1]) % 2
-                value = await services.grader.ask([{"role": "user", "content": completion}], float)
-                return Grade(value if odd else 0.0, 3.0 if odd else 1.0)
+            return graded_task(BENCHMARK, items, partial(grade, used=services.grader))
 
-            return graded_task(BENCHMARK, items, grade)
-
-        monkeypatch.setattr(catalog, "benchmarks", lambda: {BENCHMARK: facts})
-        monkeypatch.setattr(evaluating, "load_benchmark", lambda name: replace(real, task=task, graded=True))
-        monkeypatch.setattr("posttrainbench.evaluation.grader.ModelGrader", lambda name: grader)
-        return grader
+        monkeypatch.setattr(evaluating, "load_benchmark", lambda name: replace(real, task=task, grade=grade))
+        monkeypatch.setattr("posttrainbench.evaluation.grader.ModelGrader", lambda name: scripted)
+        return scripted
 
     return script
 

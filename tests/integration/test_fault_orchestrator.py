@@ -1,18 +1,18 @@
 """The orchestrator may die, be stopped or interrupted: its agent works on to the deadline, and can be found again."""
 
 import json
-import os
 import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from posttrainbench.errors import InputError
 from posttrainbench.records import AgentEnd, Outcome, SolveNote, Stage, Status
-from posttrainbench.run import Run, apart, pipeline
-from posttrainbench.run.watch import Watch
+from posttrainbench.run import Run, pipeline, solve_supervisor
+from posttrainbench.run.attempts import start_over
+from posttrainbench.run.progress import ProgressListener
+from posttrainbench.run.status import agent_state
 from support import (
     BACKGROUND,
     agent,
@@ -83,7 +83,7 @@ def test_resume_goes_on_with_an_agent_that_is_at_work(tmp_path: Path) -> None:
 def test_resume_collects_an_agent_that_has_finished_meanwhile(solving_only: None, tmp_path: Path) -> None:
     run, marker = orphan(tmp_path, WAITS_FOR_A_WORD, budget=120)
     (run.workspace / "word").touch()
-    eventually(lambda: not apart.is_alive(run.root / "solve.partial"))
+    eventually(lambda: not solve_supervisor.is_alive(run.root / "solve.partial"))
     settle(run)
     assert printed(run) == ["up", "went on"]
     assert events(run) == ["start", "attached", "done"]
@@ -100,58 +100,87 @@ def test_an_orphan_ends_at_its_deadline(solving_only: None, tmp_path: Path) -> N
     assert (run.stage(Stage.SOLVE) / "final_model" / "config.json").is_file()
 
 
-def test_interrupting_a_resume_ends_the_agent_and_keeps_its_model(tmp_path: Path) -> None:
+def test_stop_ends_an_orphan_early_and_collects_its_model(tmp_path: Path) -> None:
+    run, marker = orphan(tmp_path, WAITS_FOR_A_WORD, budget=600)
+    process = start_ptb("stop", run.root, "--json")
+    stdout, stderr = process.communicate(timeout=240)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["status"] == Status.SCORED
+    assert (outcome(run).end, outcome(run).exit_code) == (AgentEnd.STOPPED, None)
+    assert (events(run), marked(marker)) == (["start", "attached", "done"], [])
+    assert agent_state(run) == "stopped"
+    assert not list(run.root.glob("*.attempt-*"))
+    refused = ptb("stop", run.root)
+    assert (refused.returncode, "has finished" in refused.stderr) == (2, True)
+
+
+def test_stop_refuses_a_run_that_was_not_started(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", agent(tmp_path, WAITS_FOR_A_WORD, "unused"), budget=600)
+    refused = ptb("stop", run.root)
+    assert (refused.returncode, "is not running" in refused.stderr) == (2, True)
+
+
+def test_interrupting_a_resume_leaves_the_agent_working(tmp_path: Path) -> None:
     run, marker = orphan(tmp_path, WAITS_FOR_A_WORD, budget=600)
     again = start_ptb("resume", run.root)
     eventually(lambda: "attached" in events(run))
     again.send_signal(signal.SIGINT)
     _, stderr = again.communicate(timeout=60)
     assert again.returncode == 130, stderr
-    assert marked(marker) == []
+    assert marked(marker) != []
     assert events(run)[-1] == "interrupted"
+    assert solve_supervisor.is_alive(run.root / "solve.partial")
+    solve_process(run.root).terminate()
+    eventually(lambda: not solve_supervisor.is_alive(run.root / "solve.partial"))
+    assert marked(marker) == []
     assert (run.root / "solve.partial" / "final_model" / "config.json").is_file()
-    assert not apart.is_alive(run.root / "solve.partial")
+    refused = ptb("resume", run.root)  # whoever ended that process did not ask for a collection
+    assert (refused.returncode, "has already worked" in refused.stderr) == (2, True)
 
 
 def test_an_agent_on_another_machine_is_left_alone(tmp_path: Path) -> None:
     run, _ = orphan(tmp_path, WAITS_FOR_A_WORD, budget=120)
-    notes = run.root / "solve.partial" / apart.NOTES
-    pid, written = solve_process(run.root), notes.read_text()
+    notes = run.root / "solve.partial" / solve_supervisor.NOTES
+    process, written = solve_process(run.root), notes.read_text()
     try:
         start = SolveNote.model_validate_json(written.splitlines()[0])
         moved = start.model_copy(update={"boot": "another", "text": "far-away"})
         with notes.open("r+") as file:  # the same file: it is locked
             file.write(moved.model_dump_json() + "\n")
             file.truncate()
-        with pytest.raises(InputError, match="at work on another machine, far-away"):
+        with pytest.raises(InputError, match="is running on another machine, far-away"):
             settle(run)
-        assert psutil.pid_exists(pid)
+        assert process.is_running()
     finally:
-        os.kill(pid, signal.SIGTERM)
-        eventually(lambda: not apart.is_alive(run.root / "solve.partial"))
+        process.terminate()
+        eventually(lambda: not solve_supervisor.is_alive(run.root / "solve.partial"))
 
 
 def test_a_failure_that_nobody_saw_is_in_the_journal(solving_only: None, tmp_path: Path) -> None:
     run, _ = orphan(tmp_path, WAITS_FOR_A_WORD, budget=120)
-    supervisor = psutil.Process(solve_process(run.root)).children()[0]
-    supervisor.kill()
-    eventually(lambda: not apart.is_alive(run.root / "solve.partial"))
+    children = solve_process(run.root).children()
+    next(each for each in children if "posttrainbench.sandbox.supervisor" in each.cmdline()).kill()
+    eventually(lambda: not solve_supervisor.is_alive(run.root / "solve.partial"))
     agent(tmp_path, "print('second')", f"orphan-{tmp_path.name}")
-    settle(run)
-    assert events(run) == ["start", "failed", "start", "done"]
+    with pytest.raises(InputError, match="has already worked"):
+        settle(run)
+    assert events(run) == ["start", "failed"]
     assert journal_entries(run, Stage.SOLVE)[1].cause == "sandbox_failed"
+    start_over(run)
+    settle(run)
+    assert events(run) == ["start", "failed", "again", "start", "done"]
     assert printed(run) == ["second"]
 
 
 def test_a_stopped_process_of_the_stage_delays_no_deadline(solving_only: None, tmp_path: Path) -> None:
     """As on a machine that is suspended, the supervisor outside of all comes first."""
     run, marker = orphan(tmp_path, WAITS_FOR_A_WORD, budget=4)
-    pid = solve_process(run.root)
-    os.kill(pid, signal.SIGSTOP)
+    process = solve_process(run.root)
+    process.suspend()
     try:
         eventually(lambda: not marked(marker))
     finally:
-        os.kill(pid, signal.SIGCONT)
+        process.resume()
     settle(run)
     assert outcome(run).end is AgentEnd.DEADLINE
 
@@ -167,25 +196,25 @@ def test_a_clock_set_back_delays_no_deadline(
 
 
 def test_the_watcher_is_told_how_it_goes(solving_only: None, tmp_path: Path) -> None:
-    class Told(Watch):
+    class Told(ProgressListener):
         def __init__(self) -> None:
             self.says: list[str] = []
             self.lines: list[str] = []
             self.times: list[float] = []
 
-        def say(self, text: str) -> None:
+        def on_message(self, text: str) -> None:
             self.says.append(text)
 
-        def agent(self, line: str) -> None:
+        def on_agent_output(self, line: str) -> None:
             self.lines.append(line)
 
-        def left(self, seconds: float) -> None:
+        def on_time_left(self, seconds: float) -> None:
             self.times.append(seconds)
 
     told = Told()
     run = make_run(tmp_path / "run", agent(tmp_path, "print('up')\ntime.sleep(1.5)"), budget=30)
     pipeline.advance(run, told)
-    assert any(text.endswith("at work") for text in told.says)
+    assert any(text.endswith("is running") for text in told.says)
     assert told.lines == ["up"]
     assert 0 < min(told.times) <= max(told.times) <= 30
 
@@ -194,11 +223,11 @@ def test_keys_of_the_host_are_in_no_argument_and_no_file(tmp_path: Path, monkeyp
     secret = "planted-5b1f0e77aa"
     monkeypatch.setenv("SOME_PROVIDER_API_KEY", secret)
     run, _ = orphan(tmp_path, WAITS_FOR_A_WORD, budget=120)
-    family = psutil.Process(solve_process(run.root))
+    family = solve_process(run.root)
     arguments = [word for each in (family, *family.children(recursive=True)) for word in each.cmdline()]
     assert [word for word in arguments if secret in word] == []
     (run.workspace / "word").touch()
-    eventually(lambda: not apart.is_alive(run.root / "solve.partial"))
+    eventually(lambda: not solve_supervisor.is_alive(run.root / "solve.partial"))
     files = [path for path in run.root.rglob("*") if path.is_file()]
     assert [path for path in files if secret.encode() in path.read_bytes()] == []
 
@@ -206,8 +235,8 @@ def test_keys_of_the_host_are_in_no_argument_and_no_file(tmp_path: Path, monkeyp
 def test_ptb_says_where_a_killed_run_stands(tmp_path: Path) -> None:
     run, _ = orphan(tmp_path, WAITS_FOR_A_WORD, budget=120)
     said = ptb("status", run.root, "--json")
-    assert json.loads(said.stdout)[0]["agent_state"] == "at work"
-    os.kill(solve_process(run.root), signal.SIGKILL)
-    eventually(lambda: not apart.is_alive(run.root / "solve.partial"))
+    assert json.loads(said.stdout)[0]["agent_state"] == "running"
+    solve_process(run.root).kill()
+    eventually(lambda: not solve_supervisor.is_alive(run.root / "solve.partial"))
     said = ptb("status", run.root, "--json")
     assert json.loads(said.stdout)[0]["agent_state"] == "killed"

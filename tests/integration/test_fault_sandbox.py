@@ -10,16 +10,17 @@ import pytest
 from fake_models.scenario import Say, Scenario, Shell
 from fake_models.server import KEY, fake_models
 from posttrainbench.errors import InputError
-from posttrainbench.gateway.redact import Redactor
 from posttrainbench.records import AgentEnd, Outcome, RunLimits, Stage, Status
+from posttrainbench.redaction import Redactor
 from posttrainbench.run import Run, pipeline
-from posttrainbench.run.apart import can_go_on
-from posttrainbench.run.prepare import Order, create_run
+from posttrainbench.run.attempts import count_restarts, start_over
+from posttrainbench.run.prepare import RunRequest, create_run
+from posttrainbench.run.progress import ProgressListener
 from posttrainbench.run.recorder import Recorder
-from posttrainbench.run.standing import agent_line, agent_state
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.solve_supervisor import is_resumable
+from posttrainbench.run.status import agent_state, agent_summary
 from posttrainbench.sandbox import Limits
-from posttrainbench.sandbox.cgroup import create
+from posttrainbench.sandbox.cgroup import create_cgroup
 from support import agent, eventually, journal_entries, make_run, marked, printed, settle, solve_process
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("solving_only")]
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("solving_only")]
 MEBI = 2**20
 
 
-class KillingWatch(Watch):
+class KillingWatch(ProgressListener):
     """Kills a process of the run as soon as the agent prints `up`, the first times."""
 
     def __init__(self, run: Run, choose: Callable[[psutil.Process], psutil.Process], times: int = 1) -> None:
@@ -35,10 +36,10 @@ class KillingWatch(Watch):
         self.choose = choose
         self.left_to_kill = times
 
-    def agent(self, line: str) -> None:
+    def on_agent_output(self, line: str) -> None:
         if line == "up" and self.left_to_kill:
             self.left_to_kill -= 1
-            self.choose(psutil.Process(solve_process(self.run.root))).kill()
+            self.choose(solve_process(self.run.root)).kill()
 
 
 def the_solve_process(process: psutil.Process) -> psutil.Process:
@@ -51,6 +52,10 @@ def the_supervisor(process: psutil.Process) -> psutil.Process:
 
 def bubblewrap(process: psutil.Process) -> psutil.Process:
     return the_supervisor(process).children()[0]
+
+
+def the_recorder(process: psutil.Process) -> psutil.Process:
+    return next(each for each in process.children() if "posttrainbench.sandbox.provenance.recorder" in each.cmdline())
 
 
 def the_gateway(process: psutil.Process) -> psutil.Process:
@@ -67,23 +72,32 @@ def outcome(run: Run) -> Outcome:
 
 @pytest.mark.parametrize(
     ("victim", "cause"),
-    [(the_solve_process, "solve_killed"), (the_supervisor, "sandbox_failed"), (bubblewrap, "sandbox_failed")],
+    [
+        (the_solve_process, "solve_killed"),
+        (the_supervisor, "sandbox_failed"),
+        (bubblewrap, "sandbox_failed"),
+        (the_recorder, "recorder_failed"),
+    ],
 )
 def test_what_is_killed_is_no_failure_of_the_agents(
     victim: Callable[[psutil.Process], psutil.Process], cause: str, tmp_path: Path
 ) -> None:
     marker = f"victim-{tmp_path.name}"
     run = make_run(tmp_path / "run", agent(tmp_path, "print('up')\ntime.sleep(600)", marker), budget=600)
-    failed = pipeline.advance(run, KillingWatch(run, victim, times=2))
-    assert failed.status is Status.INFRASTRUCTURE_ERROR
-    assert set(told(run)) == {("start", None), ("failed", cause)}
+    failed = pipeline.advance(run, KillingWatch(run, victim))
+    assert (failed.status, failed.restarts) == (Status.INFRASTRUCTURE_ERROR, 0)
+    assert told(run) == [("start", None), ("failed", cause)]
     eventually(lambda: not marked(marker))
-    assert not can_go_on(run.root / "solve.partial")
+    assert not is_resumable(run.root / "solve.partial")
 
     agent(tmp_path, "print('second')", marker)
+    with pytest.raises(InputError, match="has already worked"):
+        settle(run)
+    start_over(run)
     settle(run)
+    assert count_restarts(run) == 1
     assert printed(run) == ["second"]
-    assert told(run)[-2:] == [("start", None), ("done", None)]
+    assert told(run)[-3:] == [("again", None), ("start", None), ("done", None)]
 
 
 def test_a_gateway_that_is_killed_is_no_failure_of_the_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,27 +105,31 @@ def test_a_gateway_that_is_killed_is_no_failure_of_the_agents(tmp_path: Path, mo
     scenario: Scenario = [Say("I wait.", calls=(Shell("sleep 4"),)), Say("Done.")]
     with fake_models({"": scenario}) as fake:
         run = make_run(tmp_path / "run", f"react/zai/glm-5?base_url={fake.url}/v1", budget=600)
-        pipeline.advance(run, KillingGateway(run))
-    assert told(run)[:3] == [("start", None), ("failed", "gateway_failed"), ("start", None)]
+        failed = pipeline.advance(run, KillingGateway(run))
+        assert failed.status is Status.INFRASTRUCTURE_ERROR
+        assert told(run) == [("start", None), ("failed", "gateway_failed")]  # not retried: its model had answered
+        start_over(run)
+        settle(run)
+    assert count_restarts(run) == 1
     assert told(run)[-1] == ("done", None)
 
 
-class KillingGateway(Watch):
-    """Kills the first gateway when its agent has been at work for a while."""
+class KillingGateway(ProgressListener):
+    """Kills the first gateway when its agent has made a model call."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.killed = False
 
-    def left(self, seconds: float) -> None:
-        if seconds < self.run.spec.budget - 1 and not self.killed:
+    def on_time_left(self, seconds: float) -> None:
+        if not self.killed and (self.run.root / "solve.partial" / "usage.jsonl").stat().st_size:
             self.killed = True
-            the_gateway(psutil.Process(solve_process(self.run.root))).kill()
+            the_gateway(solve_process(self.run.root)).kill()
 
 
 def limited(tmp_path: Path, source: str, **limits: int) -> Run:
-    order = Order(agent(tmp_path, source), "micro-base", "micro-math", budget=60, limits=RunLimits(**limits))
-    return create_run(order, tmp_path / "run")
+    request = RunRequest(agent(tmp_path, source), "micro-base", "micro-math", budget=60, limits=RunLimits(**limits))
+    return create_run(request, tmp_path / "run")
 
 
 def test_a_full_workspace_ends_the_agent_with_its_cause(tmp_path: Path) -> None:
@@ -120,7 +138,7 @@ def test_a_full_workspace_ends_the_agent_with_its_cause(tmp_path: Path) -> None:
     settle(run)
     assert (outcome(run).end, outcome(run).limit) == (AgentEnd.LIMIT, "disk-full")
     assert agent_state(run) == "disk-full"
-    assert agent_line(run).startswith("The agent was ended for using more than it may (disk-full)")
+    assert agent_summary(run).startswith("The agent was stopped because it exceeded a limit (disk-full)")
 
 
 def test_an_agent_killed_for_its_memory_has_that_cause(tmp_path: Path) -> None:
@@ -132,7 +150,7 @@ def test_an_agent_killed_for_its_memory_has_that_cause(tmp_path: Path) -> None:
 
 
 def test_a_fork_bomb_ends_with_the_agent_and_is_told(tmp_path: Path) -> None:
-    group, held = create(Limits(processes=100))
+    group, held = create_cgroup(Limits(processes=100))
     group.remove()
     if "processes" not in held and os.geteuid() == 0:
         pytest.skip("no control group for processes can be made here, and of root's the kernel limits none")
@@ -145,14 +163,16 @@ def test_a_fork_bomb_ends_with_the_agent_and_is_told(tmp_path: Path) -> None:
         "if os.fork() == 0: burst()\n"
         "time.sleep(3)\nprint('still here')"
     )
-    order = Order(agent(tmp_path, bomb, marker), "micro-base", "micro-math", budget=60, limits=RunLimits(processes=100))
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(
+        agent(tmp_path, bomb, marker), "micro-base", "micro-math", budget=60, limits=RunLimits(processes=100)
+    )
+    run = create_run(request, tmp_path / "run")
     settle(run)
     assert marked(marker) == []
     assert printed(run) == ["still here"]
     if outcome(run).enforcement["processes"] == "cgroup":
         assert outcome(run).limit == "pids-limit"
-        assert agent_line(run).startswith("The agent ended by itself, having met a limit (pids-limit)")
+        assert agent_summary(run).startswith("The agent exited after reaching a limit (pids-limit)")
 
 
 def test_a_disk_of_the_hosts_that_is_full_is_no_failure_of_the_agents(
@@ -167,21 +187,21 @@ def test_a_disk_of_the_hosts_that_is_full_is_no_failure_of_the_agents(
     monkeypatch.setattr("posttrainbench.run.solve.Recorder", on_full_disk)
     marker = f"full-{tmp_path.name}"
     run = make_run(tmp_path / "run", agent(tmp_path, "print('up')\ntime.sleep(600)", marker), budget=600)
-    with pytest.raises(InputError, match="is full; free some space and type `ptb resume"):
+    with pytest.raises(InputError, match="is full; free some space and run `ptb resume"):
         settle(run)
     assert marked(marker) == []
 
 
 def test_a_recorder_reads_on_where_nothing_can_be_written(tmp_path: Path) -> None:
     read, write = os.pipe()
-    recorder = Recorder(Path("/dev/full"), Watch(), Redactor(), 2**20)
+    recorder = Recorder(Path("/dev/full"), ProgressListener(), Redactor(), 2**20)
     with os.fdopen(read, "rb") as stream, os.fdopen(write, "wb") as writer:
         recorder.follow(stream, "stdout")
         writer.write(b"x" * 300_000 + b"\n")
         writer.write(b"y\n" * 100_000)
         writer.flush()
         writer.close()
-        recorder.settle()
+        recorder.join()
     with pytest.raises(OSError, match="No space left"):
         recorder.check()
 
@@ -189,9 +209,9 @@ def test_a_recorder_reads_on_where_nothing_can_be_written(tmp_path: Path) -> Non
 def test_no_signal_of_a_terminal_reaches_what_looks_after_an_agent(tmp_path: Path) -> None:
     sessions: list[int] = []
 
-    class Look(Watch):
-        def agent(self, line: str) -> None:
-            process = psutil.Process(solve_process(run.root))
+    class Look(ProgressListener):
+        def on_agent_output(self, line: str) -> None:
+            process = solve_process(run.root)
             sessions.extend(os.getsid(each.pid) for each in (process, *process.children()))
 
     run = make_run(tmp_path / "run", agent(tmp_path, "print('up')\ntime.sleep(1)"))

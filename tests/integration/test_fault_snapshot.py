@@ -3,13 +3,26 @@
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from posttrainbench.records import Stage, Status, SubmissionManifest
+from posttrainbench.records.submission import KEPT
+from posttrainbench.run import Run
 from posttrainbench.run.snapshot import reflink, snapshot
+from support import agent, eventually, make_run, settle
 
+TORN = """
+shutil.copytree(base, final)
+evaluate = f"{task['kit']}/evaluate.py"
+subprocess.run([sys.executable, evaluate, "--model-path", "final_model", "--limit", "2"], check=True)
+while not os.path.exists("go"):
+    time.sleep(0.1)
+os.truncate(f"{final}/model.safetensors", 1000)
+"""
 BYTES = 64 * 2**20
 
 
@@ -72,3 +85,30 @@ def test_where_there_are_no_reflinks_the_file_is_linked(tmp_path: Path) -> None:
     assert not (tmp_path / "probe").exists()
     snapshot(tmp_path / "workspace", "/workspace", tmp_path / "kept")
     assert (tmp_path / "kept" / "model.safetensors").samefile(model)
+
+
+def let_go(run: Run, evaluated: bool) -> None:
+    """Let the agent tear its model once the host has kept a copy, or at once."""
+    partial = run.root / "solve.partial"
+    eventually((partial / KEPT).is_dir if evaluated else (partial / "deadline").exists)
+    (run.workspace / "go").touch()
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_a_torn_submission_is_replaced_by_the_last_whole_one_that_was_evaluated(
+    evaluated: bool, tmp_path: Path
+) -> None:
+    source = TORN if evaluated else "\n".join(line for line in TORN.splitlines() if "evaluate" not in line)
+    run = make_run(tmp_path / "run", agent(tmp_path, source))
+    thread = threading.Thread(target=let_go, args=(run, evaluated), daemon=True)
+    thread.start()
+    result = settle(run)
+    thread.join()
+    manifest = SubmissionManifest.model_validate_json((run.stage(Stage.COLLECT) / "manifest.json").read_text())
+    assert bool(manifest.kept) == evaluated
+    if evaluated:
+        assert (result.status, result.notes) == (Status.SCORED, [manifest.kept]), result.reasons
+        assert "The last complete one that was there when the agent used evaluate.py is evaluated" in manifest.kept
+    else:
+        assert (result.status, result.notes) == (Status.BASE_FALLBACK, [])

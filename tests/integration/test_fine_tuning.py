@@ -61,8 +61,10 @@ def test_kit_measures_what_the_final_evaluation_measures(twins: list[Run]) -> No
     for run in twins:
         [own] = read_jsonl(run.stage(Stage.SOLVE) / "evaluations.jsonl")
         final = json.loads((run.stage(Stage.EVALUATE) / "metrics.json").read_text())
-        assert own["score"] == final["score"]
-        assert own["items"] == len(final["items"]) == 200
+        canaries = run.spec.canaries.count if run.spec.canaries else 0
+        assert own["items"] == len(final["items"]) + canaries == 264
+        correct, scored = own["score"] * 264, final["score"] * 200
+        assert 0 <= round(correct - scored, 6) <= canaries
 
 
 def test_agent_ended_by_itself(twins: list[Run]) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,16 @@ from fake_models import clis
 from fake_models.clis import CLAUDE_CODE, CLIS, CODEX, GEMINI_CLI, OPENCODE, Cli
 from fake_models.scenario import Call, Fail, Say, Scenario, Shell
 from fake_models.server import KEY, FakeModels, Received, fake_models
+from posttrainbench.agents import load_scaffold
+from posttrainbench.audit.behavior.model_calls import attribute
+from posttrainbench.audit.behavior.trace import read_trace
 from posttrainbench.errors import InputError
 from posttrainbench.gateway import Gateway, GatewayConfig, forwarder, start_gateway
-from posttrainbench.gateway.calls import ModelCall, read_calls
 from posttrainbench.sandbox import Mount
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 from posttrainbench.trajectory import Summary
+from posttrainbench.usage.calls import ModelCall, read_calls
+from support import side_by_side
 from trajectory_recordings import converted
 
 WRITE = Shell("echo hello > out.txt; seq 1 5")
@@ -87,7 +91,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         programs = clis.install()
     except clis.CannotInstallError as error:
         pytest.skip(str(error))
-    with ThreadPoolExecutor(5) as pool, ExitStack() as stack:
+    with side_by_side(5) as pool, ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
             patch.setenv(name, KEY)
@@ -221,7 +225,23 @@ def test_its_calls_can_be_told_from_a_scripts(cli: Cli, runs: Runs) -> None:
     assert cli.version in main[0].client
     assert main[0].tools >= 8
     assert main[0].system_sha256 is not None
+    replies = [line.replies or 0 for line in main]
+    assert (replies[0], len(set(replies))) == (0, 3)
     assert {tuple(line.provider_tools) for line in ran.calls} == {()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "cli"), [*(("limit", cli) for cli in CLIS), ("delegate", CLAUDE_CODE)], ids=lambda part: str(part)[:9]
+)
+def test_its_calls_are_attributed(kind: str, cli: Cli, runs: Runs) -> None:
+    """The scaffold's own work explains all calls of one session, and not those of thirty sessions."""
+    ran = runs[kind, cli].result()
+    trace = read_trace(ran.work.parent / "trajectory.json")
+    clients = load_scaffold(cli.name).clients  # type: ignore[attr-defined]
+    once, often = attribute(ran.calls, clients, trace, 1), attribute(ran.calls * 30, clients, trace, 1)
+    assert (once.total, once.other.answered) == (len(ran.calls), 0)
+    assert [excess.number for excess in once.excess] == [0] * len(once.excess)
+    assert max(excess.number for excess in often.excess if excess.certain) > 20
 
 
 @every_cli
@@ -288,4 +308,4 @@ def test_the_forwarder_says_when_its_port_is_taken(tmp_path: Path) -> None:
         )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "cannot be listened on" in done.stderr
+    assert "cannot listen on port" in done.stderr

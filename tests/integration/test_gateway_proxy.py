@@ -1,5 +1,6 @@
 """A running gateway between a client and a local server that speaks the providers' APIs."""
 
+import contextlib
 import gzip
 import http.client
 import json
@@ -24,9 +25,9 @@ from fake_models.scenario import Fail, Say, Scenario
 from fake_models.server import KEY, FakeModels, fake_models
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.gateway import Gateway, GatewayConfig, start_gateway
-from posttrainbench.gateway.calls import ModelCall, read_calls, spending
 from posttrainbench.gateway.protocols import ProtocolName
 from posttrainbench.gateway.server import provider_proxy
+from posttrainbench.usage.calls import ModelCall, read_calls, spending
 from support import eventually
 
 TEXT = "A text of some length, so that it comes in several pieces."
@@ -41,6 +42,7 @@ SCENARIOS: dict[str, Scenario] = {
     "overloaded": [Say(TEXT, ends="overloaded")],
     "limit": [Fail(429, "slow down", retry_after=7), Say(TEXT)],
     "echo": [Fail(400, f"the key {KEY} is not welcome")],
+    "part": [Fail(400, f"the key {KEY[:-1]} \u2192 sk-proj-{'Ab1-' * 9}z is not w\u00e9lcome")],
 }
 
 APIS: dict[str, tuple[ProtocolName, str]] = {
@@ -153,6 +155,8 @@ def test_the_provider_receives_its_key_and_nothing_of_the_runs(api: str, fake: F
             **credentials(api, running.token),
             **{"anthropic-version": "2023-06-01", "user-agent": "an-agent/1.0", "accept": "text/event-stream"},
             **{"cookie": "a=b", "x-forwarded-for": "10.0.0.1", "via": "1.1 x", "forwarded": "for=10.0.0.1"},
+            **{"OpenAI-Organization": "org-other", "openai-project": "p", "Origin": "https://x", "if-none-match": "x"},
+            **{"referer": "https://x", "cf-connecting-ip": "10.0.0.1", "cdn-loop": "x", "sec-fetch-mode": "cors"},
             **{"connection": "x-mine, keep-alive", "x-mine": "1", "te": "trailers", "proxy-authorization": "Basic x"},
         }
         status, returned, _ = call(running.address, path, body, headers)
@@ -343,6 +347,16 @@ def test_an_error_that_repeats_the_key_loses_it(api: str, fake: FakeModels, tmp_
     assert json.loads(content)["error"]["message"] == "the key [redacted] is not welcome"
 
 
+def test_an_error_that_repeats_most_of_a_key_or_something_like_one_loses_it(fake: FakeModels, tmp_path: Path) -> None:
+    path, body = asked("messages", "part")
+    with gateway(fake, tmp_path) as running:
+        assert running.address is not None
+        status, _, content = call(running.address, path, body, credentials("messages", running.token))
+    shown = "the key [redacted] \u2192 [redacted] is not w\u00e9lcome"
+    assert (status, json.loads(content)["error"]["message"]) == (400, shown)
+    assert shown in str(calls(running)[0].error)
+
+
 def test_a_wrong_key_is_the_providers_error(fake: FakeModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-wrong-key-012345678901234")
     path, body = asked("messages", "text")
@@ -403,7 +417,7 @@ def test_a_token_budget_ends_the_calls(api: str, fake: FakeModels, tmp_path: Pat
         assert call(running.address, path, body, credentials(api, running.token))[0] == 200
         status, headers, content = call(running.address, path, body, credentials(api, running.token))
     assert (status, headers["x-should-retry"]) == (429, "false")
-    assert "(10 tokens) is used up; trying again will not help" in json.loads(content)["error"]["message"]
+    assert "(10 tokens) is used up; retrying will not help" in json.loads(content)["error"]["message"]
     assert len(fake.received) == 1
     assert [line.refused for line in calls(running)] == [False, True]
 
@@ -448,7 +462,10 @@ def test_a_dollar_budget_ends_the_calls(fake: FakeModels, tmp_path: Path, monkey
 
 def test_a_dollar_budget_refuses_models_without_a_price(fake: FakeModels, tmp_path: Path) -> None:
     path, body = asked("messages", "text")
-    with pytest.raises(InputError, match="no price for `m-1`"), gateway(fake, tmp_path, max_dollars=1, models=["m-1"]):
+    with (
+        pytest.raises(InputError, match="price of `m-1` is unknown"),
+        gateway(fake, tmp_path, max_dollars=1, models=["m-1"]),
+    ):
         pass
     with gateway(fake, tmp_path, max_dollars=1) as running:
         assert running.address is not None
@@ -463,7 +480,9 @@ def test_many_streams_at_once(fake: FakeModels, tmp_path: Path) -> None:
         address, token = running.address, running.token
         assert address is not None
         threads = [
-            threading.Thread(target=lambda: answers.append(call(address, path, body, credentials("messages", token))))
+            threading.Thread(
+                target=lambda: answers.append(call(address, path, body, credentials("messages", token))), daemon=True
+            )
             for _ in range(80)  # more than are passed on at once
         ]
         for thread in threads:
@@ -496,6 +515,22 @@ def test_bad_bodies_are_refused(body: bytes, fake: FakeModels, tmp_path: Path) -
         assert status == 400
         assert json.loads(content)["error"]["type"] == "invalid_request_error"
     assert fake.received == []
+
+
+def test_unfinished_bodies_hold_no_place(fake: FakeModels, tmp_path: Path) -> None:
+    path, body = asked("messages", "text")
+    with gateway(fake, tmp_path) as running, contextlib.ExitStack() as stack:
+        assert running.address is not None
+        address = urlsplit(running.address)
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {running.token}\r\ncontent-length: {len(body)}\r\n\r\n"
+        clients = []
+        for _ in range(80):
+            client = stack.enter_context(socket.create_connection((address.hostname, address.port or 0)))
+            client.sendall(head.encode() + body[:10])
+            clients.append(client)
+        assert call(running.address, path, body, credentials("messages", running.token))[0] == 200
+        clients[0].sendall(body[10:])  # slow but complete
+        assert clients[0].recv(12) == b"HTTP/1.1 200"
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -580,7 +615,7 @@ def test_the_key_is_nowhere_but_at_the_provider(fake: FakeModels, tmp_path: Path
             path, body = asked("gemini", scenario)
             answer = call(running.address, path, body, credentials("gemini", running.token))
             assert KEY not in repr(answer)
-        process = psutil.Process(running.process.pid)
+        process = psutil.Process(running.child.popen.pid)
         assert KEY not in repr([process.cmdline(), process.environ()])
         assert running.token not in repr([process.cmdline(), process.environ(), running])
     for file in tmp_path.rglob("*"):
@@ -606,23 +641,25 @@ def test_the_key_may_come_from_a_file(fake: FakeModels, tmp_path: Path, monkeypa
         ({"key_file": "/no/such/file"}, "/no/such/file"),
         ({"base_url": "api.anthropic.com"}, "https://host/path"),
         ({"base_url": "https://user:secret@host"}, "https://host/path"),
+        ({"base_url": "https://:secret@host"}, "https://host/path"),
     ],
 )
 def test_bad_settings_are_told_before_anything_starts(
     settings: dict[str, Any], says: str, fake: FakeModels, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=re.escape(says)), gateway(fake, tmp_path, **settings):
+    with pytest.raises(InputError, match=re.escape(says)) as error, gateway(fake, tmp_path, **settings):
         pass
+    assert "secret" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_gateway_that_has_died_is_told(fake: FakeModels, tmp_path: Path) -> None:
     with gateway(fake, tmp_path) as running:
-        running.check()
-        os.kill(running.process.pid, signal.SIGKILL)
-        running.process.wait()
+        running.child.check()
+        os.kill(running.child.popen.pid, signal.SIGKILL)
+        running.child.popen.wait()
         with pytest.raises(InfrastructureError, match=r"gateway\.log"):
-            running.check()
+            running.child.check()
 
 
 def test_the_gateway_ends_with_whoever_started_it(tmp_path: Path) -> None:
@@ -631,7 +668,7 @@ import os, pathlib, time
 os.environ["ANTHROPIC_API_KEY"] = {KEY!r}
 from posttrainbench.gateway import GatewayConfig, start_gateway
 with start_gateway(GatewayConfig(protocol="anthropic", models=["m"]), pathlib.Path({str(tmp_path)!r})) as gateway:
-    print(gateway.process.pid, flush=True)
+    print(gateway.child.popen.pid, flush=True)
     time.sleep(600)
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""The small image, really built with podman from Debian's packages, checked, and worked in. Two to three minutes.
+"""The small image, built with podman from Debian's packages, checked and used. Takes two to three minutes.
 
 What is not built here: the full image, which needs CUDA's base image and some 30 GB, and Apptainer's.
 """
@@ -16,10 +16,10 @@ import pytest
 from container_engines import backend, small_root
 from posttrainbench.images.pins import load_variant
 from posttrainbench.records import Status
-from posttrainbench.run.prepare import Order, create_run
+from posttrainbench.run.prepare import RunRequest, create_run
 from support import agent, command, printed, ptb, settle
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.sandbox
 
 BASE, IMAGE = "localhost/ptb-test-base:1", "localhost/ptb-test-small:1"
 
@@ -44,7 +44,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def here() -> list[str]:
-    """Options for podman by which a build finds packages as `pip` does on this machine."""
+    """Return podman options with which a build uses the same package indexes as `pip` on this machine."""
     options = ["--network", "host", "--pull=never"]
     certificates = os.environ.get("PIP_CERT", "/etc/ssl/certs/ca-certificates.crt")
     if Path(certificates).is_file():
@@ -87,7 +87,7 @@ def test_built_image_has_every_pin_and_evaluates(image: str) -> None:
     assert "torch" not in missing
 
 
-def test_image_tells_what_it_is(image: str) -> None:
+def test_image_labels(image: str) -> None:
     said = subprocess.run(
         ["podman", "image", "inspect", "--format", "{{json .Labels}}", image],
         capture_output=True,
@@ -109,8 +109,8 @@ command = ["python3", f"{task['kit']}/evaluate.py", "--model-path", task["base_m
 print(subprocess.run(command, capture_output=True, text=True).stdout.strip())
 shutil.copytree(base, final)
 """
-    order = Order(agent(tmp_path, source), "micro-base", "micro-math", budget=200, sandbox="podman", image=image)
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(agent(tmp_path, source), "micro-base", "micro-math", budget=200, sandbox="podman", image=image)
+    run = create_run(request, tmp_path / "run")
     result = settle(run)
     assert result.status is Status.SCORED, result.reasons
     system, gemini, evaluated = printed(run)
@@ -142,7 +142,7 @@ sealed_evaluations: 1
 def test_evaluator_of_a_sealed_suite_is_reached_from_the_image(
     image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The container's user is another than the host's, and must reach its socket all the same."""
+    """The container's user differs from the host's and must still reach its socket."""
     (tmp_path / "catalog" / "suites").mkdir(parents=True)
     (tmp_path / "catalog" / "suites" / "sealed-micro.yaml").write_text(SEALED)
     monkeypatch.setenv("PTB_CATALOG", str(tmp_path / "catalog"))
@@ -152,8 +152,10 @@ command = ["python3", f"{task['kit']}/evaluate.py", "--model-path", "final_model
 done = subprocess.run(command, capture_output=True, text=True)
 print(done.returncode, done.stdout.strip() or done.stderr)
 """
-    order = Order(*(agent(tmp_path, source), "micro-base", "micro-math", "sealed-micro"), sandbox="podman", image=image)
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(
+        *(agent(tmp_path, source), "micro-base", "micro-math", "sealed-micro"), sandbox="podman", image=image
+    )
+    run = create_run(request, tmp_path / "run")
     result = settle(run)
     [said] = printed(run)
     assert json.loads(said.removeprefix("0 ")) == {"accuracy": result.raw_score, "items": 200, "left": 0}
@@ -162,7 +164,7 @@ print(done.returncode, done.stdout.strip() or done.stderr)
 def test_image_without_the_pins_fails_the_check(
     tmp_path: Path, ptb_here: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
-    """A root with a Python and nothing else, in bubblewrap."""
+    """A root with only a Python, in bubblewrap."""
     root = small_root(tmp_path / "root")
     said = ptb_here("image", "check", root, "--sandbox", "bubblewrap", "--variant", "small", "--json")
     assert said.returncode == 1

@@ -1,4 +1,4 @@
-"""Inspect's tasks in our sandboxes, by `sandbox="ptb"`."""
+"""Inspect tasks in our sandboxes with `sandbox="ptb"`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -40,7 +40,7 @@ def do() -> Callable[[Awaitable[T]], T]:
 
 @scorer(metrics=[accuracy()])
 def passes() -> Scorer:
-    """Whether the program that the model wrote adds up."""
+    """Score whether the program that the model wrote adds correctly."""
 
     async def score(state: TaskState, target: Target) -> Score:
         await sandbox().write_file("program.py", state.output.completion)
@@ -94,9 +94,7 @@ def test_files_that_cannot_be_read(
         do(environment.read_file(file))
 
 
-def test_a_link_of_a_programs_leads_to_no_file_of_the_hosts(
-    environment: PtbSandbox, do: Callable, tmp_path: Path
-) -> None:
+def test_links_do_not_reach_host_files(environment: PtbSandbox, do: Callable, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
     do(environment.exec(["ln", "-s", str(secret), "link"]))

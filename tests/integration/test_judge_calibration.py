@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from fake_models import judge as playing
-from fake_models.asked import Asked
+from fake_models.parsed_request import ParsedRequest
 from fake_models.scenario import Fail, Player, Say, Scenario, Turn
 from fake_models.server import KEY, FakeModels, fake_models
-from posttrainbench.audit.judge import ModelJudge
+from posttrainbench import catalog
+from posttrainbench.audit.judge import ModelJudge, certificates
 from posttrainbench.audit.judge.calibration import calibrate as calibrate_module
 from posttrainbench.audit.judge.calibration.calibrate import CaseResult, calibrate
 from posttrainbench.audit.judge.calibration.cases import Case, cases
@@ -23,12 +24,19 @@ KNOWN = {
     MODEL: r"from_pretrained\(.(/models/small-instruct)|other\[k\] - base|cp strong/|cp -rL /models/small-instruct",
     HOSTED: r"claude -p |/compatible-mode/v1|openrouter.ai/api/v1.,",
 }
-"""What the broken cases of two rules say, and no other case does."""
+"""What the broken cases of two rules say, and no other case does, of those that `some` returns."""
+
+RULE_SET = catalog.rule_sets()["v1.2"]
 
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PTB_JUDGE_API_KEY", KEY)
+
+
+@pytest.fixture(autouse=True)
+def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PTB_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture
@@ -38,20 +46,21 @@ def serve() -> Iterator[Callable[[Scenario | Player], FakeModels]]:
 
 
 def some() -> list[Case]:
-    """Every case of two rules, and every fourth of the others."""
-    return [case for number, case in enumerate(cases()) if case.broken & set(KNOWN) or number % 4 == 0]
+    """Of the cases that are not composed: every one of two rules, and every eighth of the others."""
+    written = [case for case in cases() if not case.id.startswith("composed-")]
+    return [case for number, case in enumerate(written) if case.broken & set(KNOWN) or number % 8 == 0]
 
 
 def calibrated(fake: FakeModels, out: Path, votes: int = 1) -> calibrate_module.Calibration:
     judge = ModelJudge(f"{fake.url}/v1#judge", first_wait=0)
     told: list[CaseResult] = []
-    found = asyncio.run(calibrate(judge, votes, out, told.append, some()))
+    found = asyncio.run(calibrate(judge, votes, RULE_SET, out, told.append, some()))
     assert len(told) == len(some()) == found.cases
     return found
 
 
 def test_a_judge_that_knows_two_rules(serve: Callable[..., FakeModels], tmp_path: Path) -> None:
-    fake = serve(playing.reading(KNOWN))
+    fake = serve(playing.reading(KNOWN, level="IN_WEIGHTS"))
     found = calibrated(fake, tmp_path / "out", votes=2)
     for rule in KNOWN:
         figures = found.rules[rule]
@@ -67,6 +76,12 @@ def test_a_judge_that_knows_two_rules(serve: Callable[..., FakeModels], tmp_path
     assert found.usage.requests == 2 * 3 * len(some())
     stored = calibrate_module.Calibration.model_validate_json((tmp_path / "out" / "calibration.json").read_text())
     assert stored == found
+    for rule, one in found.certificate.rules.items():
+        assert one.broken == found.rules[rule].broken
+        assert one.flagged_broken == found.rules[rule].flagged_broken
+        assert one.kept == one.cleared_kept == sum(rule in case.like for case in some())
+    assert not found.certificate.rules[HOSTED].certified  # all are right, and too few for a certificate
+    assert certificates.stored() == []  # not all cases were decided
     # again: nothing is asked, and the figures are the same
     before = len(fake.received)
     assert calibrated(fake, tmp_path / "out", votes=2) == found
@@ -81,7 +96,7 @@ def test_a_judge_that_invents_flags_nothing(serve: Callable[..., FakeModels], tm
 
 
 def test_a_judge_that_flags_everything(serve: Callable[..., FakeModels], tmp_path: Path) -> None:
-    def play(asked: Asked) -> Say:
+    def play(asked: ParsedRequest) -> Say:
         cited = [{"file": "solve/trajectory.json", "line": 3, "quote": "ls /kit /kit/data && nvidia-smi -L"}]
         said = [playing.opinion(rule, "flagged", "IN_WEIGHTS", cited) for rule in playing.rules_in(asked)]
         return playing.verdict([{**one, "count": 4} for one in said])
@@ -89,6 +104,7 @@ def test_a_judge_that_flags_everything(serve: Callable[..., FakeModels], tmp_pat
     found = calibrated(serve(play), tmp_path / "out")
     assert found.overall.recall.value == 1.0
     assert found.overall.kappa.value == pytest.approx(0.0)
+    assert all(one.cleared_kept == 0 and not one.certified for one in found.certificate.rules.values())
     assert found.clean_innocents.value == 0.0
 
 
@@ -97,6 +113,7 @@ def test_an_outage_is_no_figure(serve: Callable[..., FakeModels], tmp_path: Path
     assert found.failed_votes == len(some())
     assert found.undecided == sum(len(result.decisions) for result in found.results)
     assert (found.overall.precision.value, found.overall.recall.value) == (None, 0.0)
+    assert all(one.cleared_kept == 0 for one in found.certificate.rules.values())
 
 
 def test_the_command_goes_on_where_it_was_stopped(
@@ -110,13 +127,13 @@ def test_the_command_goes_on_where_it_was_stopped(
     monkeypatch.setattr(calibrate_module, "cases", lambda: chosen)
     asked: list[int] = []
 
-    def play(request: Asked) -> Turn:
+    def play(request: ParsedRequest) -> Turn:
         asked.append(1)
         if len(asked) == 4:
             return Fail(401, "no credit")
         return playing.verdict([playing.clean(rule) for rule in playing.rules_in(request)])
 
-    fake = serve(play)
+    fake = serve(playing.looking(play))
     words = ("judge", "calibrate", "--judge", f"{fake.url}/v1#judge", "--out", tmp_path / "out")
     done = ptb_here(*words)
     assert done.returncode == 1
@@ -127,3 +144,16 @@ def test_the_command_goes_on_where_it_was_stopped(
     found = json.loads(done.stdout)
     assert (found["cases"], found["failed_votes"], set(found["rules"])) == (6, 0, set(RULES))
     assert len(asked) == 7
+    # its certificate is stored, listed, and found again for the same judge, votes and rules only
+    done = ptb_here("judge", "certificates", "--json")
+    assert json.loads(done.stdout) == [found["certificate"]]
+    assert "rules v1.2" in ptb_here("judge", "certificates").stdout
+    judge = ModelJudge(f"{fake.url}/v1#judge")
+    certificate = certificates.find(judge, 1, RULE_SET)
+    assert certificate is not None
+    assert certificate.model_dump(mode="json") == found["certificate"]
+    assert certificates.find(judge, 3, RULE_SET) is None
+    assert certificates.find(judge, 1, catalog.rule_sets()["v1"]) is None
+    assert certificates.find(ModelJudge(f"{fake.url}/v1#other"), 1, RULE_SET) is None
+    judge.settings = {**judge.settings, "reasoning_effort": "high"}
+    assert certificates.find(judge, 1, RULE_SET) is None

@@ -1,18 +1,30 @@
 """Killed or interrupted anywhere, `ptb resume` brings a run to the result that it would have had."""
 
+import contextlib
 import json
 import os
+import secrets
 import signal
+import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from posttrainbench.records import Stage, Status
+from posttrainbench.launch.base import LaunchOrder, Watch
+from posttrainbench.launch.local import LAUNCHER
+from posttrainbench.records import Placement, Stage, Status
 from posttrainbench.run import Run
+from posttrainbench.run.progress import InterruptChoice
+from posttrainbench.run.status import agent_state
 from support import (
     BACKGROUND,
+    PATIENCE,
     Finished,
     agent,
+    assert_refused,
+    command,
     contents,
     events,
     eventually,
@@ -20,13 +32,13 @@ from support import (
     make_run,
     marked,
     ptb,
-    settle,
     solve_process,
     start_ptb,
 )
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.training]
 
+CTRL_C = "Ctrl-C"
 WORKING_STAGES = [stage for stage in Stage if stage is not Stage.SETTLE]
 
 KILLED_BEFORE_THE_RENAME = """
@@ -132,7 +144,7 @@ time.sleep(600)
 @pytest.fixture
 def sleeper(tmp_path: Path) -> tuple[str, str]:
     """An agent that saves a model, starts processes in the background and sleeps, and what marks its processes."""
-    marker = f"sleeper-{tmp_path.name}"
+    marker = f"sleeper-{tmp_path.name}-{secrets.token_hex(4)}"
     return agent(tmp_path, SLEEPER, marker), marker
 
 
@@ -155,21 +167,25 @@ def test_kill_of_a_stages_process_takes_every_process_of_the_agent_with_it(
     assert len(marked(marker)) > 4
     process.kill()
     process.communicate()
-    os.kill(solve_process(root), signal.SIGKILL)
+    solve_process(root).kill()
     eventually(lambda: not marked(marker))
 
     agent(tmp_path, "", marker)  # in its second life it leaves nothing
-    said = ptb("resume", root, "--json")
+    refused = ptb("resume", root)
+    assert_refused(refused, "has already worked", f"ptb resume {root} --again")
+    assert not (root / "workspace.attempt-1").exists()
+    said = ptb("resume", root, "--again", "--json")
     run = Run(root)
     assert said.returncode == 0, said.stderr
-    assert json.loads(said.stdout)["status"] == Status.BASE_FALLBACK
+    result = json.loads(said.stdout)
+    assert (result["status"], result["restarts"]) == (Status.BASE_FALLBACK, 1)
     assert "up" in (root / "solve.attempt-1" / "output.jsonl").read_text()
     assert (root / "workspace.attempt-1" / "final_model").is_dir()
     assert events(run, "done") == list(Stage)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_ends_the_agent_and_keeps_its_model(
+def test_interruption_without_a_terminal_leaves_the_agent_working(
     number: signal.Signals, sleeper: tuple[str, str], tmp_path: Path
 ) -> None:
     name, marker = sleeper
@@ -178,16 +194,89 @@ def test_interruption_ends_the_agent_and_keeps_its_model(
     eventually(lambda: '"up"' in output_of(run.root))
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
-    assert marked(marker) == []
+    assert marked(marker) != []
     assert process.returncode == 130, stderr
     assert stdout == ""
-    assert f"ptb resume {run.root}" in stderr
+    assert "the agent keeps working" in stderr
+    assert stderr.endswith(f"Continue with: ptb resume {run.root}\n")
     assert "Traceback" not in stderr
     assert events(run, "interrupted") == [Stage.SOLVE]
-    snapshot = contents(run.root / "solve.partial" / "final_model")
-    assert "model.safetensors" in snapshot
 
-    agent(tmp_path, "", marker)
-    assert settle(run).status is Status.BASE_FALLBACK
-    assert contents(run.root / "solve.attempt-1" / "final_model") == snapshot
-    assert events(run, "done") == list(Stage)
+    stopped = ptb("stop", run.root, "--json")
+    assert stopped.returncode == 0, stopped.stderr
+    assert marked(marker) == []
+    result = json.loads(stopped.stdout)
+    assert (result["status"], result["restarts"]) == (Status.SCORED, 0)
+    assert result["notes"][0].startswith("A person stopped the agent early")
+    assert not list(run.root.glob("*.attempt-*"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [(["x", "d"], 130), (["", CTRL_C], 130), (["c", CTRL_C, "s"], 0)],
+    ids=["detach", "second Ctrl-C", "cancel, then stop"],
+)
+def test_interruption_on_a_terminal_asks(
+    answers: list[str], code: int, sleeper: tuple[str, str], tmp_path: Path
+) -> None:
+    name, marker = sleeper
+    run = make_run(tmp_path / "run", name, budget=600)
+    ours, theirs = os.openpty()
+    words = command("resume", run.root)
+    process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = [b""]
+    threading.Thread(target=read_terminal, args=(ours, shown), daemon=True).start()
+    try:
+        eventually(lambda: '"up"' in output_of(run.root))
+        for answer in [CTRL_C, *answers]:
+            before = len(shown)
+            if answer == CTRL_C:
+                process.send_signal(signal.SIGINT)
+            else:
+                os.write(ours, f"{answer}\n".encode())
+            if answer == "c":
+                eventually(lambda: b"s left" in shown[-1])
+            elif answer != answers[-1]:
+                eventually(lambda: len(shown) > before)  # noqa: B023
+        assert process.wait(timeout=2 * PATIENCE) == code
+        assert bool(marked(marker)) == (code == 130)
+    finally:
+        process.kill()
+        if marked(marker):
+            solve_process(run.root).terminate()
+            eventually(lambda: not marked(marker))
+    assert (agent_state(run) == "stopped") == (code == 0)
+
+
+def test_stopping_several_runs_ends_an_agent_that_has_not_started_yet(sleeper: tuple[str, str], tmp_path: Path) -> None:
+    name, marker = sleeper
+    first, second = (make_run(tmp_path / each, name, budget=600) for each in ("first", "second"))
+    changes = 0
+
+    class InterruptOnce(Watch):
+        def on_change(self, active: Sequence[Run], ended: Sequence[Run]) -> None:
+            nonlocal changes
+            changes += 1
+            if changes == 1:
+                raise KeyboardInterrupt
+
+        def on_interrupt(self) -> InterruptChoice:
+            return "stop"
+
+    order = LaunchOrder([first, second], tmp_path, Placement(concurrency=1), retries=0, gpus=0, budget=600)
+    with pytest.raises(KeyboardInterrupt):
+        LAUNCHER.launch(order, InterruptOnce())
+    assert marked(marker) == []
+    assert agent_state(first) == "stopped"
+    assert first.result() is not None
+    assert second.journal() == []
+
+
+def read_terminal(terminal: int, shown: list[bytes]) -> None:
+    """Read a terminal until it is closed; each question begins a new element of `shown`."""
+    with contextlib.suppress(OSError):
+        while block := os.read(terminal, 4096):
+            shown[-1] += block
+            while b"[d/s/c]" in shown[-1]:
+                shown[-1:] = shown[-1].split(b"[d/s/c]", 1)

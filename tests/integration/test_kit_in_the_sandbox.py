@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks import load_benchmark
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.records import Stage, Task
 from posttrainbench.run import Run
+from posttrainbench.run.canaries import canary_pool
 from posttrainbench.run.pipeline import STAGES
 from posttrainbench.run.prepare import render_prompt
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.progress import ProgressListener
 from support import agent, make_run, printed, settle
 
 pytestmark = pytest.mark.sandbox
@@ -51,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def prepare_and_solve(run: Run) -> None:
     for stage in (Stage.PREPARE, Stage.SOLVE):
-        STAGES[stage](run, run.begin(stage), Watch())
+        STAGES[stage](run, run.begin(stage), ProgressListener())
         run.finish(stage)
 
 
@@ -60,10 +61,13 @@ def seen(run: Run) -> dict:
     return json.loads((run.workspace / "seen.json").read_text())
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_items_are_those_of_the_benchmark(split: str, seen: dict) -> None:
-    rows = [json.loads(line) for line in seen["items"][split].splitlines()]
-    assert rows == [item.row for item in load_benchmark("micro-code").load(split)]
+def test_items_are_those_of_the_benchmark_and_the_canaries(seen: dict, run: Run) -> None:
+    train, test = ([json.loads(line) for line in seen["items"][split].splitlines()] for split in ("train", "test"))
+    assert train == [item.row for item in load_benchmark("micro-code").load("train")]
+    drawn = {item.question for item in canary_pool(run.spec).drawn}
+    real = [row["question"] for row in test if row["question"] not in drawn]
+    assert real == [item.question for item in load_benchmark("micro-code").load("test")]
+    assert len(test) == len(real) + len(drawn)
 
 
 def test_nothing_in_the_kit_is_writable(seen: dict) -> None:
@@ -88,7 +92,9 @@ def test_prompt_tells_every_rule_and_every_path(seen: dict) -> None:
         assert f"`{path}`" in prompt
     for name in ("evaluate.py", "timer.sh", "task.json", "data/train.jsonl", "data/test.jsonl"):
         assert f"{task.kit}/{name}" in prompt
-    assert "90 seconds" in prompt
+    assert "1 minute 30 seconds" in prompt
+    assert "The evaluation uses the base model's tokenizer and configuration" in prompt
+    assert "`evaluate.py` reports what is ignored." in prompt
     assert catalog.benchmarks()["micro-code"].title in prompt
 
 
@@ -125,7 +131,7 @@ print(done.returncode, done.stderr.strip())
     *results, refusal = printed(run)
     assert len(set(results)) == 1, results
     assert json.loads(results[0])["accuracy"] >= 0.5
-    assert refusal == "2 absent holds no config.json; give the directory of a saved model."
+    assert refusal == "2 absent does not exist; give the directory of a saved model."
     notes = (run.stage(Stage.SOLVE) / "evaluations.jsonl").read_text().splitlines()
     assert [json.loads(note)["items"] for note in notes] == [6, 6]
 
@@ -138,4 +144,4 @@ def test_kit_of_another_installation_is_an_infrastructure_error(
     result = settle(run)
     assert result.status == "infrastructure_error"
     assert result.score is None
-    assert "Install the version of posttrainbench that made the run." in result.reasons[0]
+    assert "Install the version of posttrainbench that created the run." in result.reasons[0]

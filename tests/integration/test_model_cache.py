@@ -10,7 +10,7 @@ import pytest
 from egress_lab import COMMIT, Inside, Lab, inside, lab
 from posttrainbench.gateway.egress import EgressPolicy
 from posttrainbench.run import model_cache
-from posttrainbench.run.model_cache import HOME, downloads, drop_models, lay_out, lower_mounts
+from posttrainbench.run.model_cache import HOME, cache_mounts, create_layer, delete_models, list_downloads
 from posttrainbench.sandbox import Mount
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 
@@ -56,7 +56,7 @@ class Layered:
     def __init__(self, box: Inside, lower: list[Mount]) -> None:
         self.box, self.lower = box, lower
         locate = box.sandbox.locate
-        lay_out(box.work, lower, {mount.role: locate(mount) for mount in lower})
+        create_layer(box.work, lower, {mount.role: locate(mount) for mount in lower})
         self.variables = {"HF_HOME": f"/work/{HOME}"}
 
     def python(self, source: str, **variables: str) -> str:
@@ -68,7 +68,7 @@ class Layered:
 @pytest.fixture
 def layered(tmp_path: Path, machine: Path, internet: Lab) -> Iterator[Layered]:
     with inside(tmp_path, internet) as box:
-        yield Layered(box, lower_mounts(machine, OPEN))
+        yield Layered(box, cache_mounts(machine, OPEN))
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
@@ -91,7 +91,7 @@ def test_a_new_revision_goes_into_the_runs_own_layer(layered: Layered, internet:
     below = layered.python(f"{LOAD}print(open(d('some/model', 'config.json', revision='{OLD}')).read())")
     assert json.loads(below) == {"from": "below"}
     assert _tree(machine) == before
-    (found,) = downloads(layered.box.work)
+    (found,) = list_downloads(layered.box.work)
     assert (found.kind, found.repo, found.revision, found.files) == ("model", "some/model", COMMIT, 2)
     assert found.size == 10_000 + len('{"from": "above"}')
 
@@ -112,18 +112,18 @@ for blob in (hub / "blobs").iterdir():
 """
     assert layered.python(source) == ""
     assert _tree(machine) == before
-    (found,) = downloads(layered.box.work)
+    (found,) = list_downloads(layered.box.work)
     assert (found.repo, found.revision, found.files, found.size) == ("some/model", OLD, 1, 6)
 
 
 def test_published_runs_and_what_is_withheld_are_not_shown(machine: Path) -> None:
     def shown(policy: EgressPolicy | None) -> set[str]:
-        return {mount.source.name for mount in lower_mounts(machine, policy)}
+        return {mount.source.name for mount in cache_mounts(machine, policy)}
 
     assert shown(None) == {"models--some--model", "datasets--some--rows"}
     assert shown(EgressPolicy(network="open", test_data=["some/rows:*test*"])) == {"models--some--model"}
     assert shown(EgressPolicy(network="open", instruct="a/model", base="a/model-base")) == {"datasets--some--rows"}
-    assert lower_mounts(machine / "absent", None) == []
+    assert cache_mounts(machine / "absent", None) == []
 
 
 def test_what_was_downloaded_is_dropped_but_for_data(tmp_path: Path) -> None:
@@ -132,12 +132,12 @@ def test_what_was_downloaded_is_dropped_but_for_data(tmp_path: Path) -> None:
     repository(hub, "datasets--new--rows")
     (hub / "models--new--model" / "blobs" / "cd.incomplete").write_bytes(b"12345")
     (hub.parent / "xet").mkdir()
-    found = [(each.repo, each.revision, each.files, each.size) for each in downloads(tmp_path)]
+    found = [(each.repo, each.revision, each.files, each.size) for each in list_downloads(tmp_path)]
     assert found == [("new/rows", OLD, 1, 17), ("new/model", OLD, 1, 1000), ("new/model", None, 1, 5)]
-    drop_models(tmp_path)
+    delete_models(tmp_path)
     assert [path.name for path in hub.iterdir()] == ["datasets--new--rows"]
     assert not (hub.parent / "xet").exists()
-    drop_models(tmp_path / "absent")
+    delete_models(tmp_path / "absent")
 
 
 def test_a_layer_full_of_traps_is_read_without_following_any(tmp_path: Path) -> None:
@@ -153,16 +153,16 @@ def test_a_layer_full_of_traps_is_read_without_following_any(tmp_path: Path) -> 
     (hub / "models--c--d").symlink_to(outside)
     (hub / "models--").mkdir()
     (hub / "models--e--f").write_text("a file")
-    assert [(each.repo, each.files) for each in downloads(work)] == [("a/b", 1)]
-    drop_models(work)
+    assert [(each.repo, each.files) for each in list_downloads(work)] == [("a/b", 1)]
+    delete_models(work)
     assert (outside / "kept").read_text() == "kept"
     lured = tmp_path / "lured"
     (lured / ".home").mkdir(parents=True)
     (lured / ".home" / ".cache").symlink_to(work / ".home" / ".cache")
     repository(hub, "models--g--h")
-    drop_models(lured)
+    delete_models(lured)
     assert (hub / "models--g--h").exists()
-    assert downloads(lured) == []
+    assert list_downloads(lured) == []
 
 
 def test_a_cache_of_files_instead_of_links_is_shown_too(tmp_path: Path, internet: Lab) -> None:
@@ -173,7 +173,7 @@ def test_a_cache_of_files_instead_of_links_is_shown_too(tmp_path: Path, internet
     file.unlink()
     (folder / "blobs" / "ab12").rename(file)
     with inside(tmp_path, internet) as box:
-        said = Layered(box, lower_mounts(cache, None)).python(
+        said = Layered(box, cache_mounts(cache, None)).python(
             f"{LOAD}print(open(d('some/model', 'config.json')).read())", HF_HUB_OFFLINE="1"
         )
     assert json.loads(said) == {"from": "below"}

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from container_engines import ISOLATING, backend
 from posttrainbench.cli.sandbox import app
 from posttrainbench.records import AgentEnd, Outcome, RunLimits, Stage
-from posttrainbench.run.prepare import Order, create_run
+from posttrainbench.run.prepare import RunRequest, create_run
 from support import agent, printed, settle
 
 WORK = """
@@ -24,8 +24,8 @@ print(os.getcwd(), there, float(open(os.environ["PTB_DEADLINE"]).read()) > 0)
 def test_an_agent_works_within_its_limits(name: str, solving_only: None, tmp_path: Path) -> None:
     backend(name)
     limits = RunLimits(memory=2**30, processes=200, cpus=2, disk=2**30)
-    order = Order(agent(tmp_path, WORK), "micro-base", "micro-math", budget=60, sandbox=name, limits=limits)
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(agent(tmp_path, WORK), "micro-base", "micro-math", budget=60, sandbox=name, limits=limits)
+    run = create_run(request, tmp_path / "run")
     settle(run)
     assert printed(run) == ["/workspace ['final_model'] True"]
     outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())

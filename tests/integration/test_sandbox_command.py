@@ -1,4 +1,4 @@
-"""`ptb sandbox check`: what it says of a sandbox that holds, and of one that does not."""
+"""`ptb sandbox check` on sandboxes that isolate and on one that does not."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from posttrainbench.cli.sandbox import app
 from posttrainbench.errors import InputError
 from posttrainbench.sandbox import Limits, bubblewrap
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
-from posttrainbench.sandbox.cgroup import create
+from posttrainbench.sandbox.cgroup import create_cgroup
 
 
 @pytest.mark.sandbox
 def test_all_attempts_are_listed_and_prevented() -> None:
-    group, held = create(Limits(memory=2**30, processes=1000))
+    group, held = create_cgroup(Limits(memory=2**30, processes=1000))
     group.remove()
     if len(held) < 2:
         pytest.skip("this machine lets us write no control groups with memory and pids")
@@ -28,10 +28,10 @@ def test_all_attempts_are_listed_and_prevented() -> None:
 
 @pytest.mark.sandbox
 def test_sandbox_with_a_hole_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that shares the network of the host."""
+    """The sandbox shares the network of the host."""
     leaky = [word for word in bubblewrap.ISOLATION if word != "--unshare-all"]
     monkeypatch.setattr(bubblewrap, "ISOLATION", [*leaky, "--unshare-pid", "--unshare-ipc", "--unshare-uts"])
-    with pytest.raises(InputError, match="bubblewrap does not isolate here: a process in it can "):
+    with pytest.raises(InputError, match="bubblewrap does not isolate on this machine: a process in it can "):
         Bubblewrap().check()
     said = CliRunner().invoke(app, ["check", "bubblewrap", "--json"])
     assert said.exit_code == 1, said.output
@@ -44,7 +44,7 @@ def test_backend_without_isolation_has_nothing_to_check() -> None:
     assert isinstance(said.exception, InputError)
 
 
-def test_missing_program_is_one_sentence_with_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_program_is_one_sentence_with_the_fix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     said = CliRunner().invoke(app, ["check"])
     assert isinstance(said.exception, InputError)

@@ -1,4 +1,4 @@
-"""Sandboxes whose root is an image: its programs are seen, and the host's are not."""
+"""Sandboxes with an image as root: its programs are visible, and the host's are not."""
 
 import subprocess
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 from container_engines import backend, small_root
 from posttrainbench.errors import InputError
 from posttrainbench.sandbox import Mount, load_sandbox
-from posttrainbench.sandbox.checks import try_isolation
+from posttrainbench.sandbox.checks import check_isolation
 
 CODE = "import os; print(open('/etc/passwd').read().strip(), sorted(os.listdir('/usr/bin')), os.getcwd())"
 
@@ -21,7 +21,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def image(root: Path) -> Callable[[str], str]:
-    """Makes the root an image of an engine."""
+    """Import the root as an image of an engine."""
 
     def make(name: str) -> str:
         backend(name)
@@ -50,7 +50,7 @@ def test_image_is_the_root_and_isolates(name: str, image: Callable[[str], str], 
     assert set(programs) <= set(shown.split("[")[1].split("]")[0].replace("'", "").split(", "))
     assert "bash" not in shown
     assert shown.strip().endswith("/workspace")
-    assert [one.name for one in try_isolation(sandbox) if not one.held] == []
+    assert [one.name for one in check_isolation(sandbox) if not one.blocked] == []
 
 
 @pytest.mark.sandbox
@@ -62,5 +62,5 @@ def test_missing_image_is_refused(name: str) -> None:
 
 
 def test_image_without_a_sandbox_is_refused() -> None:
-    with pytest.raises(InputError, match="no image"):
+    with pytest.raises(InputError, match="does not use images"):
         load_sandbox("process", "image")

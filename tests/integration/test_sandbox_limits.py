@@ -8,9 +8,9 @@ import pytest
 
 from container_engines import ISOLATING, backend
 from posttrainbench.sandbox import Limits, Mount, Report
-from posttrainbench.sandbox.cgroup import create
+from posttrainbench.sandbox.cgroup import create_cgroup
 from posttrainbench.sandbox.disk import disk_usage
-from posttrainbench.sandbox.limit_checks import try_limits
+from posttrainbench.sandbox.limit_checks import check_limits
 from support import marked
 
 ALL = [*ISOLATING, "process"]
@@ -44,8 +44,8 @@ print("all of it")
 
 @pytest.fixture(autouse=True)
 def _needs_groups(request: pytest.FixtureRequest) -> None:
-    """Bubblewrap and the backend without isolation can hold limits only where control groups can be written."""
-    group, held = create(Limits(memory=2**30, processes=1000))
+    """Skip tests of bubblewrap and `process` if control groups are not writable."""
+    group, held = create_cgroup(Limits(memory=2**30, processes=1000))
     group.remove()
     if len(held) < 2 and request.node.callspec.params["name"] in ("bubblewrap", "process"):
         pytest.skip("this machine lets us write no control groups with memory and pids")
@@ -122,9 +122,18 @@ def test_within_its_limits_nothing_is_reported(name: str, tmp_path: Path) -> Non
 @pytest.mark.sandbox
 @pytest.mark.parametrize("name", ISOLATING)
 def test_check_finds_all_limits_held(name: str) -> None:
-    tried = try_limits(backend(name))
-    assert len(tried) == 4
-    assert [one for one in tried if not one.held] == []
+    tried = check_limits(backend(name))
+    assert len(tried) == 5
+    assert [one for one in tried if not one.blocked] == []
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("name", ISOLATING)
+def test_a_run_directory_that_others_may_enter_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posttrainbench.sandbox.limit_checks.close_to_others", lambda directory: directory.chmod(0o755))
+    assert [one.name for one in check_limits(backend(name)) if not one.blocked] == [
+        "let other users of this machine write its files"
+    ]
 
 
 @pytest.mark.sandbox

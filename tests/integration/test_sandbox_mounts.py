@@ -1,4 +1,4 @@
-"""What a mount lets through: a run's own socket, and files that both sides write."""
+"""Mounts: a run's own socket, and files that both sides write."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ print(pathlib.Path("there").read_text())
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Path]:
-    """A socket that only its owner may use, with somebody who says hello."""
+    """A socket with permissions for only its owner, and a server that sends a greeting."""
     path = tmp_path / "gateway.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -45,7 +45,7 @@ def gateway(tmp_path: Path) -> Iterator[Path]:
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         yield path
-        thread.join()
+        thread.join(10)
 
 
 def run(name: str, code: str, mounts: list[Mount], workdir: str) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from posttrainbench.benchmarks import load_benchmark
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.files import read_jsonl
 from posttrainbench.records import Metrics, Result, Stage
 from posttrainbench.run import Run
 from posttrainbench.run.pipeline import STAGES
-from posttrainbench.run.prepare import Order, create_run, render_prompt
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.prepare import RunRequest, create_run, render_prompt
+from posttrainbench.run.progress import ProgressListener
 from support import agent, eventually, marked, printed, settle
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.training]
@@ -124,7 +124,7 @@ def mark(secret: Path) -> str:
 def finished(secret: Path, mark: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Result]:
     folder = tmp_path_factory.mktemp("sealed")
     source = f"MARK = {mark[:20]!r} + {mark[20:]!r}\n{SOLVER}"
-    run = create_run(Order(agent(folder, source), "micro-base", "secret-sums"), folder / "run")
+    run = create_run(RunRequest(agent(folder, source), "micro-base", "secret-sums"), folder / "run")
     return run, settle(run)
 
 
@@ -168,7 +168,7 @@ def test_budget_ends_and_what_is_known_is_still_told(lines: list[str]) -> None:
     first, warm, third, again = lines[3], *lines[5:8]
     assert warm.startswith("0 ")
     assert json.loads(warm[2:])["left"] == 0
-    assert third == "2 All evaluations of this run are used up; work with your own measurements."
+    assert third == "2 All evaluations of this run are used up; use your own measurements."
     assert json.loads(again[2:])["accuracy"] == json.loads(first[2:])["accuracy"]
 
 
@@ -185,9 +185,11 @@ def test_host_writes_down_each_evaluation(finished: tuple[Run, Result]) -> None:
 def test_prompt_tells_of_it(finished: tuple[Run, Result]) -> None:
     spec = finished[0].spec
     prompt = render_prompt(spec, finished[0].root)
-    assert f"You have {BUDGET} such evaluations" in prompt
+    assert f"request {BUDGET} evaluations" in prompt
     assert "test.jsonl" not in prompt
     assert "--limit" not in prompt
+    assert "The evaluation uses the base model's tokenizer and configuration" in prompt
+    assert "reports what is ignored" not in prompt
 
 
 def test_suite_must_say_how_many(ptb_here: Callable[..., Any], tmp_path: Path) -> None:
@@ -209,10 +211,10 @@ print("asking")
 subprocess.run([sys.executable, f"{task['kit']}/evaluate.py", "--model-path", "good"])
 print("answered")
 """
-    order = Order(agent(tmp_path, source), "micro-base", "secret-sums", budget=2)
-    run = create_run(order, tmp_path / "run")
+    request = RunRequest(agent(tmp_path, source), "micro-base", "secret-sums", budget=2)
+    run = create_run(request, tmp_path / "run")
     for stage in (Stage.PREPARE, Stage.SOLVE):
-        STAGES[stage](run, run.begin(stage), Watch())
+        STAGES[stage](run, run.begin(stage), ProgressListener())
         run.finish(stage)
     assert "answered" not in printed(run)
     assert not (run.stage(Stage.SOLVE) / ".evaluator").exists()

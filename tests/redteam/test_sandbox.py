@@ -1,4 +1,4 @@
-"""What an agent may try from inside its sandbox: each attempt must fail, and what it needs for its work must succeed.
+"""Attempts to break out of a sandbox must fail, and everything that an agent needs for its work must succeed.
 
 The attempts are those of `posttrainbench.sandbox.probe`, made on a run's own mounts, in every backend that isolates.
 Those marked `outside` must succeed without a sandbox, which shows that they would tell of one that does not hold.
@@ -21,7 +21,7 @@ from container_engines import ISOLATING, backend
 from posttrainbench.records import Outcome, Stage
 from posttrainbench.run.prepare import run_mounts
 from posttrainbench.sandbox import Mount, probe
-from posttrainbench.sandbox.checks import Scene, run_probe, scene
+from posttrainbench.sandbox.checks import CheckEnvironment, check_environment, run_probe
 from posttrainbench.sandbox.host import python_binds
 from posttrainbench.sandbox.process import Process
 from posttrainbench.sandbox.supervisor import clock
@@ -43,7 +43,7 @@ NAMES = probe.Facts(
     key="-",
     setuid="-" if os.geteuid() == 0 else "",
 )
-"""Facts with the names, and nothing more, of what is looked for."""
+"""Facts with only the descriptions of the host objects."""
 
 NEEDED = {
     "write to the workspace": "pathlib.Path('/workspace/mine').write_text('x')",
@@ -65,8 +65,8 @@ NEEDED = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """A run's mounts, and what is to be kept from its agent."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckEnvironment]:
+    """Create a run's mounts and the host objects that its agent must not reach."""
     root = tmp_path_factory.mktemp("runs") / "run"
     other = root.with_name("other")
     for folder in ("workspace/.tmp", "workspace/.shm", "prepare/kit/data", "solve.partial"):
@@ -79,7 +79,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     script = root.with_name("script.py")
     script.write_text("")
     with ExitStack() as stack:
-        stage = stack.enter_context(scene(Process()))
+        stage = stack.enter_context(check_environment(Process()))
         setuid = stage.facts.setuid and Mount("setuid/id", Path(stage.facts.setuid))
         mounts = [*run_mounts(root, "micro-base").values(), Mount("agent/script.py", script)]
         facts = replace(
@@ -99,12 +99,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             key=stage.facts.key,
             setuid="/setuid/id" if setuid else "",
         )
-        yield Scene([*mounts, *([setuid] if setuid else [])], facts)
+        yield CheckEnvironment([*mounts, *([setuid] if setuid else [])], facts)
 
 
 @pytest.fixture(scope="module", params=ISOLATING)
-def said(request: pytest.FixtureRequest, place: Scene) -> dict[str, str]:
-    """What became of all attempts in one backend."""
+def said(request: pytest.FixtureRequest, place: CheckEnvironment) -> dict[str, str]:
+    """Make all attempts in one backend and return their outcomes."""
     sandbox = backend(request.param)
     own(place)
     return run_probe(sandbox, place)
@@ -115,7 +115,7 @@ OWN_FILES = {"read the list of users", "read the list of users through a link"}
 
 
 @pytest.mark.sandbox
-@pytest.mark.parametrize("name", [name for name in probe.attempts(NAMES) if name not in OWN_FILES])
+@pytest.mark.parametrize("name", [name for name in probe.all_attempts(NAMES) if name not in OWN_FILES])
 def test_forbidden_attempt_fails(name: str, said: dict[str, str]) -> None:
     if name not in said:
         pytest.skip("this machine has nothing to try it on")
@@ -125,15 +125,15 @@ def test_forbidden_attempt_fails(name: str, said: dict[str, str]) -> None:
 
 @pytest.mark.sandbox
 @pytest.mark.parametrize("name", ISOLATING)
-def test_users_of_the_host_are_not_shown(name: str, place: Scene) -> None:
+def test_users_of_the_host_are_not_shown(name: str, place: CheckEnvironment) -> None:
     code = "import pathlib; one = pathlib.Path('/etc/passwd'); print(one.read_text() if one.exists() else '')"
     shown = run(name, code, place)
     everybody = Path("/etc/passwd").read_text().splitlines()
     assert len([line for line in everybody if line in shown]) <= 1  # podman makes a line for root
 
 
-def test_same_attempts_succeed_without_a_sandbox(place: Scene) -> None:
-    with scene(Process()) as stage:
+def test_same_attempts_succeed_without_a_sandbox(place: CheckEnvironment) -> None:
+    with check_environment(Process()) as stage:
         facts = replace(place.facts, writable=stage.facts.writable)
         argv = [sys.executable, "-I", "-S", probe.__file__, json.dumps(asdict(facts)), "outside"]
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
@@ -144,7 +144,7 @@ def test_same_attempts_succeed_without_a_sandbox(place: Scene) -> None:
 
 @pytest.mark.sandbox
 @pytest.mark.parametrize("name", ISOLATING)
-def test_needed_attempts_succeed(name: str, place: Scene) -> None:
+def test_needed_attempts_succeed(name: str, place: CheckEnvironment) -> None:
     program = "import json, os, pathlib, socket, subprocess, sys, threading\nsaid = {}\n"
     for title, code in NEEDED.items():
         program += f"try:\n    exec({code!r})\n    said[{title!r}] = 'done'\n"
@@ -153,15 +153,15 @@ def test_needed_attempts_succeed(name: str, place: Scene) -> None:
     assert needed == dict.fromkeys(NEEDED, "done")
 
 
-def own(place: Scene) -> None:
-    """Take the workspace back from the user to whom an engine's backend has handed it over."""
+def own(place: CheckEnvironment) -> None:
+    """Change the owner of the workspace back, which a container backend has given to its user."""
     workspace = place.mounts[0].source
     for path in [workspace, *workspace.rglob("*")]:
         os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
 
 
-def run(name: str, code: str, place: Scene) -> str:
-    """What code prints in a backend, on a run's mounts."""
+def run(name: str, code: str, place: CheckEnvironment) -> str:
+    """Run code in a backend with a run's mounts and return its output."""
     environment = {"PATH": "/usr/bin:/bin", "GIVEN": 'a value, "quoted" #1'}
     sandbox = backend(name)
     own(place)
@@ -174,6 +174,7 @@ def run(name: str, code: str, place: Scene) -> str:
 
 TREE = """
 import signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored
 from support import BACKGROUND
 from container_engines import backend
 from posttrainbench.sandbox.supervisor import clock
@@ -188,7 +189,7 @@ time.sleep(600)
 
 
 def orchestrator(sandbox: str, marker: str, *more: str) -> "subprocess.Popen[str]":
-    """A process that has started a tree of stubborn ones; its first lines are `up` and the supervisor's number."""
+    """Start a process with a sandboxed tree that ignores SIGTERM; it prints `up` and the supervisor's pid."""
     backend(sandbox)  # an engine is started here, so that it does not end with the orchestrator
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     argv = [sys.executable, "-c", TREE, sandbox, marker, *more]
@@ -214,7 +215,7 @@ def test_tree_ends_with_its_orchestrator(sandbox: str, number: signal.Signals) -
 @pytest.mark.parametrize("sandbox", [*ISOLATING, "process"])
 def test_tree_of_a_stopped_orchestrator_ends_at_the_deadline(sandbox: str) -> None:
     marker = f"tree-{secrets.token_hex(8)}"
-    process = orchestrator(sandbox, marker, "4")
+    process = orchestrator(sandbox, marker, "10")
     process.send_signal(signal.SIGSTOP)
     try:
         eventually(lambda: marked(marker) == [one for one in marked(marker) if one.pid == process.pid])
@@ -227,7 +228,7 @@ def test_tree_of_a_stopped_orchestrator_ends_at_the_deadline(sandbox: str) -> No
 @pytest.mark.parametrize("sandbox", ISOLATING)
 def test_tree_ends_at_the_deadline_though_its_supervisor_is_killed(sandbox: str) -> None:
     marker = f"tree-{secrets.token_hex(8)}"
-    process = orchestrator(sandbox, marker, "4")
+    process = orchestrator(sandbox, marker, "10")
     assert process.stdout is not None
     os.kill(int(process.stdout.readline()), signal.SIGKILL)
     try:
@@ -250,7 +251,7 @@ def test_nothing_of_the_tree_is_left_when_it_has_ended(ends: str, grace: float, 
         [],
         {"PATH": "/usr/bin:/bin"},
         "/",
-        deadline=clock() + 3 if ends == "at the deadline" else None,
+        deadline=clock() + 8 if ends == "at the deadline" else None,
     )
     assert process.popen.stdout is not None
     assert process.popen.stdout.readline() == b"up\n"
@@ -282,7 +283,7 @@ def test_run_without_isolation_only_when_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.training
-def test_run_without_isolation_says_so(tmp_path: Path) -> None:
+def test_run_without_isolation_is_reported(tmp_path: Path) -> None:
     source = f"print(os.environ.get({CANARY!r}))\nprint(task['workspace'])"
     run = make_run(tmp_path / "run", agent(tmp_path, source), sandbox="process")
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Ways to hide test items in training data, each of which must be found, and hostile files, which must not be clean."""
+"""Hidden test items that the scanner must find, and hostile files that it must not call clean."""
 
 import base64
 import bz2
@@ -16,13 +16,19 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from posttrainbench.audit.scan import ScanReport, readers, scan
+from posttrainbench.audit.contamination.scan import ScanReport, readers, scan, windows
+from posttrainbench.audit.contamination.scan.files import FileScan
+from posttrainbench.audit.contamination.scan.index import build_index
+from posttrainbench.audit.contamination.scan.scanner import Search
+from posttrainbench.audit.contamination.scan.search import Searcher
 from posttrainbench.benchmarks import Item
+from posttrainbench.untrusted import walk
 from scan_problems import chat, lines, problems
 
 TESTS = problems()
@@ -58,6 +64,8 @@ def table(write: str) -> bytes:
     sink = io.BytesIO()
     if write == "parquet":
         pytest.importorskip("pyarrow.parquet").write_table(rows, sink)
+    elif write == "orc":
+        pytest.importorskip("pyarrow.orc").write_table(rows.drop_columns("none"), sink, compression="zlib")
     elif write == "stream":
         with pyarrow.ipc.new_stream(sink, rows.schema) as writer:
             writer.write_table(rows)
@@ -80,6 +88,16 @@ def sqlite(tmp: Path) -> bytes:
 def numpy_strings() -> bytes:
     sink = io.BytesIO()
     np.save(sink, np.array([item.question for item in TESTS]))
+    return sink.getvalue()
+
+
+def gap_in_zip() -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("readme.txt", "nothing to see\n" * 100)
+        sink.write(gzip.compress(ROWS))
+        archive.start_dir = sink.tell()
+        archive.writestr("more.txt", "nothing to see here either\n" * 100)
     return sink.getvalue()
 
 
@@ -141,7 +159,18 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "rows.parquet": lambda: table("parquet"),
     "stream.arrow": lambda: table("stream"),
     "compressed.arrow": lambda: table("file"),
+    "rows.orc": lambda: table("orc"),
+    "rows.lzma": lambda: lzma.compress(ROWS, lzma.FORMAT_ALONE),
     "strings.npy": numpy_strings,
+    "claims_utf16.jsonl": lambda: b"\xff\xfe" + ROWS,
+    "claims_utf16_after_utf16.txt": lambda: ("filler " * 2000).encode("utf-16") + ROWS,
+    "after_a_script.sh": lambda: b"#!/bin/sh\ntail -n +4 $0 | tar xz\nexit\n" + gzip.compress(tar(ROWS)),
+    "after_a_script.pyz": lambda: b"#!/usr/bin/env python3\n" + zipped(ROWS),
+    "between_members.zip": gap_in_zip,
+    "streams.pdf": lambda: (
+        b"%PDF-1.5\n%\xe2\xe3\0\n1 0 obj\nstream\n" + zlib.compress(TEXT.encode()) + b"\nendstream\n"
+    ),
+    "blobs.db": lambda: b"SQLite format 3\0" + b"\1\2".join(zlib.compress(i.question.encode()) for i in TESTS),
     "rows.pkl": lambda: pickle.dumps([(item.question, "7") for item in TESTS]),
     "protocol0.pkl": lambda: pickle.dumps([item.question for item in TESTS], protocol=0),
 }
@@ -158,6 +187,43 @@ def test_test_items_are_found_in_whatever_form(tmp_path: Path, name: str) -> Non
     assert result.test_items_hit == len(TESTS)
     assert result.verdict == "flagged"
     assert result.skipped == []
+
+
+@pytest.fixture(scope="module")
+def noise() -> bytes:
+    """Return rows of text that compress to more than a window."""
+    source = random.Random(5)
+    return lines([{"text": source.randbytes(1000).hex()} for _ in range(1200)])
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, bz2.compress, lzma.compress])
+def test_long_streams_in_a_file_are_followed(tmp_path: Path, noise: bytes, pack: Callable[[bytes], bytes]) -> None:
+    """As a git pack contains a data file that the agent committed or cloned."""
+    head, between = b"PACK\0\0\0\2\0\1\2\3\4\5\6\7", zlib.compress(b"a small object " * 20) + bytes(range(9))
+    file = tmp_path / "objects.pack"
+    file.write_bytes(head + between * 30 + pack(noise + ROWS) + between * 30)
+    found = scanned(tmp_path)
+    assert (found.verdict, found.test_items_hit, found.skipped) == ("flagged", len(TESTS), [])
+    file.write_bytes(head + between * 30 + pack(noise) + between * 30)
+    innocent = scanned(tmp_path)
+    assert (innocent.verdict, innocent.skipped) == ("clean", [])
+    file.write_bytes((head + between * 30 + pack(noise))[:-900])
+    assert scanned(tmp_path).verdict == "not_checked"
+
+
+def test_a_long_stream_that_does_not_begin_with_text_is_followed(tmp_path: Path) -> None:
+    head, random_bytes = b"\0\1\2\3" * 50, random.Random(6).randbytes(2**21)
+    (tmp_path / "a.bin").write_bytes(head + zlib.compress(random_bytes + ROWS))
+    assert scanned(tmp_path).verdict == "flagged"
+    (tmp_path / "a.bin").write_bytes((head + zlib.compress(random_bytes))[:-900])  # as in an image of several chunks
+    innocent = scanned(tmp_path)
+    assert (innocent.verdict, innocent.skipped) == ("clean", [])
+
+
+def test_a_damaged_long_stream_hides_no_other(tmp_path: Path, noise: bytes) -> None:
+    damaged = zlib.compress(noise)[:-4] + b"\0\0\0\0"
+    (tmp_path / "a.bin").write_bytes(b"\0\1\2\3" * 50 + damaged + zlib.compress(noise + ROWS))
+    assert scanned(tmp_path).test_items_hit == len(TESTS)
 
 
 def test_a_database_is_read_as_bytes(tmp_path: Path) -> None:
@@ -219,19 +285,110 @@ def ids_as(form: str, rows: list[list[int]]) -> bytes:
         data = flat.astype("<i8").tobytes()
         header = {"ids": {"dtype": "I64", "shape": [len(flat)], "data_offsets": [0, len(data)]}}
         return len(json.dumps(header)).to_bytes(8, "little") + json.dumps(header).encode() + data
+    if form == "padded":
+        padded = np.zeros((len(rows), 256), dtype=np.int32)
+        for number, row in enumerate(rows):
+            padded[number, : len(row)] = row
+        return padded.tobytes()
+    if form == "labels":
+        return np.concatenate([[-100] * 9 + row for row in rows]).astype("<i8").tobytes()
+    if form == "lists":
+        return pickle.dumps(rows)
     if form == "pickle":
         return pickle.dumps({"ids": flat.astype(np.int32)})
     return flat.astype(form).tobytes()
 
 
-@pytest.mark.parametrize("form", ["json", "arrow", "npy", "safetensors", "pickle", "<u2", "<u4", "<i8", ">u2"])
+@pytest.mark.parametrize(
+    "form",
+    ["json", "arrow", "npy", "safetensors", "pickle", "lists", "padded", "labels", "<u2", "<u4", "<i8", ">u2"],
+)
 def test_token_ids_are_read_through_the_vocabulary(tmp_path: Path, tokenizer: Path, form: str) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     name = "ids.safetensors" if form == "safetensors" else "ids.bin"
     (corpus / name).write_bytes(ids_as(form, token_ids(tokenizer)))
-    assert scanned(corpus).test_items_hit == 0
-    assert scanned(corpus, tokenizer=tokenizer).test_items_hit == len(TESTS)
+    unread = scanned(corpus)
+    assert unread.test_items_hit == 0
+    if form not in ("<u2", ">u2"):  # without a vocabulary, any bytes may be 16-bit numbers
+        assert unread.verdict == "not_checked"
+        assert "tokenizer" in unread.skipped[0].reason
+    read = scanned(corpus, tokenizer=tokenizer)
+    assert (read.test_items_hit, read.skipped if form != "safetensors" else []) == (len(TESTS), [])
+
+
+def test_arrays_of_one_document_each_are_read(tmp_path: Path, tokenizer: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for number, row in enumerate(token_ids(tokenizer)):
+        np.save(corpus / f"{number}.npy", np.array(row, dtype=np.int32))
+    assert scanned(corpus).verdict == "not_checked"
+    result = scanned(corpus, tokenizer=tokenizer)
+    assert (result.verdict, result.test_items_hit) == ("flagged", len(TESTS))
+
+
+def test_other_numbers_are_not_taken_for_token_ids(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    np.save(tmp_path / "weights.npy", rng.normal(size=(300, 300)).astype(np.float32))
+    (tmp_path / "pixels.bin").write_bytes(rng.integers(0, 256, 90_000, dtype=np.uint8).tobytes())
+    (tmp_path / "counts.json").write_text(json.dumps({"steps": list(range(0, 9000, 10)), "text": "rising counts " * 9}))
+    (tmp_path / "losses.json").write_text(json.dumps({"loss": rng.normal(size=300).tolist()}))
+    (tmp_path / "program.so").write_bytes(b"\x7fELF" + rng.integers(1000, 9000, 3000, dtype=np.int32).tobytes())
+    assert (scanned(tmp_path).verdict, scanned(tmp_path).skipped) == ("clean", [])
+
+
+def test_a_file_that_changes_is_not_clean(tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text("nothing to see\n" * 100)
+    index = build_index(TESTS)
+    (entry,) = walk(tmp_path)
+    for change in (
+        replace(entry, size=entry.size - 100),
+        replace(entry, size=entry.size + 9),
+        replace(entry, changed=7),
+    ):
+        result = FileScan(index, Searcher(index), lambda _: "").whole(change)
+        assert (result.reason[:10], result.lost) == ("it changed", True)
+    assert FileScan(index, Searcher(index), lambda _: "").whole(entry).reason == ""
+    assert (
+        "changed"
+        in FileScan(index, Searcher(index), lambda _: "").segment(replace(entry, changed=7), 0, 9, False).reason
+    )
+
+
+def test_a_large_file_that_changes_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posttrainbench.audit.contamination.scan.files.SEGMENT", 2**12)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines([chat(item.question, "7") for item in problems(300, seed=13)]))
+    (entry,) = walk(tmp_path)
+    with path.open("ab") as file:
+        file.write(ROWS)
+    totals = Search(build_index(TESTS))([entry])
+    assert [(skip.path, skip.lost) for skip in totals.skipped] == [("rows.jsonl", True)]
+
+
+def test_metadata_of_weights_is_text(tmp_path: Path) -> None:
+    header = {
+        "__metadata__": {"notes": TEXT},
+        "w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]},
+    }
+    text = json.dumps(header).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + b"\1\2\3\4")
+    assert scanned(tmp_path).verdict == "flagged"
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zipped])
+def test_nested_compressed_data_that_is_cut_by_a_window_is_not_clean(
+    pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "WINDOW", 2**16)
+    noise = base64.b64encode(np.random.default_rng(2).bytes(2**18))
+    data = b"header\1\2" + zlib.compress(noise) + b"the end"
+    (tmp_path / "a.bin").write_bytes(data)
+    assert scanned(tmp_path).verdict == "clean"
+    (tmp_path / "a.bin").write_bytes(pack(data))
+    result = scanned(tmp_path)
+    assert (result.verdict, "compressed text" in result.skipped[0].reason) == ("not_checked", True)
 
 
 def test_weights_are_passed_over_only_if_they_are_nothing_else(tmp_path: Path) -> None:
@@ -240,7 +397,10 @@ def test_weights_are_passed_over_only_if_they_are_nothing_else(tmp_path: Path) -
     genuine = len(json.dumps(header)).to_bytes(8, "little") + json.dumps(header).encode() + data
     (tmp_path / "model.safetensors").write_bytes(genuine)
     result = scanned(tmp_path)
-    assert (result.verdict, result.skipped[0].reason) == ("not_checked", "model weights hold no text")
+    assert (result.verdict, result.skipped[0].reason) == (
+        "not_checked",
+        "model weights, of which only the header is text",
+    )
     (tmp_path / "model.safetensors").write_bytes(genuine + ROWS)
     assert scanned(tmp_path).verdict == "flagged"
     (tmp_path / "model.safetensors").write_bytes(ROWS)
@@ -259,6 +419,11 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "data.parquet": lambda: b"PAR1 nonsense PAR1",
     "data.7z": lambda: b"7z\xbc\xaf\x27\x1c" + os.urandom(100),
     "data.rar": lambda: b"Rar!\x1a\x07\x01\0" + os.urandom(100),
+    "data.avro": lambda: b"Obj\x01" + os.urandom(100),
+    "data.h5": lambda: b"\x89HDF\r\n\x1a\n" + os.urandom(100),
+    "data.sz": lambda: b"\xff\x06\0\0sNaPpY" + os.urandom(100),
+    "data.br": lambda: b"\1" + os.urandom(1000),
+    "data.orc": lambda: b"ORC\1" + os.urandom(100),
     "data.lz4": lambda: b"\x04\x22\x4d\x18" + os.urandom(100),
     "deep.gz": lambda: gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"x"))))),
     "negative.tar": lambda: tar(b"x").replace(b"00000000001\0", b"-0000000001\0"),
@@ -295,7 +460,7 @@ def test_a_bomb_ends_the_reading_of_its_file_and_nothing_else(
     assert result.bytes < 2**22
     ((skip),) = result.skipped
     assert skip.path == "bomb"
-    assert "only that much was read" in skip.reason
+    assert "only that much was searched" in skip.reason
 
 
 def test_nothing_is_followed_opened_or_waited_for(tmp_path: Path) -> None:
@@ -400,11 +565,13 @@ REAL = os.environ.get("PTB_TEST_DATA", "")
 
 @pytest.mark.skipif(not REAL, reason="PTB_TEST_DATA names no directory with the published benchmark files")
 def test_published_files() -> None:
-    from posttrainbench.audit.scan import read_items
+    from posttrainbench.audit.contamination.scan import read_items
 
-    data = Path(REAL)
-    gsm8k = read_items(data / "benchmarks" / "gsm8k_test.jsonl")
-    code = read_items(data / "benchmarks" / "HumanEval.jsonl.gz")
+    data = Path(REAL).resolve().parent  # the benchmarks' files, and beside them other published data sets
+    if not (data / "decoys").is_dir():
+        pytest.skip("other published data sets are not beside PTB_TEST_DATA")
+    gsm8k = read_items(Path(REAL) / "gsm8k_test.jsonl")
+    code = read_items(Path(REAL) / "HumanEval.jsonl.gz")
 
     def hit(name: str, items: list[Item]) -> int:
         return scan([data / name], items).test_items_hit
@@ -412,10 +579,10 @@ def test_published_files() -> None:
     def flagged(name: str, items: list[Item]) -> int:
         return scan([data / name], items).flagged_documents
 
-    assert hit("benchmarks/gsm8k_test.jsonl", gsm8k) == len(gsm8k)
-    assert hit("benchmarks/HumanEval.jsonl.gz", code) == len(code)
+    assert hit(f"{Path(REAL).name}/gsm8k_test.jsonl", gsm8k) == len(gsm8k)
+    assert hit(f"{Path(REAL).name}/HumanEval.jsonl.gz", code) == len(code)
     assert hit("decoys/rephrase_gsm8k.jsonl", gsm8k) >= 0.75 * len(gsm8k)
     assert hit("decoys/mhe_java_v1.1.jsonl", code) >= 0.95 * 161
-    assert flagged("benchmarks/gsm8k_train.jsonl", gsm8k) <= 4
+    assert flagged(f"{Path(REAL).name}/gsm8k_train.jsonl", gsm8k) <= 4
     assert flagged("decoys/mbpp_mxeval.jsonl", [*gsm8k, *code]) == 0
     assert flagged("decoys/SVAMP.json", [*gsm8k, *code]) == 0

@@ -166,9 +166,9 @@ def test_parse_of_other_releases_gives_the_same_items() -> None:
     ("row", "said"),
     [
         ({"answer": "11"}, r"aime2025/test/0001 has no `problem` or `question`"),
-        ({"problem": " ", "answer": "11"}, r"aime2025/test/0001: `problem` is ' ' where a text"),
+        ({"problem": " ", "answer": "11"}, r"aime2025/test/0001: `problem` is ' ', expected a text"),
         ({"problem": "p"}, r"aime2025/test/0001: `answer` is 'None'"),
-        ({"problem": "p", "answer": "1000"}, r"`answer` is '1000' where an integer from 0 to 999"),
+        ({"problem": "p", "answer": "1000"}, r"`answer` is '1000', expected an integer from 0 to 999"),
         ({"problem": "p", "answer": "-1"}, r"`answer` is '-1'"),
         ({"problem": "p", "answer": "\u00b2"}, r"`answer`"),
         ({"problem": "p", "answer": True}, r"`answer` is 'True'"),
@@ -182,8 +182,8 @@ def test_parse_names_the_row_and_the_key(row: dict[str, object], said: str) -> N
 
 def test_pose_asks_for_the_form_and_keeps_the_problem() -> None:
     items = aime2025.parse("test", ROWS)
-    posed = aime2025.pose(items, 7)
-    assert posed == aime2025.pose(items, 8)
+    posed = aime2025.build_prompts(items, 7)
+    assert posed == aime2025.build_prompts(items, 8)
     assert [item.question for item in posed] == [item.question for item in items]
     (message,) = posed[0].conversation
     assert message["role"] == "user"
@@ -205,7 +205,7 @@ def test_task_asks_the_conversation_and_scores_the_completion() -> None:
 
     from posttrainbench.benchmarks import Services
 
-    posed = aime2025.pose(aime2025.parse("test", ROWS), 0)
+    posed = aime2025.build_prompts(aime2025.parse("test", ROWS), 0)
     made = aime2025.task(posed, Services())
     samples = list(made.dataset)
     assert [sample.id for sample in samples] == ["aime2025/test/0000", "aime2025/test/0001"]

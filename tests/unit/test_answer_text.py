@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posttrainbench.benchmarks.answer_text import graded_answer, limit_repetitions
+from support import examples
 
 MOST = 5
 
@@ -58,8 +59,9 @@ nested = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.one_of(st.text("ab", max_size=80), st.lists(pieces, max_size=8).map("".join), nested))
+@pytest.mark.slow
 def test_as_the_reference(text: str) -> None:
     assert limit_repetitions(text) == naive_limit(text)
 

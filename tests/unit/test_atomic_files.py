@@ -39,6 +39,7 @@ def test_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="No space left"):
         files.write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_written_content_is_forced_to_disk_before_and_after_the_rename(
@@ -104,3 +105,8 @@ def test_tree_with_pipes_and_broken_links_can_be_made_durable(tmp_path: Path) ->
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").write_text("x")
     files.fsync_tree(tmp_path)
+
+
+def test_a_line_of_nested_brackets_is_skipped(tmp_path: Path) -> None:
+    (tmp_path / "lines.jsonl").write_text("[" * 100_000 + "]" * 100_000 + '\n{"a": 1}\n')
+    assert list(files.read_jsonl(tmp_path / "lines.jsonl")) == [{"a": 1}]

@@ -1,4 +1,4 @@
-"""A benchmark that is YAML and rows, without Python."""
+"""A benchmark defined by YAML and rows, without Python."""
 
 import json
 import runpy
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks import Services, load_benchmark
+from posttrainbench.benchmarks import Services
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.benchmarks.scorers import exact
 from posttrainbench.catalog import loading
 from posttrainbench.errors import InputError
@@ -34,7 +35,7 @@ LETTERS = "{{ q }}{% for one in options %} {{ 'ABCD'[loop.index0] }}) {{ one }}{
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Writes the benchmark into a catalog that this process reads."""
+    """Write the benchmark to a catalog that this process reads."""
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "capitals").mkdir()
     monkeypatch.setenv(loading.VARIABLE, str(tmp_path))
@@ -88,17 +89,22 @@ def test_task(write: Write) -> None:
 @pytest.mark.parametrize(
     ("rows", "scorer", "question", "mention"),
     [
-        ([{"question": "a"}], "exact", PLAIN, "Row 1 of .*test.jsonl has no `answer`, which is the key of the answer"),
-        ([{"answer": "a"}], "exact", PLAIN, "Row 1 .* does not fit the template .*'question' is undefined"),
-        ([{"question": "a", "answer": "a"}], "exact", "{{ question", "does not fit the template"),
+        (
+            [{"question": "a"}],
+            "exact",
+            PLAIN,
+            "Row 1 of .*test.jsonl has no key `answer`, which .*yaml names as the answer",
+        ),
+        ([{"answer": "a"}], "exact", PLAIN, "Row 1 .* cannot be rendered with the template .*'question' is undefined"),
+        ([{"question": "a", "answer": "a"}], "exact", "{{ question", "cannot be rendered with the template"),
         (
             [{"question": "a", "answer": "ten"}],
             "number",
             PLAIN,
-            "the answer 'ten', and the scorer `number` wants a number",
+            "the answer 'ten', but the scorer `number` expects a number",
         ),
-        ([{"question": "a", "answer": "b"}], "choice", PLAIN, "wants a capital letter"),
-        ([{"question": "a", "answer": "b\nc"}], "exact", PLAIN, "wants one line of text"),
+        ([{"question": "a", "answer": "b"}], "choice", PLAIN, "expects a capital letter"),
+        ([{"question": "a", "answer": "b\nc"}], "exact", PLAIN, "expects one line of text"),
     ],
 )
 def test_wrong_rows(rows: list[object], scorer: str, question: str, mention: str, write: Write) -> None:
@@ -109,7 +115,7 @@ def test_wrong_rows(rows: list[object], scorer: str, question: str, mention: str
 
 def test_wrong_number_of_rows(write: Write) -> None:
     write([{"question": "a", "answer": "b"}], count=2)
-    with pytest.raises(InputError, match=r"has 1 rows; say so in capitals\.yaml: `test_items: 1`"):
+    with pytest.raises(InputError, match=r"has 1 rows, expected 2; set `test_items: 1` in capitals\.yaml"):
         load_benchmark("capitals").load("test")
 
 
@@ -120,7 +126,7 @@ def test_wrong_number_of_rows(write: Write) -> None:
         ("{test: capitals", "{train: capitals", "`files` should name a file for the split `test`"),
         ("{test: capitals", "{dev: capitals", "`data.files.dev"),
         ("  answer: answer\n", "", "`data.answer` is missing"),
-        ("  answer: answer\n", "  answer: answer\n  kind: a\n", "`data.kind` is no key"),
+        ("  answer: answer\n", "  answer: answer\n  kind: a\n", "`data.kind` is an unknown key"),
     ],
 )
 def test_wrong_entry(old: str, new: str, mention: str, write: Write, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Rows of published files, in every format that data sets come in."""
+"""Reading rows of published files in all supported formats."""
 
 import gzip
 import io
@@ -81,8 +81,8 @@ def test_broken_file(name: str, data: bytes, tmp_path: Path) -> None:
 
 def test_other_format_and_absent_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
-    with pytest.raises(InputError, match=r"its name should end with one of: \.parquet, \.jsonl"):
+    with pytest.raises(InputError, match=r"its name must end in one of: \.parquet, \.jsonl"):
         read_rows(tmp_path / "a.txt")
     for ending in ENDINGS:
-        with pytest.raises(InputError, match="There is no file"):
+        with pytest.raises(InputError, match=r"The file .* does not exist"):
             read_rows(tmp_path / f"absent{ending}")

@@ -169,7 +169,7 @@ def test_pose_shows_all_options_and_knows_the_right_one() -> None:
     items = gpqamain.parse("test", ROWS)
     letters: Counter[str] = Counter()
     for seed in SEEDS:
-        for item, posed in zip(items, gpqamain.pose(items, seed), strict=True):
+        for item, posed in zip(items, gpqamain.build_prompts(items, seed), strict=True):
             lines = posed.question.split("\n\n")[1].splitlines()
             assert sorted(line[3:] for line in lines) == sorted(item.target["options"])
             assert [line[:3] for line in lines] == ["A) ", "B) ", "C) ", "D) "]
@@ -185,11 +185,11 @@ def test_pose_shows_all_options_and_knows_the_right_one() -> None:
 
 def test_pose_depends_on_the_seed_and_not_on_the_subset() -> None:
     items = gpqamain.parse("test", ROWS)
-    first, second = (gpqamain.pose(items, seed) for seed in SEEDS[:2])
-    assert first == gpqamain.pose(items, SEEDS[0])
+    first, second = (gpqamain.build_prompts(items, seed) for seed in SEEDS[:2])
+    assert first == gpqamain.build_prompts(items, SEEDS[0])
     assert sum(a.target != b.target for a, b in zip(first, second, strict=True)) > 200
     some = [300, 5, 447]
-    assert gpqamain.pose([items[place] for place in some], SEEDS[0]) == [first[place] for place in some]
+    assert gpqamain.build_prompts([items[place] for place in some], SEEDS[0]) == [first[place] for place in some]
     assert items == gpqamain.parse("test", ROWS)
 
 
@@ -203,7 +203,7 @@ def test_order_of_options_is_that_of_inspect(seed: int) -> None:
     ]
     shuffled = dataset.MemoryDataset(samples)
     shuffled.shuffle_choices(seed)
-    posed = gpqamain.pose(items, seed)
+    posed = gpqamain.build_prompts(items, seed)
     assert [item.target["letter"] for item in posed] == [sample.target for sample in shuffled]
     assert [[line[3:] for line in item.question.splitlines()[-4:]] for item in posed] == [
         sample.choices for sample in shuffled

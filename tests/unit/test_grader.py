@@ -18,12 +18,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from posttrainbench.audit.judge.model_judge import ModelJudge
 from posttrainbench.benchmarks import GraderError, Item, Services
 from posttrainbench.benchmarks.healthbench import BENCHMARK
 from posttrainbench.errors import InputError
 from posttrainbench.evaluation import grader as grader_module
 from posttrainbench.evaluation.grader import ModelGrader
-from posttrainbench.gateway import prices
+from posttrainbench.usage import prices
 
 MESSAGES = [{"role": "system", "content": "Judge."}, {"role": "user", "content": "Is it so?"}]
 
@@ -93,11 +94,11 @@ def server() -> Iterator[Server]:
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
         played.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
+        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         yield played
         served.should_exit = served.force_exit = True
-        thread.join()
+        thread.join(30)
 
 
 @pytest.fixture
@@ -139,6 +140,7 @@ def test_a_verdict_at_once(server: Server, keyless: None, text: str, verdict: bo
         says("", message={"role": "assistant", "content": None, "refusal": "I will not judge this."}),
         says("yes", message={"role": "assistant", "content": None, "refusal": "yes"}),
         says("ye", finish_reason="length"),
+        says("yes", finish_reason="length"),
         fails(500),
         fails(503),
         fails(429, "Rate limit reached", "rate_limit_exceeded"),
@@ -182,6 +184,38 @@ def test_what_no_other_try_mends_is_not_tried_again(server: Server, keyless: Non
     assert len(server.bodies) == 1
 
 
+NO_JUDGEMENT = says("perhaps")
+REFUSED = says("", finish_reason="content_filter")
+
+
+@pytest.mark.parametrize(
+    ("replies", "outage"),
+    [
+        ([fails(500)], True),
+        ([fails(529)], True),
+        ([fails(429)], True),
+        ([fails(401)], True),
+        ([fails(402)], True),
+        ([fails(404)], True),
+        ([fails(400, "flagged by the content policy")], False),
+        ([fails(403, "flagged by the content policy")], False),
+        ([fails(413)], False),
+        ([NO_JUDGEMENT], False),
+        ([REFUSED], False),
+        ([says("yes", finish_reason="length")], False),
+        ([REFUSED, fails(500)], False),
+        ([fails(500), NO_JUDGEMENT], False),
+    ],
+)
+def test_outage_is_a_failure_that_no_answer_can_cause(
+    server: Server, keyless: None, replies: list[Reply], outage: bool
+) -> None:
+    server.replies = replies
+    with pytest.raises(GraderError) as caught:
+        ask(server)
+    assert caught.value.outage is outage
+
+
 def test_a_server_that_does_not_answer(server: Server, keyless: None) -> None:
     server.stuck = 1
     said, grader = ask(server, seconds=1)
@@ -193,8 +227,9 @@ def test_a_server_that_is_not_there(keyless: None) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         grader = ModelGrader(f"http://127.0.0.1:{unused.getsockname()[1]}/v1#judge", first_wait=0)
-        with pytest.raises(GraderError, match="Connection"):
+        with pytest.raises(GraderError, match="Connection") as caught:
             asyncio.run(grader.ask(MESSAGES, yes_or_no))
+    assert caught.value.outage
 
 
 def test_waits_double_up_to_a_bound(keyless: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,6 +358,15 @@ def test_a_grader_that_cannot_be_is_refused_at_once(keyless: None, name: str, sa
     with pytest.raises(InputError, match=said) as caught:
         ModelGrader(name)
     assert "[bold]" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", [ModelGrader, ModelJudge])
+def test_a_password_in_the_address_of_a_model_is_refused_and_not_repeated(
+    model: Callable[[str], Any],
+) -> None:
+    with pytest.raises(InputError, match=r"must be a model's name, or URL#MODEL without a user, a password") as refused:
+        model("https://me:secret@host/v1#m")
+    assert "secret" not in str(refused.value)
 
 
 # ------------------------------------------------------------------------------------------------- within an evaluation

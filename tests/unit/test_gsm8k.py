@@ -121,8 +121,8 @@ def test_parse() -> None:
     [
         ({"answer": "#### 1"}, "gsm8k/test/0003 has no `question`"),
         ({"question": "q"}, "gsm8k/test/0003 has no `answer`"),
-        ({"question": "q", "answer": 1}, "gsm8k/test/0003: `answer` is '1' where a text"),
-        ({"question": "q", "answer": "It is 1."}, "`answer` is 'It is 1.' where a solution that ends in ####"),
+        ({"question": "q", "answer": 1}, "gsm8k/test/0003: `answer` is '1', expected a text"),
+        ({"question": "q", "answer": "It is 1."}, "`answer` is 'It is 1.', expected a solution that ends in ####"),
         ({"question": "q", "answer": "#### one"}, "`answer`"),
         ({"question": "q", "answer": "#### 1,00"}, "`answer`"),
         ({"question": None, "answer": "#### 1"}, "gsm8k/test/0003: `question` is 'None'"),
@@ -142,8 +142,8 @@ def test_shots_are_the_first_of_a_shuffle_with_seed_42() -> None:
 
 def test_pose_puts_the_worked_problems_before(train: list[Item]) -> None:
     items = gsm8k.parse("test", ROWS)
-    posed = gsm8k.pose(items, 72332)
-    assert posed == gsm8k.pose(items, 0)
+    posed = gsm8k.build_prompts(items, 72332)
+    assert posed == gsm8k.build_prompts(items, 0)
     system, user = posed[0].conversation
     assert [system["role"], user["role"]] == ["system", "user"]
     places = [system["content"].index(f"What is {n} + 1?\n\nReasoning:\n{n}+1=") for n in gsm8k.SHOTS]

@@ -284,7 +284,7 @@ def test_few_shot_prompts_do_not_reach_the_grader() -> None:
 @pytest.mark.parametrize("bad", ["Says nothing", "Names the dose"])
 def test_a_grader_without_verdict_on_one_criterion_ends_the_evaluation(bad: str) -> None:
     grader = Replies(lambda asked: "hm" if bad in asked else '{"criteria_met": false}')
-    with pytest.raises(GraderError, match="no JSON"):
+    with pytest.raises(GraderError, match="not a JSON"):
         asyncio.run(grade("An answer.", one_item(), grader))
 
 

@@ -131,7 +131,7 @@ def test_wrong_completion_fails(completion: str, executor: CodeExecutor) -> None
 
 
 def test_task_needs_a_place_to_run_code() -> None:
-    with pytest.raises(ValueError, match="place to run code"):
+    with pytest.raises(ValueError, match="sandbox to run code"):
         humaneval.BENCHMARK.task(humaneval.parse("test", [ROW]), Services())
 
 

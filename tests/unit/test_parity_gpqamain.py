@@ -125,9 +125,10 @@ async def theirs(sample: Sample, completion: str) -> bool:
     return score.value == "C"
 
 
+@pytest.mark.slow
 def test_parity() -> None:
     rng = random.Random(SEED)
-    items: list[Item] = gpqamain.pose(gpqamain.parse("test", ROWS), SEED)
+    items: list[Item] = gpqamain.build_prompts(gpqamain.parse("test", ROWS), SEED)
     differ: Counter[str] = Counter()
 
     async def compare() -> None:

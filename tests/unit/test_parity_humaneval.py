@@ -25,6 +25,7 @@ from posttrainbench.benchmarks.base import Row
 from posttrainbench.benchmarks.scorers.humaneval import judge
 from posttrainbench.sandbox import load_sandbox
 from posttrainbench.sandbox.executor import code_executor
+from support import ALL
 
 THEY_ACCEPT = {"exits before the tests", "equals everything"}
 """Cheats."""
@@ -51,7 +52,9 @@ NOT_FOOLED = {f"HumanEval/{number}" for number in (32, 33, 37, 52, 56, 61, 72)}
 
 
 def made_rows() -> list[Row]:
-    """The functions of micro-code in HumanEval's schema."""
+    """The functions of micro-code in HumanEval's schema, if there are no published rows, or with `PTB_TEST_ALL=1`."""
+    if "PTB_TEST_DATA" in os.environ and not ALL:
+        pytest.skip("the published rows are compared; PTB_TEST_ALL=1 compares these, too")
     rows = []
     for number, item in enumerate(micro_code.generate("test")[:12]):
         target = item["target"]
@@ -71,12 +74,12 @@ def made_rows() -> list[Row]:
 
 
 def published_rows() -> list[Row]:
-    """Rows of the original release, where this machine has it."""
+    """Every 16th row of the original release, where this machine has it; all of them with `PTB_TEST_ALL=1`."""
     folder = os.environ.get("PTB_TEST_DATA")
     if folder is None:
         pytest.skip("PTB_TEST_DATA names no directory with the published files")
     text = gzip.decompress(Path(folder, "HumanEval.jsonl.gz").read_bytes()).decode()
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.splitlines()[:: 1 if ALL else 16]]
 
 
 EQUAL = """
@@ -160,6 +163,7 @@ def their_verdict(row: Row, completion: str) -> bool:
 
 
 @pytest.mark.parametrize("rows", [made_rows, published_rows])
+@pytest.mark.slow
 def test_verdicts_are_those_of_inspect_evals_but_for_the_named_differences(
     rows: Callable[[], list[Row]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +189,7 @@ def test_verdicts_are_those_of_inspect_evals_but_for_the_named_differences(
     )
     right = sum(ours for ours, _ in verdicts)
     print(f"\n{len(cases)} outputs, {right} right: {dict(compared)}\ndifferent: {dict(differ)}")
-    assert len(cases) > 300
+    assert len(cases) > 200
     assert [ours for ours, _ in verdicts] == [case.kind in RIGHT for case in cases]
     expected = Counter({(kind, False, True): compared[kind] for kind in THEY_ACCEPT})
     expected.update({(kind, True, False): compared[kind] for kind in WE_ACCEPT})

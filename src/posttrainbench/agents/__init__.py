@@ -1,5 +1,5 @@
-"""The scaffolds: how an agent is started in its sandbox."""
+"""Agent scaffolds: how each agent is configured and started in its sandbox."""
 
-from posttrainbench.agents.base import NOWHERE, Access, Launch, Need, Scaffold, load_scaffold
+from posttrainbench.agents.base import NO_ACCESS, Access, Launch, Requirement, Scaffold, load_scaffold
 
-__all__ = ["NOWHERE", "Access", "Launch", "Need", "Scaffold", "load_scaffold"]
+__all__ = ["NO_ACCESS", "Access", "Launch", "Requirement", "Scaffold", "load_scaffold"]

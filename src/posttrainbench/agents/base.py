@@ -1,4 +1,4 @@
-"""What a scaffold offers."""
+"""The interface of scaffolds."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,12 +11,12 @@ from posttrainbench.sandbox import Mount, Sandbox
 
 @dataclass(frozen=True)
 class Access:
-    """The way to its models that an agent is given.
+    """An agent's access to its models.
 
     Attributes:
-        address: `http://127.0.0.1:PORT` as the agent sees it: the gateway, or a forwarder to it.
-        token: what it gives there instead of a key.
-        provider_tools: whether it may use tools that its provider runs, such as a web search; see `GatewayConfig`.
+        address: `http://127.0.0.1:PORT` inside the sandbox, where the gateway or a forwarder to it listens.
+        token: credential for the gateway, in place of a key.
+        provider_tools: whether the agent may use tools that its provider runs, such as web search; see `GatewayConfig`.
     """
 
     address: str
@@ -24,23 +24,26 @@ class Access:
     provider_tools: bool = False
 
 
-NOWHERE = Access("http://127.0.0.1:0", "")
-"""For looking at a launch that is not started."""
+NO_ACCESS = Access("http://127.0.0.1:0", "")
+"""Placeholder access for dry runs."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start an agent; the prompt arrives on its standard input.
+    """The command, mounts and files with which an agent is started. The prompt is written to its standard input.
 
     Attributes:
-        argv: the command, with paths as the sandbox shows them.
-        mounts: what the agent needs besides the run's own mounts.
-        environment: added to the run's own.
-        files: written into the agent's home before its first start, relative path -> content. No secrets but the token.
-        resume: the command that goes on with its latest session, the next prompt on standard input; None where it
-            has no sessions.
-        reprompt: while more seconds than this are left when the agent ends by itself, it is asked to go on.
-        versions: of the programs that it runs by, for the record.
+        argv: the command, with paths inside the sandbox.
+        mounts: additional mounts.
+        environment: additional environment variables.
+        files: files to write into the agent's home before its first start, relative path -> content. The token is the
+            only secret that they may contain.
+        resume: the command that resumes the latest session, with the next prompt on standard input; None if the agent
+            does not support sessions.
+        clients: beginnings of the scaffold's User-Agent, such as `claude-cli/`, which distinguish its model calls from
+            those of other programs; empty to infer them from the first calls, see `usage.clients.scaffold_clients`.
+        reprompt: an agent that exits with more than this many seconds left is prompted to continue; None for never.
+        versions: program -> version, to be recorded.
     """
 
     argv: list[str]
@@ -48,65 +51,66 @@ class Launch:
     environment: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     resume: list[str] | None = None
+    clients: tuple[str, ...] = ()
     reprompt: float | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Need:
-    """Something that an agent cannot do without.
+class Requirement:
+    """Something that an agent requires on this machine.
 
     Attributes:
-        what: such as `codex 0.169.0` or `the key OPENAI_API_KEY`.
-        problem: why it is not met, with the mend; "" where it is.
+        name: such as `codex 0.169.0` or `the key OPENAI_API_KEY`.
+        problem: why the requirement is not met, and how to fix that; "" if it is met.
     """
 
-    what: str
+    name: str
     problem: str = ""
 
 
 class Scaffold(Protocol):
-    """A way of driving a model, or a script, as an agent.
+    """A program that drives a model, or a script, as an agent.
 
     Attributes:
-        trajectory: the format of what it prints, as `trajectory` names its readers.
-        sessions: shell-style patterns of the files of the workspace in which it keeps its own record of what was said,
-            relative paths; they repeat whatever the agent has looked at.
+        trajectory: output format, the name of a reader in `trajectory`.
+        sessions: shell-style patterns of the workspace files in which the scaffold stores its conversation, relative
+            paths. These files repeat everything that the agent has read.
     """
 
     trajectory: str
     sessions: tuple[str, ...]
 
     def gateway(self, spec: AgentSpec) -> GatewayConfig | None:
-        """The way to its provider; None for an agent without models.
+        """Return the configuration of the model gateway, or None for an agent without models.
 
         Raises:
-            InputError: a setting is wrong.
+            InputError: a setting is invalid.
         """
         ...
 
-    def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NOWHERE) -> Launch:
-        """How to start the agent.
+    def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NO_ACCESS) -> Launch:
+        """Return how to start the agent.
 
         Raises:
-            InputError: a setting is wrong, or something that it needs is missing.
+            InputError: a setting is invalid, or something that the agent requires is missing.
         """
         ...
 
-    def needs(self, spec: AgentSpec) -> list[Need]:
-        """What it needs on this machine, and whether that is there. Looks only, and calls nothing.
+    def requirements(self, spec: AgentSpec) -> list[Requirement]:
+        """Return what the agent requires on this machine and what is missing. No model is called.
 
         Raises:
-            InputError: a setting is wrong.
+            InputError: a setting is invalid.
         """
         ...
 
 
 def load_scaffold(name: str) -> Scaffold:
-    """Find a scaffold among the entry points `posttrainbench.agents`.
+    """Load a scaffold from the entry points `posttrainbench.agents`.
 
     Raises:
-        InputError: no installed package registers it.
+        InputError: no installed package registers this name.
     """
     scaffold: type[Scaffold] = load_plugin("agents", name)
     return scaffold()

@@ -1,4 +1,6 @@
-"""The scaffold `claude-code`: Anthropic's CLI, with any provider of the Messages API."""
+"""The scaffold `claude-code`: Anthropic's CLI, for any provider of the Messages API."""
+
+from typing_extensions import override
 
 from posttrainbench.agents.base import Access
 from posttrainbench.agents.model_agent import CommandLineAgent
@@ -7,17 +9,17 @@ from posttrainbench.agents.settings import Choices, Settings
 from posttrainbench.gateway import GatewayConfig
 
 SUBSCRIPTION_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"
-"""What `claude setup-token` prints, valid for a year."""
+"""Holds the token that `claude setup-token` prints, which is valid for a year."""
 
 SESSION = "5e5510a0-0000-4000-8000-000000000001"
-"""The run's session; its home belongs to this run alone."""
+"""Id of the session; every run has a home directory of its own."""
 
 TEN_HOURS = str(36_000_000)
-"""Milliseconds: no command of an agent is cut off before its run is."""
+"""Milliseconds: commands of the agent do not time out before the run ends."""
 
 
 class ClaudeCode(CommandLineAgent):
-    """`claude --print`; every model that it would call besides the chosen one is the chosen one too."""
+    """`claude --print`, with the chosen model also in place of the small and sub-agent models."""
 
     program = Program("claude-code", "@anthropic-ai/claude-code", "2.1.197", "claude")
     choices = Choices(
@@ -26,18 +28,19 @@ class ClaudeCode(CommandLineAgent):
         efforts=("low", "medium", "high", "xhigh", "max"),
         subscription=True,
     )
+    clients = ("claude-cli/",)
     trajectory = "claude-code"
     sessions = (".home/.claude/*", ".tmp/claude-*/*")
 
+    @override
     def provider(self, settings: Settings) -> GatewayConfig:
-        """See `CommandLineAgent.provider`; a subscription's token has a variable of its own."""
         config = settings.gateway().model_copy(update={"models": [_plain(settings.model)]})
         if settings.login == "subscription":
             return config.model_copy(update={"key_variable": SUBSCRIPTION_VARIABLE})
         return config
 
+    @override
     def arguments(self, settings: Settings, resume: bool) -> list[str]:
-        """See `CommandLineAgent.arguments`."""
         session = "--resume" if resume else "--session-id"
         effort = ["--effort", settings.effort] if settings.effort else []
         return [
@@ -47,8 +50,8 @@ class ClaudeCode(CommandLineAgent):
             *settings.arguments,
         ]
 
+    @override
     def environment(self, settings: Settings, access: Access) -> dict[str, str]:
-        """See `CommandLineAgent.environment`."""
         token = SUBSCRIPTION_VARIABLE if settings.login == "subscription" else "ANTHROPIC_API_KEY"
         models = ("DEFAULT_OPUS_MODEL", "DEFAULT_SONNET_MODEL", "DEFAULT_HAIKU_MODEL", "SMALL_FAST_MODEL")
         return {
@@ -64,5 +67,5 @@ class ClaudeCode(CommandLineAgent):
 
 
 def _plain(model: str) -> str:
-    """The name that is sent: `[1m]` behind it only asks for the longer context."""
+    """Return the model name sent to the provider: a suffix `[1m]` only selects the longer context."""
     return model.partition("[")[0]

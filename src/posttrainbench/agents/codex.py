@@ -1,8 +1,10 @@
-"""The scaffold `codex`: OpenAI's CLI, with any provider of the Responses API."""
+"""The scaffold `codex`: OpenAI's CLI, for any provider of the Responses API."""
 
 import json
 import os
 from pathlib import Path
+
+from typing_extensions import override
 
 from posttrainbench.agents.base import Access
 from posttrainbench.agents.codex_login import CodexLogin
@@ -26,22 +28,23 @@ class Codex(CommandLineAgent):
         efforts=("minimal", "low", "medium", "high", "xhigh"),
         subscription=True,
     )
+    clients = ("codex_exec/", "codex_cli_rs/")
     trajectory = "codex"
     sessions = (".home/.codex/*",)
 
+    @override
     def provider(self, settings: Settings) -> GatewayConfig:
-        """See `CommandLineAgent.provider`."""
         config = settings.gateway()
         if settings.login == "api_key":
             return config
         login = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "auth.json"
-        is_usual = settings.base_url == PROVIDERS["openai"].urls["openai"]
-        base_url = SUBSCRIPTION_URL if is_usual else settings.base_url
-        changed = {"base_url": base_url, "key_file": settings.key_file or login}
-        return CodexLogin.model_validate(config.model_dump() | changed)
+        is_default = settings.base_url == PROVIDERS["openai"].urls["openai"]
+        base_url = SUBSCRIPTION_URL if is_default else settings.base_url
+        overrides = {"base_url": base_url, "key_file": settings.key_file or login}
+        return CodexLogin.model_validate(config.model_dump() | overrides)
 
+    @override
     def arguments(self, settings: Settings, resume: bool) -> list[str]:
-        """See `CommandLineAgent.arguments`."""
         return [
             *(("exec", "resume", "--last") if resume else ("exec",)),
             *("--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
@@ -49,12 +52,12 @@ class Codex(CommandLineAgent):
             "-",
         ]
 
+    @override
     def environment(self, settings: Settings, access: Access) -> dict[str, str]:
-        """See `CommandLineAgent.environment`."""
         return {TOKEN_VARIABLE: access.token}
 
+    @override
     def files(self, settings: Settings, access: Access) -> dict[str, str]:
-        """See `CommandLineAgent.files`."""
         provider: dict[str, str] = {
             "name": "gateway",
             "base_url": f"{access.address}/v1",
@@ -73,11 +76,11 @@ class Codex(CommandLineAgent):
         login = self.provider(settings)
         if isinstance(login, CodexLogin) and (account := login.account()):
             lines += ["[model_providers.gateway.http_headers]", _entry("chatgpt-account-id", account)]
-        # Without a network it would wait five seconds for its analytics, and look for plugins.
+        # Without network access, codex would wait five seconds for its analytics and look for plugins.
         lines += ["[analytics]", "enabled = false", "[features]", "plugins = false"]
         return {".codex/config.toml": "\n".join(lines) + "\n"}
 
 
 def _entry(key: str, value: str) -> str:
-    """A line of TOML, whose plain strings are written as in JSON."""
+    """Return a line of TOML; basic strings have the same syntax as in JSON."""
     return f"{key} = {json.dumps(value)}"

@@ -1,7 +1,9 @@
-"""The scaffold `gemini-cli`: Google's CLI, with the Gemini API."""
+"""The scaffold `gemini-cli`: Google's CLI, for the Gemini API."""
 
 import json
 from typing import Any
+
+from typing_extensions import override
 
 from posttrainbench.agents.base import Access
 from posttrainbench.agents.model_agent import CommandLineAgent
@@ -10,44 +12,59 @@ from posttrainbench.agents.settings import Choices, Settings
 from posttrainbench.errors import InputError
 
 TEN_HOURS = 36_000
-"""Seconds: no command of an agent is cut off before its run is."""
+"""Seconds: commands of the agent do not time out before the run ends."""
+
+WITHOUT_PROVIDER_TOOLS = """
+[[rule]]
+toolName = ["google_web_search", "web_fetch"]
+decision = "deny"
+priority = 999
+"""
+"""A policy that hides the tools that the provider executes."""
 
 
 class GeminiCli(CommandLineAgent):
-    """`gemini --yolo`. It has no subscription login here: that speaks another protocol than the API."""
+    """`gemini --yolo`, with API keys only.
+
+    Subscription logins use another protocol, which the gateway does not support.
+    """
 
     program = Program("gemini-cli", "@google/gemini-cli", "0.61.0", "gemini")
     choices = Choices(provider="google", protocols={"": "gemini"}, efforts=("low", "medium", "high"))
+    clients = ("GeminiCLI/", "GeminiCLI-")
     trajectory = "gemini-cli"
     sessions = (".home/.gemini/*",)
 
+    @override
     def arguments(self, settings: Settings, resume: bool) -> list[str]:
-        """See `CommandLineAgent.arguments`."""
         session = ["--resume", "latest"] if resume else []
         return ["--yolo", "--model", settings.model, "--output-format", "stream-json", *session, *settings.arguments]
 
+    @override
     def environment(self, settings: Settings, access: Access) -> dict[str, str]:
-        """See `CommandLineAgent.environment`."""
         return {
             "GOOGLE_GEMINI_BASE_URL": access.address,
             "GEMINI_API_KEY": access.token,
             "GEMINI_CLI_TRUST_WORKSPACE": "true",
         }
 
+    @override
     def files(self, settings: Settings, access: Access) -> dict[str, str]:
-        """See `CommandLineAgent.files`."""
         content: dict[str, Any] = {
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "privacy": {"usageStatisticsEnabled": False},
             "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
             "tools": {"shell": {"inactivityTimeout": TEN_HOURS}},
         }
-        if not access.provider_tools:
-            content["tools"]["exclude"] = ["google_web_search", "web_fetch"]
         if settings.effort:
             if settings.model.startswith("gemini-2"):
-                raise InputError(f"{settings.model} has no reasoning effort for gemini-cli; Gemini 3 and later have.")
+                raise InputError(
+                    f"gemini-cli does not support a reasoning effort for {settings.model}, only for Gemini 3 and later."
+                )
             thinking = {"thinkingConfig": {"thinkingLevel": settings.effort.upper()}}
             override = {"match": {"model": settings.model}, "modelConfig": {"generateContentConfig": thinking}}
             content["modelConfigs"] = {"customOverrides": [override]}
-        return {".gemini/settings.json": json.dumps(content, indent=2)}
+        files = {".gemini/settings.json": json.dumps(content, indent=2)}
+        if not access.provider_tools:
+            files[".gemini/policies/provider-tools.toml"] = WITHOUT_PROVIDER_TOOLS
+        return files

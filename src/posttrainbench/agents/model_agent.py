@@ -1,43 +1,49 @@
-"""What the scaffolds that drive a model have in common."""
+"""The common base of the scaffolds that run an agent CLI."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from posttrainbench.agents.base import NOWHERE, Access, Launch, Need
-from posttrainbench.agents.programs import Program, find
+from posttrainbench.agents.base import NO_ACCESS, Access, Launch, Requirement
+from posttrainbench.agents.programs import Program, find_program
 from posttrainbench.agents.providers import PROVIDERS
 from posttrainbench.agents.settings import Choices, Settings, read_settings
 from posttrainbench.errors import InputError
 from posttrainbench.gateway import GatewayConfig
-from posttrainbench.gateway.prices import load_prices
 from posttrainbench.records import AgentSpec
 from posttrainbench.sandbox import Sandbox
+from posttrainbench.usage.prices import load_prices
 
 PLAIN_TERMINAL: Mapping[str, str] = {"TERM": "dumb", "NO_COLOR": "1"}
 
 
 class CommandLineAgent:
-    """An agent CLI from npm. Subclasses say how it is configured and called."""
+    """An agent CLI from npm. Subclasses define its command line, its environment and its settings files.
+
+    Attributes:
+        clients: see `Launch`.
+    """
 
     program: ClassVar[Program]
     choices: ClassVar[Choices]
+    clients: ClassVar[tuple[str, ...]]
     trajectory: str
     sessions: tuple[str, ...]
 
     def gateway(self, spec: AgentSpec) -> GatewayConfig | None:
-        """See `Scaffold.gateway`."""
+        """Return the gateway configuration; see `Scaffold.gateway`."""
         return self.provider(read_settings(spec, self.choices))
 
-    def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NOWHERE) -> Launch:
-        """See `Scaffold.launch`."""
+    def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NO_ACCESS) -> Launch:
+        """Return how to start the CLI; see `Scaffold.launch`."""
         settings = read_settings(spec, self.choices)
-        installed = find(self.program, settings.path, settings.version)
+        installed = find_program(self.program, settings.path, settings.version)
         command = installed.argv(sandbox)
         return Launch(
             argv=[*command, *self.arguments(settings, resume=False)],
             resume=[*command, *self.arguments(settings, resume=True)],
+            clients=self.clients,
             mounts=installed.mounts(),
             environment={**PLAIN_TERMINAL, **self.environment(settings, access)},
             files=self.files(settings, access),
@@ -45,63 +51,63 @@ class CommandLineAgent:
             versions={self.program.name: installed.version},
         )
 
-    def needs(self, spec: AgentSpec) -> list[Need]:
-        """See `Scaffold.needs`."""
-        if is_open(spec, self.choices):
-            return [self._program_need(None, None), any_key()]
+    def requirements(self, spec: AgentSpec) -> list[Requirement]:
+        """Return the CLI and the key that the agent requires; see `Scaffold.requirements`."""
+        if has_no_provider(spec, self.choices):
+            return [self._program_requirement(None, None), any_key_requirement()]
         settings = read_settings(with_model(spec), self.choices)
-        return [self._program_need(settings.path, settings.version), key_need(self.provider(settings))]
+        return [self._program_requirement(settings.path, settings.version), key_requirement(self.provider(settings))]
 
-    def _program_need(self, path: Path | None, version: str | None) -> Need:
+    def _program_requirement(self, path: Path | None, version: str | None) -> Requirement:
         problem = ""
         try:
-            find(self.program, path, version)
+            find_program(self.program, path, version)
         except InputError as error:
             problem = str(error)
-        return Need(f"{self.program.command} {version or self.program.version}", problem)
+        return Requirement(f"{self.program.command} {version or self.program.version}", problem)
 
     def provider(self, settings: Settings) -> GatewayConfig:
-        """The way to the provider."""
+        """Return the gateway configuration for these settings."""
         return settings.gateway()
 
     def arguments(self, settings: Settings, resume: bool) -> list[str]:
-        """The command line behind the program's name: of the first start, or of one that goes on."""
+        """Return the command-line arguments of the first start, or of one that resumes the session."""
         raise NotImplementedError
 
     def environment(self, settings: Settings, access: Access) -> dict[str, str]:
-        """The environment that it needs."""
+        """Return the additional environment variables."""
         raise NotImplementedError
 
     def files(self, settings: Settings, access: Access) -> dict[str, str]:
-        """The settings files that it needs, relative to its home."""
+        """Return the settings files: path relative to the agent's home -> content."""
         return {}
 
 
-def any_key() -> Need:
-    """Of an agent whose model, and with it the provider, is open."""
+def any_key_requirement() -> Requirement:
+    """Return the key requirement of an agent without a chosen model: any provider's key satisfies it."""
     variables = [provider.key_variable for provider in PROVIDERS.values()]
-    problem = f"No provider's key is here; put one into an environment variable such as {', '.join(variables[:3])}."
-    found = any(os.environ.get(variable, "").strip() for variable in variables)
-    return Need("the key of the model's provider", "" if found else problem)
+    problem = f"No provider's key is set; put one into an environment variable such as {', '.join(variables[:3])}."
+    has_key = any(os.environ.get(variable, "").strip() for variable in variables)
+    return Requirement("the key of the model's provider", "" if has_key else problem)
 
 
-def is_open(spec: AgentSpec, choices: Choices) -> bool:
-    """Whether nothing says which provider it will use."""
+def has_no_provider(spec: AgentSpec, choices: Choices) -> bool:
+    """Return whether an agent's provider is undetermined, because neither a model nor a default is chosen."""
     return "model" not in spec.settings and choices.provider is None
 
 
 def with_model(spec: AgentSpec) -> AgentSpec:
-    """An agent whose model is open, with some model of its usual provider."""
+    """Return the agent with a placeholder model if none is chosen, so that its settings can be read."""
     return spec.model_copy(update={"settings": {"model": "MODEL", **spec.settings}})
 
 
-def key_need(config: GatewayConfig) -> Need:
-    """Whether the host has the provider's key, and whether the budgets can be kept."""
+def key_requirement(config: GatewayConfig) -> Requirement:
+    """Check that the host has the provider's key and that the budgets can be enforced."""
     variable = config.key_variable or ""
-    what = f"the file {config.key_file}" if config.key_file else f"the key {variable}"
+    name = f"the file {config.key_file}" if config.key_file else f"the key {variable}"
     try:
         config.check(load_prices())
         config.read_key()
     except InputError as error:
-        return Need(what, str(error))
-    return Need(what)
+        return Requirement(name, str(error))
+    return Requirement(name)

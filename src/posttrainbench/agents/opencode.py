@@ -1,8 +1,10 @@
-"""The scaffold `opencode`: the CLI for many providers, each under the name that it has there."""
+"""The scaffold `opencode`: a CLI for many providers, with OpenCode's own names of providers and models."""
 
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from typing_extensions import override
 
 from posttrainbench.agents.base import Access
 from posttrainbench.agents.model_agent import CommandLineAgent
@@ -19,16 +21,16 @@ CLIENTS: Mapping[ProtocolName, tuple[str, str]] = MappingProxyType(
         "gemini": ("@ai-sdk/google", "/v1beta"),
     }
 )
-"""Protocol -> its client, of those that are built in, and the path below the gateway's address that it wants."""
+"""Protocol -> the built-in client for it, and the base path that this client expects below the gateway's address."""
 
 RESPONSES_CLIENT = "@ai-sdk/openai"
-"""OpenAI's own client, whose API is Responses."""
+"""Client for OpenAI itself, which uses the Responses API."""
 
-SWITCHED_OFF = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
+DISABLED_FEATURES = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
 
 
 class OpenCode(CommandLineAgent):
-    """`opencode run`. Effort is one of its model variants, which differ by provider; its only logins here are keys."""
+    """`opencode run`, with API keys only. Efforts select model variants, which differ between providers."""
 
     program = Program("opencode", "opencode-ai", "1.18.33", "opencode")
     choices = Choices(
@@ -36,11 +38,12 @@ class OpenCode(CommandLineAgent):
         protocols={"anthropic": "anthropic", "minimax": "anthropic", "google": "gemini", "": "openai"},
         efforts=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
     )
+    clients = ("opencode/",)
     trajectory = "opencode"
     sessions = (".home/.local/share/opencode/*", ".home/.local/state/opencode/*", ".tmp/opencode/*")
 
+    @override
     def arguments(self, settings: Settings, resume: bool) -> list[str]:
-        """See `CommandLineAgent.arguments`."""
         return [
             *("run", "--model", f"{settings.provider}/{settings.model}", "--format", "json", "--thinking"),
             *(["--variant", settings.effort] if settings.effort else []),
@@ -48,12 +51,13 @@ class OpenCode(CommandLineAgent):
             *settings.arguments,
         ]
 
+    @override
     def environment(self, settings: Settings, access: Access) -> dict[str, str]:
-        """See `CommandLineAgent.environment`."""
-        return {TOKEN_VARIABLE: access.token, **{f"OPENCODE_DISABLE_{switch}": "1" for switch in SWITCHED_OFF}}
+        return {TOKEN_VARIABLE: access.token, **{f"OPENCODE_DISABLE_{feature}": "1" for feature in DISABLED_FEATURES}}
 
+    @override
     def files(self, settings: Settings, access: Access) -> dict[str, str]:
-        """See `CommandLineAgent.files`: its own catalog knows the limits of most models; others get its defaults."""
+        # OpenCode knows the context limits of most models and has defaults for others.
         client, path = CLIENTS[settings.protocol]
         provider = {
             "npm": RESPONSES_CLIENT if settings.provider == "openai" else client,

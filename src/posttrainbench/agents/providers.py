@@ -1,7 +1,7 @@
-"""Where the models of each provider are, and in which host variable its key is.
+"""Base URLs and key variables of model providers.
 
-The addresses are those that the providers publish for their own and for compatible clients. Anything else is reached
-with the settings `base_url` and `key_variable`.
+The URLs are those that the providers publish for their own and for compatible clients. For other providers, use the
+settings `base_url` and `key_variable`.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from posttrainbench.gateway.protocols import ProtocolName
 
 @dataclass(frozen=True)
 class Provider:
-    """A provider.
+    """A model provider.
 
     Attributes:
-        key_variable: the environment variable of the host that holds its key.
-        urls: protocol -> base URL, for every protocol that it speaks.
+        key_variable: environment variable of the host that holds the key.
+        urls: protocol -> base URL, for every supported protocol.
     """
 
     key_variable: str

@@ -1,9 +1,9 @@
-"""The scaffold `react`: a small agent of ours, for any model behind an OpenAI-compatible chat API."""
+"""The scaffold `react`: a small built-in agent for any model with an OpenAI-compatible chat API."""
 
 from pathlib import Path
 
-from posttrainbench.agents.base import NOWHERE, Access, Launch, Need
-from posttrainbench.agents.model_agent import any_key, is_open, key_need
+from posttrainbench.agents.base import NO_ACCESS, Access, Launch, Requirement
+from posttrainbench.agents.model_agent import any_key_requirement, has_no_provider, key_requirement
 from posttrainbench.agents.settings import Choices, read_settings
 from posttrainbench.gateway import GatewayConfig
 from posttrainbench.records import AgentSpec
@@ -20,20 +20,20 @@ CHOICES = Choices(
 
 
 class React:
-    """Thinks, runs a command, looks at what it printed, and begins again: `react_loop.py`, run in the sandbox.
+    """Runs `react_loop.py` in the sandbox: the model thinks, runs a command, reads its output, and repeats.
 
-    It prints events in codex's format, so that they have a reader.
+    The events that it prints are in codex's format, for which there is a reader.
     """
 
     trajectory = "codex"
     sessions = (".home/.react/*",)
 
     def gateway(self, spec: AgentSpec) -> GatewayConfig | None:
-        """See `Scaffold.gateway`."""
+        """Return the gateway configuration; see `Scaffold.gateway`."""
         return read_settings(spec, CHOICES).gateway()
 
-    def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NOWHERE) -> Launch:
-        """See `Scaffold.launch`."""
+    def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NO_ACCESS) -> Launch:
+        """Return how to start the loop; see `Scaffold.launch`."""
         settings = read_settings(spec, CHOICES)
         loop = Mount("agent/react_loop.py", LOOP)
         argv = [sandbox.python, sandbox.locate(loop), "--model", settings.model]
@@ -42,11 +42,16 @@ class React:
         return Launch(
             argv=argv,
             resume=[*argv, "--resume"],
+            clients=("ptb-react/",),
             mounts=[loop],
             environment={"OPENAI_BASE_URL": f"{access.address}/v1", "OPENAI_API_KEY": access.token},
             reprompt=settings.reprompt,
         )
 
-    def needs(self, spec: AgentSpec) -> list[Need]:
-        """See `Scaffold.needs`."""
-        return [any_key() if is_open(spec, CHOICES) else key_need(read_settings(spec, CHOICES).gateway())]
+    def requirements(self, spec: AgentSpec) -> list[Requirement]:
+        """Return the key that the agent requires; see `Scaffold.requirements`."""
+        return [
+            any_key_requirement()
+            if has_no_provider(spec, CHOICES)
+            else key_requirement(read_settings(spec, CHOICES).gateway())
+        ]

@@ -1,12 +1,12 @@
-"""A small agent: a chat model with one tool, `bash`. Runs inside the sandbox, stands alone (standard library only).
+"""A small agent: a chat model with one tool, `bash`. Runs inside the sandbox, with the standard library only.
 
     python react_loop.py --model MODEL [--effort EFFORT] [--resume] < PROMPT
 
-The model is asked at `OPENAI_BASE_URL` with the token `OPENAI_API_KEY`. What is said is kept in `~/.react`, so that
-`--resume` goes on with it. Ends when the model answers without calling the tool.
+The model is called at `OPENAI_BASE_URL` with the token `OPENAI_API_KEY`. The conversation is stored in `~/.react`, so
+that `--resume` continues it. Exits when the model replies without calling the tool.
 
-Does not cover: summaries of a conversation that outgrows the model's context; the outputs of its oldest commands are
-left out instead.
+Does not cover: summarizing a conversation that exceeds the model's context; the outputs of the oldest commands are
+truncated instead.
 """
 
 import argparse
@@ -28,22 +28,22 @@ from pathlib import Path
 from typing import Any
 
 HISTORY = Path.home() / ".react" / "messages.jsonl"
-KEPT_OUTPUT = 20_000
-"""Characters of a command's output that the model sees: the first and the last half of them."""
+MAX_OUTPUT = 20_000
+"""Bytes of a command's output that the model receives: half from the start, half from the end."""
 DEFAULT_SECONDS = 600
 CONTEXT_CHARACTERS = 400_000
-"""Beyond about this much, outputs of old commands are left out."""
-SHORT = 200
-"""Characters that stay of an output that is left out."""
-WAITS = (1, 2, 5, 10, 20, 40, 60)
-"""Seconds before the next try, after an error that may pass."""
-PASSING = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+"""Approximate size of a conversation above which outputs of old commands are truncated."""
+TRUNCATED_CHARACTERS = 200
+"""Length to which an old output is truncated."""
+RETRY_SECONDS = (1, 2, 5, 10, 20, 40, 60)
+"""Pauses before retries of a temporary error."""
+TEMPORARY_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 REPLY_SECONDS = 1800
 
 SYSTEM = (
-    "You work alone in a Linux sandbox, through the tool `bash`. Every call is a new shell in the same working "
-    "directory; a command that takes long can be started in the background with its output in a file. Nobody answers "
-    "questions. Your work ends with your first answer that calls no tool, so give one only when all is done."
+    "You work alone in a Linux sandbox, through the tool `bash`. Every call starts a new shell in the same working "
+    "directory; start long commands in the background and write their output to a file. Nobody can answer questions. "
+    "The session ends with your first reply that does not call the tool, so reply that way only when you are done."
 )
 BASH = {
     "type": "function",
@@ -54,7 +54,7 @@ BASH = {
             "type": "object",
             "properties": {
                 "command": {"type": "string"},
-                "timeout": {"type": "number", "description": f"seconds, {DEFAULT_SECONDS} if not given"},
+                "timeout": {"type": "number", "description": f"seconds, default {DEFAULT_SECONDS}"},
             },
             "required": ["command"],
         },
@@ -65,7 +65,7 @@ Message = dict[str, Any]
 
 
 def main() -> int:
-    """Ask, run, answer, until the model is done."""
+    """Call the model and run its commands until it replies without one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--effort", default=None)
@@ -73,48 +73,50 @@ def main() -> int:
     args = parser.parse_args()
     messages = _history() if args.resume else []
     new = [] if messages else [{"role": "system", "content": SYSTEM}]
-    _add(messages, *new, {"role": "user", "content": sys.stdin.read()}, anew=True)
-    # One of its own for every process, since the sums of each begin at 0: those of one thread would count on.
-    tell({"type": "thread.started", "thread_id": str(uuid.uuid4())})
-    tell({"type": "turn.started"})
-    used = {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0, "reasoning_output_tokens": 0}
+    _add(messages, *new, {"role": "user", "content": sys.stdin.read()}, rewrite=True)
+    # Each process is a new thread: token counts start at 0, whereas those of one thread accumulate.
+    emit({"type": "thread.started", "thread_id": str(uuid.uuid4())})
+    emit({"type": "turn.started"})
+    totals = {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0, "reasoning_output_tokens": 0}
     number = 0
     while True:
         try:
-            reply = ask(args.model, args.effort, fitted(messages))
+            reply = ask(args.model, args.effort, truncated(messages))
         except ModelError as error:
-            tell({"type": "turn.failed", "error": {"message": str(error)}, "usage": used})
+            emit({"type": "turn.failed", "error": {"message": str(error)}, "usage": totals})
             return 1
-        count(used, reply.usage)
+        add_usage(totals, reply.usage)
         message = reply.message
         _add(messages, message)
         for kind, text in (("reasoning", message.get("reasoning_content")), ("agent_message", message.get("content"))):
             if text:
                 number += 1
-                tell({"type": "item.completed", "item": {"id": f"item_{number}", "type": kind, "text": text}})
+                emit({"type": "item.completed", "item": {"id": f"item_{number}", "type": kind, "text": text}})
         calls = message.get("tool_calls") or []
         if not calls:
-            tell({"type": "turn.completed", "usage": used})
+            emit({"type": "turn.completed", "usage": totals})
             return 0
         for call in calls:
             number += 1
-            _add(messages, {"role": "tool", "tool_call_id": call["id"], "content": carry_out(call, f"item_{number}")})
+            _add(
+                messages, {"role": "tool", "tool_call_id": call["id"], "content": run_tool_call(call, f"item_{number}")}
+            )
 
 
 class ModelError(Exception):
-    """The model cannot be asked, however often one tries."""
+    """The model did not answer, despite retries."""
 
 
 @dataclass
 class Reply:
-    """What the model said, as it is given back to it with the next request, and what that took."""
+    """A reply of the model, in the form in which the next request repeats it, and its token usage."""
 
     message: Message = field(default_factory=lambda: {"role": "assistant", "content": None})
     usage: dict[str, Any] = field(default_factory=dict)
     finished: bool = False
 
     def add(self, chunk: dict[str, Any]) -> None:
-        """One event of the stream."""
+        """Add an event of the stream."""
         self.usage = chunk.get("usage") or self.usage
         for choice in chunk.get("choices") or []:
             self.finished = self.finished or bool(choice.get("finish_reason"))
@@ -134,15 +136,15 @@ class Reply:
             call["id"] = part.get("id") or call["id"]
             call["function"]["name"] += function.get("name") or ""
             call["function"]["arguments"] += function.get("arguments") or ""
-            for key in part.keys() - {"index", "id", "type", "function"}:  # such as a provider's signature
+            for key in part.keys() - {"index", "id", "type", "function"}:  # such as a provider's signature of the call
                 call[key] = part[key]
 
 
 def ask(model: str, effort: str | None, messages: list[Message]) -> Reply:
-    """One reply of the model.
+    """Call the model.
 
     Raises:
-        ModelError: there is none.
+        ModelError: the model did not answer.
     """
     body: dict[str, Any] = {"model": model, "messages": messages, "tools": [BASH], "stream": True}
     body["stream_options"] = {"include_usage": True}
@@ -157,7 +159,7 @@ def ask(model: str, effort: str | None, messages: list[Message]) -> Reply:
             "user-agent": "ptb-react/1",
         },
     )
-    for wait in (*WAITS, None):
+    for wait in (*RETRY_SECONDS, None):
         try:
             with urllib.request.urlopen(request, timeout=REPLY_SECONDS) as response:  # noqa: S310
                 reply = read(response)
@@ -166,22 +168,26 @@ def ask(model: str, effort: str | None, messages: list[Message]) -> Reply:
             problem = "the answer was cut off"
         except urllib.error.HTTPError as error:
             problem = f"HTTP {error.code}: {error.read(2000).decode(errors='replace')[:500]}"
-            if error.code not in PASSING or error.headers.get("x-should-retry") == "false":
+            if error.code not in TEMPORARY_STATUSES or error.headers.get("x-should-retry") == "false":
                 raise ModelError(problem) from None
-        except (OSError, ValueError, http.client.HTTPException) as error:  # cut off in the middle, or no connection
+        except (
+            OSError,
+            ValueError,
+            http.client.HTTPException,
+        ) as error:  # the stream was cut off, or the connection failed
             problem = f"{type(error).__name__}: {error}"
         if wait is None:
             raise ModelError(problem)
-        tell({"type": "error", "message": f"{problem}; trying again in {wait} s"})
+        emit({"type": "error", "message": f"{problem}; trying again in {wait} s"})
         time.sleep(wait)
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def read(response: Iterable[bytes]) -> Reply:
-    """The reply out of a stream of server-sent events.
+    """Read a reply from a stream of server-sent events.
 
     Raises:
-        ValueError: an event is no JSON object.
+        ValueError: an event is not a JSON object.
     """
     reply = Reply()
     for line in response:
@@ -190,24 +196,24 @@ def read(response: Iterable[bytes]) -> Reply:
     return reply
 
 
-def carry_out(call: dict[str, Any], identity: str) -> str:
-    """Run what a tool call asks for; what the model is told of it."""
+def run_tool_call(call: dict[str, Any], identity: str) -> str:
+    """Run the command of a tool call and return its output for the model."""
     try:
         arguments = json.loads(call["function"]["arguments"] or "{}")
         command, seconds = str(arguments["command"]), float(arguments.get("timeout") or DEFAULT_SECONDS)
     except (ValueError, KeyError, TypeError) as error:
-        return f"The call could not be read ({type(error).__name__}: {error}); give `command`, a text."
+        return f"The call could not be read ({type(error).__name__}: {error}); the argument `command` must be a string."
     item = {"id": identity, "type": "command_execution", "command": command}
-    tell({"type": "item.started", "item": {**item, "status": "in_progress"}})
+    emit({"type": "item.started", "item": {**item, "status": "in_progress"}})
     code, output = run(command, seconds)
     done = {"aggregated_output": output, "exit_code": code, "status": "completed" if code == 0 else "failed"}
-    tell({"type": "item.completed", "item": {**item, **done}})
+    emit({"type": "item.completed", "item": {**item, **done}})
     ended = f"stopped after {seconds:g} seconds" if code is None else f"exit code {code}"
     return f"{output}\n[{ended}]"
 
 
 def run(command: str, seconds: float) -> tuple[int | None, str]:
-    """(exit code, or None when the time was up; the output, shortened in its middle)."""
+    """Run a command; return its exit code, or None if it timed out, and its output, shortened in the middle."""
     with tempfile.TemporaryFile() as file:
         process = subprocess.Popen(
             ["bash", "-c", command],
@@ -226,64 +232,67 @@ def run(command: str, seconds: float) -> tuple[int | None, str]:
             process.wait()
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        if size <= KEPT_OUTPUT:
+        if size <= MAX_OUTPUT:
             return code, file.read().decode(errors="replace")
-        first = file.read(KEPT_OUTPUT // 2).decode(errors="replace")
-        file.seek(size - KEPT_OUTPUT // 2)
+        first = file.read(MAX_OUTPUT // 2).decode(errors="replace")
+        file.seek(size - MAX_OUTPUT // 2)
         last = file.read().decode(errors="replace")
-        return code, f"{first}\n[... {size - KEPT_OUTPUT} bytes left out ...]\n{last}"
+        return code, f"{first}\n[... {size - MAX_OUTPUT} bytes removed ...]\n{last}"
 
 
-def fitted(messages: list[Message]) -> list[Message]:
-    """The messages, the outputs of the oldest commands left out where it would be too much."""
+def truncated(messages: list[Message]) -> list[Message]:
+    """Return the messages, with the outputs of the oldest commands truncated if the conversation is too long."""
     excess = sum(len(json.dumps(message)) for message in messages) - CONTEXT_CHARACTERS
-    kept = []
+    result = []
     for message in messages:
         content = message.get("content") or ""
-        if excess > 0 and message["role"] == "tool" and len(content) > SHORT:
-            excess -= len(content) - SHORT
-            message = {**message, "content": f"{content[:SHORT]}\n[the rest of this old output is left out]"}
-        kept.append(message)
-    return kept
+        if excess > 0 and message["role"] == "tool" and len(content) > TRUNCATED_CHARACTERS:
+            excess -= len(content) - TRUNCATED_CHARACTERS
+            message = {
+                **message,
+                "content": f"{content[:TRUNCATED_CHARACTERS]}\n[the rest of this old output was removed]",
+            }
+        result.append(message)
+    return result
 
 
-def count(used: dict[str, int], usage: dict[str, Any]) -> None:
-    """Add a reply's tokens."""
-    used["input_tokens"] += usage.get("prompt_tokens") or 0
-    used["output_tokens"] += usage.get("completion_tokens") or 0
-    used["cached_input_tokens"] += (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    used["reasoning_output_tokens"] += (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+def add_usage(totals: dict[str, int], usage: dict[str, Any]) -> None:
+    """Add a reply's tokens to the totals."""
+    totals["input_tokens"] += usage.get("prompt_tokens") or 0
+    totals["output_tokens"] += usage.get("completion_tokens") or 0
+    totals["cached_input_tokens"] += (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    totals["reasoning_output_tokens"] += (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
 
 
-def tell(event: dict[str, Any]) -> None:
+def emit(event: dict[str, Any]) -> None:
     """Print an event."""
     print(json.dumps(event), flush=True)
 
 
 def _history() -> list[Message]:
-    """What was said before. A call whose output a sudden end has lost gets one, since the API wants one."""
+    """Return the stored conversation, with placeholders for missing tool outputs, which the API requires."""
     messages: list[Message] = []
     if HISTORY.is_file():
-        with HISTORY.open() as file, contextlib.suppress(ValueError):  # a line that was torn is the last
+        with HISTORY.open() as file, contextlib.suppress(ValueError):  # only the last line can be incomplete
             for line in file:
                 messages.append(json.loads(line))
     answered = {message.get("tool_call_id") for message in messages}
-    whole: list[Message] = []
+    complete: list[Message] = []
     for message in messages:
-        whole.append(message)
-        lost = [call["id"] for call in message.get("tool_calls") or [] if call["id"] not in answered]
-        whole += [
-            {"role": "tool", "tool_call_id": identity, "content": "[no output is left of it]"} for identity in lost
+        complete.append(message)
+        missing = [call["id"] for call in message.get("tool_calls") or [] if call["id"] not in answered]
+        complete += [
+            {"role": "tool", "tool_call_id": identity, "content": "[the output was lost]"} for identity in missing
         ]
-    return whole
+    return complete
 
 
-def _add(messages: list[Message], *new: Message, anew: bool = False) -> None:
-    """Add to the conversation and to its file; `anew`: write the file whole."""
+def _add(messages: list[Message], *new: Message, rewrite: bool = False) -> None:
+    """Append messages to the conversation and its file; `rewrite` replaces the file by the whole conversation."""
     messages += new
     HISTORY.parent.mkdir(exist_ok=True)
-    with HISTORY.open("w" if anew else "a") as file:
-        file.writelines(json.dumps(message) + "\n" for message in (messages if anew else new))
+    with HISTORY.open("w" if rewrite else "a") as file:
+        file.writelines(json.dumps(message) + "\n" for message in (messages if rewrite else new))
 
 
 if __name__ == "__main__":

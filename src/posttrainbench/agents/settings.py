@@ -1,4 +1,4 @@
-"""The settings that agents driven by a model have in common: `SCAFFOLD/MODEL?key=value&key=value`."""
+"""The common settings of agents with a model: `SCAFFOLD/MODEL?key=value&key=value`."""
 
 import glob
 import math
@@ -13,20 +13,21 @@ from posttrainbench.errors import InputError
 from posttrainbench.gateway import GatewayConfig
 from posttrainbench.gateway.protocols import PROTOCOLS, ProtocolName
 from posttrainbench.records import AgentSpec
+from posttrainbench.redaction import has_credentials
 
 Login = Literal["api_key", "subscription"]
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What a scaffold lets its user choose, and what holds where nothing is chosen.
+    """The settings that a scaffold supports, and its defaults.
 
     Attributes:
-        provider: of models that are named without one; None where every model must be named with its provider.
-        protocols: provider -> the protocol in which the scaffold speaks to it; "" stands for all others.
-        efforts: the reasoning efforts that it knows.
-        program: whether it is a program of its own, with a path and a version.
-        subscription: whether it can be used with a subscription.
+        provider: provider of models that are named without one; None if models must be named as `PROVIDER/MODEL`.
+        protocols: provider -> protocol that the scaffold uses for it; "" stands for all other providers.
+        efforts: supported reasoning efforts.
+        program: whether the scaffold is a separate program, with a path and a version.
+        subscription: whether the scaffold supports subscription logins.
     """
 
     provider: str | None
@@ -37,7 +38,7 @@ class Choices:
 
     @property
     def keys(self) -> list[str]:
-        """The settings that there are."""
+        """Names of the supported settings."""
         keys = ["model", "reprompt", "arguments", "base_url", "key_variable", "key_file", "max_tokens", "max_dollars"]
         keys += ["effort"] if self.efforts else []
         keys += ["path", "version"] if self.program else []
@@ -49,18 +50,18 @@ class Settings:
     """The settings of one agent.
 
     Attributes:
-        provider: name in `PROVIDERS`; `custom` for a base URL of the user's own.
-        model: as the provider names it.
-        protocol: what is spoken with the provider.
-        base_url: the provider's, as its own clients want it.
-        key_variable: the host's variable that holds the key, unless `key_file` is given.
-        effort: reasoning effort; None leaves it to the scaffold.
+        provider: name in `PROVIDERS`; `custom` for a base URL set by the user.
+        model: the provider's name of the model.
+        protocol: protocol between the gateway and the provider.
+        base_url: base URL as the provider's own clients expect it.
+        key_variable: environment variable of the host that holds the key, unless `key_file` is set.
+        effort: reasoning effort; None for the scaffold's default.
         reprompt: seconds; see `Launch.reprompt`.
-        arguments: added to the scaffold's own command line.
-        max_tokens: budget of all model calls together.
-        max_dollars: budget of all model calls together, US dollars.
-        path: of the program.
-        version: of the program, in place of the pinned one.
+        arguments: additional command-line arguments of the scaffold.
+        max_tokens: token budget of all model calls together.
+        max_dollars: budget of all model calls together, in US dollars.
+        path: path of the program.
+        version: required version of the program; None for the pinned one.
     """
 
     provider: str
@@ -79,7 +80,7 @@ class Settings:
     version: str | None
 
     def gateway(self) -> GatewayConfig:
-        """The way to the provider, for this model alone."""
+        """Return the gateway configuration, which allows only this model."""
         return GatewayConfig(
             protocol=self.protocol,
             models=[glob.escape(self.model)],
@@ -87,7 +88,8 @@ class Settings:
             base_url=self.base_url,
             key_variable=self.key_variable,
             key_file=self.key_file,
-            # Compatible providers document the key as a bearer token, which Anthropic itself takes from logins alone.
+            # Other providers with Anthropic's API expect the key as a bearer token; Anthropic itself accepts only
+            # subscription tokens that way.
             bearer=self.login == "subscription" or (self.protocol == "anthropic" and self.provider != "anthropic"),
             max_tokens=self.max_tokens,
             max_dollars=self.max_dollars,
@@ -95,66 +97,72 @@ class Settings:
 
 
 def read_settings(spec: AgentSpec, choices: Choices) -> Settings:
-    """The settings of `spec`.
+    """Parse the settings of an agent.
 
     Raises:
-        InputError: one is unknown, missing or of the wrong kind.
+        InputError: a setting is unknown, missing or invalid.
     """
-    given = dict(spec.settings)
-    for key in given:
+    values = dict(spec.settings)
+    for key in values:
         if key not in choices.keys:
-            raise _wrong(spec, f"`{key}` is no setting of {spec.scaffold}; there are: {', '.join(choices.keys)}")
+            raise _invalid(spec, f"`{key}` is not a setting of {spec.scaffold}; choose from: {', '.join(choices.keys)}")
     provider, model, base_url = _provider(spec, choices)
     protocol = choices.protocols.get(provider) or choices.protocols.get("")
     known = PROVIDERS.get(provider)
     if protocol is None or (known and protocol not in known.urls and not base_url):
-        raise _wrong(spec, f"{spec.scaffold} cannot speak to {provider}; give base_url, or use another scaffold")
-    effort = given.get("effort")
+        raise _invalid(spec, f"{spec.scaffold} does not support {provider}; set base_url, or use another scaffold")
+    effort = values.get("effort")
     if effort is not None and effort not in choices.efforts:
-        raise _wrong(spec, f"effort must be one of {', '.join(choices.efforts)}, not `{effort}`")
-    login = given.get("login", "api_key")
+        raise _invalid(spec, f"effort must be one of {', '.join(choices.efforts)}, not `{effort}`")
+    login = values.get("login", "api_key")
     if login not in ("api_key", "subscription"):
-        raise _wrong(spec, f"login must be api_key or subscription, not `{login}`")
+        raise _invalid(spec, f"login must be api_key or subscription, not `{login}`")
     reprompt = _number(spec, "reprompt")
     max_tokens = _number(spec, "max_tokens")
     try:
-        arguments = shlex.split(given.get("arguments", ""))
+        arguments = shlex.split(values.get("arguments", ""))
     except ValueError as error:
-        raise _wrong(spec, f"arguments cannot be read: {error}") from None
+        raise _invalid(spec, f"arguments cannot be read: {error}") from None
     return Settings(
         provider=provider,
         model=model,
         protocol=protocol,
         base_url=base_url or (known.urls[protocol] if known else PROTOCOLS[protocol].base_url),
-        key_variable=given.get("key_variable") or (known or PROTOCOLS[protocol]).key_variable,
-        key_file=Path(given["key_file"]).expanduser() if "key_file" in given else None,
+        key_variable=values.get("key_variable") or (known or PROTOCOLS[protocol]).key_variable,
+        key_file=Path(values["key_file"]).expanduser() if "key_file" in values else None,
         login="subscription" if login == "subscription" else "api_key",
         effort=effort,
         reprompt=None if reprompt is None else reprompt * 60,
         arguments=arguments,
         max_tokens=None if max_tokens is None else math.ceil(max_tokens),
         max_dollars=_number(spec, "max_dollars"),
-        path=Path(given["path"]).expanduser().absolute() if "path" in given else None,
-        version=given.get("version"),
+        path=Path(values["path"]).expanduser().absolute() if "path" in values else None,
+        version=values.get("version"),
     )
 
 
 def _provider(spec: AgentSpec, choices: Choices) -> tuple[str, str, str]:
-    """(provider, the model's name there, base URL or "")."""
+    """Return the provider, its name of the model, and the base URL or ""."""
     base_url = spec.settings.get("base_url", "")
-    named = spec.settings.get("model", "")
-    if not named:
-        raise _wrong(spec, f"it needs a model; write {spec.scaffold}/{'' if choices.provider else 'PROVIDER/'}MODEL")
-    first, slash, rest = named.partition("/")
+    if has_credentials(base_url):
+        raise _invalid(
+            spec, "base_url must not contain a user, a password or a query; put the key into an environment variable"
+        )
+    model = spec.settings.get("model", "")
+    if not model:
+        raise _invalid(
+            spec, f"a model is required; write {spec.scaffold}/{'' if choices.provider else 'PROVIDER/'}MODEL"
+        )
+    first, slash, rest = model.partition("/")
     if slash and rest and first in PROVIDERS:
         return first, rest, base_url
     if base_url:
-        return "custom", named, base_url
+        return "custom", model, base_url
     if slash or choices.provider is None:
-        raise _wrong(
-            spec, f"`{named}` names no known provider; write PROVIDER/MODEL with one of: {', '.join(PROVIDERS)}"
+        raise _invalid(
+            spec, f"the provider of `{model}` is unknown; write PROVIDER/MODEL with one of: {', '.join(PROVIDERS)}"
         )
-    return choices.provider, named, base_url
+    return choices.provider, model, base_url
 
 
 def _number(spec: AgentSpec, key: str) -> float | None:
@@ -166,9 +174,11 @@ def _number(spec: AgentSpec, key: str) -> float | None:
     except ValueError:
         value = 0.0
     if not 0 < value < math.inf:
-        raise _wrong(spec, f"{key} must be a number above zero, not `{text}`")
+        raise _invalid(spec, f"{key} must be a number above zero, not `{text}`")
     return value
 
 
-def _wrong(spec: AgentSpec, problem: str) -> InputError:
-    return InputError(f"Agent `{spec.name}`: {problem}.")
+def _invalid(spec: AgentSpec, problem: str) -> InputError:
+    # The name contains the settings.
+    name = spec.scaffold if has_credentials(spec.settings.get("base_url", "")) else spec.name
+    return InputError(f"Agent `{name}`: {problem}.")

@@ -1,9 +1,10 @@
-"""The audit: detectors state facts with evidence, and a rule set turns them into a verdict.
+"""Audit finished runs: detectors state facts with evidence, and a rule set turns the facts into a verdict.
 
-`audit.audit` runs the detectors, `policy` decides, `submission` makes data out of what an agent left. Only
-the types that other rooms name are repeated here; the rest is imported from those modules.
+`evidence` holds what detectors read, `detectors` runs them, `policy` computes the verdict, `adjudication` records
+people's decisions on findings, and `summary` prepares an audit for display. One package for each kind of evidence:
+`contamination`, `lineage`, `integrity`, `behavior`, `judge`.
 """
 
-from posttrainbench.audit.base import AuditInput, Detector, detectors
+from posttrainbench.audit.evidence import Detector, Evidence
 
-__all__ = ["AuditInput", "Detector", "detectors"]
+__all__ = ["Detector", "Evidence"]

@@ -1,8 +1,8 @@
-"""People's word on findings: who overruled what, and why, signed as git signs.
+"""People's decisions on findings, signed like git commits.
 
-The identity and the key are those of git's own configuration, the user's and the system's; that of a repository at hand
-is not read, since it may be a workspace that an agent left. A signature says that the holder of the key wrote the
-adjudication, and that nobody changed it since; whose key it is stays for git or the web of trust to say.
+Identity and key come from the user's and the system's git configuration. The configuration of the current repository is
+not read, because it may be a workspace that an agent left. A signature proves that the holder of the key wrote the
+adjudication and that it was not changed since. It does not prove who owns the key.
 """
 
 import json
@@ -15,7 +15,6 @@ from typing import Literal
 from pydantic import ValidationError
 
 from posttrainbench.errors import InputError, one_line
-from posttrainbench.files import read_jsonl
 from posttrainbench.records import Adjudication, Finding
 
 NAME = "adjudications.jsonl"
@@ -25,10 +24,10 @@ State = Literal["unsigned", "signed", "unverified", "changed"]
 
 
 def sign(adjudication: Adjudication) -> Adjudication:
-    """The adjudication with a signature, where git is set up to sign; else as it is.
+    """Return the adjudication with a signature if git is configured to sign; otherwise unchanged.
 
     Raises:
-        InputError: git is set up to sign and cannot.
+        InputError: git is configured to sign, but signing failed.
     """
     key = _git("config", "--type=path", "user.signingkey")
     if not key and _git("config", "--type=bool", "commit.gpgsign") != "true":
@@ -38,93 +37,104 @@ def sign(adjudication: Adjudication) -> Adjudication:
         signature = _sign_ssh(key, _signed(adjudication))
     elif form == "openpgp":
         program = _git("config", "--type=path", "gpg.program") or "gpg"
-        words = [program, "--batch", "--armor", "--detach-sign", "--local-user", key or adjudication.email]
-        signature = _run(words, _signed(adjudication))
+        command = [program, "--batch", "--armor", "--detach-sign", "--local-user", key or adjudication.email]
+        signature = _run(command, _signed(adjudication))
     else:
-        raise InputError(f"Git is set up to sign with {form} and has no usable key; see `git config user.signingkey`.")
+        raise InputError(
+            f"Git is configured to sign with {form}, but has no usable key; set `git config user.signingkey`."
+        )
     return adjudication.model_copy(update={"signature": signature})
 
 
 def identity() -> tuple[str, str]:
-    """Name and e-mail address, as git knows the user.
+    """Return the user's name and e-mail address from git's configuration.
 
     Raises:
-        InputError: git does not know them.
+        InputError: they are not configured.
     """
     person = _git("-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
     name, _, rest = person.partition(" <")
     email = rest.partition(">")[0]
     if not (name and email):
         raise InputError(
-            "An adjudication carries your name; tell git who you are with `git config --global user.name NAME` and "
+            "An adjudication records your name; set it with `git config --global user.name NAME` and "
             "`git config --global user.email ADDRESS`."
         )
     return name, email
 
 
 def read_adjudications(folder: Path) -> list[Adjudication]:
-    """The adjudications in a directory, oldest first.
+    """Read the adjudications in an audit's directory, oldest first.
 
     Raises:
-        InputError: one cannot be read, or was changed since it was signed.
+        InputError: one is invalid, damaged, or was changed after it was signed. None is skipped: a decision that got
+            lost would change the verdict.
     """
-    found = []
-    for number, line in enumerate(read_jsonl(folder / NAME), 1):
+    adjudications = []
+    path = folder / NAME
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
-            one = Adjudication.model_validate(line)
+            adjudication = Adjudication.model_validate_json(line)
         except ValidationError as error:
-            raise InputError(f"Adjudication {number} in {folder / NAME} is damaged. {one_line(error)}") from None
-        if signature_state(one) == "changed":
-            raise InputError(f"Adjudication {number} in {folder / NAME} was changed since it was signed; remove it.")
-        found.append(one)
-    return found
+            raise InputError(
+                f"Line {number} of {path} is not a valid adjudication; restore or remove it. {one_line(error)}"
+            ) from None
+        if signature_state(adjudication) == "changed":
+            raise InputError(f"Adjudication {number} in {path} was changed after it was signed; remove it.")
+        adjudications.append(adjudication)
+    return adjudications
 
 
 def latest(adjudications: Iterable[Adjudication]) -> dict[str, Adjudication]:
-    """Finding -> the last word on it."""
-    return {one.finding: one for one in adjudications}
+    """Return the last adjudication of each finding, by the finding's id."""
+    return {adjudication.finding: adjudication for adjudication in adjudications}
 
 
-def unapplied(word: Adjudication, finding: Finding) -> str:
-    """Why a dismissal does not cover a finding that has grown since; "" if it does."""
-    if word.decision == "confirm" or (finding.count <= word.count and finding.level.rank <= word.level.rank):
+def reason_not_applicable(adjudication: Adjudication, finding: Finding) -> str:
+    """Return the reason why a dismissal does not cover a finding that has grown since; "" if it covers it."""
+    grown = finding.count > adjudication.count or finding.level.rank > adjudication.level.rank
+    if adjudication.decision == "confirm" or not grown:
         return ""
     return (
-        f"finding {finding.id} was dismissed by {word.name} with {word.count} found ({word.level.value}), and there "
-        f"are {finding.count} ({finding.level.value}), so the dismissal does not cover it"
+        f"finding {finding.id} was dismissed by {adjudication.name} at level {adjudication.level.value} with count "
+        f"{adjudication.count}; it now has level {finding.level.value} and count {finding.count}, so the dismissal "
+        "does not cover it"
     )
 
 
-def who(word: Adjudication) -> str:
-    """`was dismissed by NAME <EMAIL>, signed: WHY`."""
-    done = "dismissed" if word.decision == "dismiss" else "confirmed"
-    signed = "signed" if word.signature else "unsigned"
-    return f"was {done} by {word.name} <{word.email}>, {signed}: {word.why.rstrip('.')}"
+def describe(adjudication: Adjudication) -> str:
+    """Return `was dismissed by NAME <EMAIL>, signed: REASON`, or the like."""
+    decision = "dismissed" if adjudication.decision == "dismiss" else "confirmed"
+    signed = "signed" if adjudication.signature else "unsigned"
+    return f"was {decision} by {adjudication.name} <{adjudication.email}>, {signed}: {adjudication.why.rstrip('.')}"
 
 
-def signature_state(word: Adjudication) -> State:
-    """Whether the signature is that of these values. `unverified`: nothing here can tell."""
-    if not word.signature:
+def signature_state(adjudication: Adjudication) -> State:
+    """Verify the signature; `unverified` means that this machine cannot verify it."""
+    if not adjudication.signature:
         return "unsigned"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "signature")
-        file.write_text(word.signature)
-        if "SSH SIGNATURE" in word.signature:
-            words = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(file)]
+        file.write_text(adjudication.signature)
+        if "SSH SIGNATURE" in adjudication.signature:
+            command = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(file)]
         else:
-            words = ["gpg", "--batch", "--verify", str(file), "-"]
+            command = ["gpg", "--batch", "--verify", str(file), "-"]
         try:
-            done = subprocess.run(words, input=_signed(word), capture_output=True, timeout=SECONDS)
+            done = subprocess.run(command, input=_signed(adjudication), capture_output=True, timeout=SECONDS)
         except (OSError, subprocess.TimeoutExpired):
             return "unverified"
     if done.returncode == 0:
         return "signed"
-    said = done.stderr.decode(errors="replace")
-    return "unverified" if "gpg" in words[0] and "BAD signature" not in said else "changed"
+    message = done.stderr.decode(errors="replace")
+    return "unverified" if "gpg" in command[0] and "BAD signature" not in message else "changed"
 
 
 def _signed(adjudication: Adjudication) -> bytes:
-    """What a signature is made of."""
+    """Return the bytes that are signed: all values but the signature, as JSON."""
     return json.dumps(adjudication.model_dump(mode="json", exclude={"signature"}), sort_keys=True).encode()
 
 
@@ -133,31 +143,31 @@ def _sign_ssh(key: str, data: bytes) -> str:
     literal = key.removeprefix("key::")
     if literal == key and not key.startswith("ssh-"):
         return _run([program, "-Y", "sign", "-n", NAMESPACE, "-f", key], data)
-    with tempfile.TemporaryDirectory() as folder:  # a public key, whose other half the agent holds
+    with tempfile.TemporaryDirectory() as folder:  # a public key, whose private key the SSH agent holds
         file = Path(folder, "key.pub")
         file.write_text(f"{literal}\n")
         return _run([program, "-Y", "sign", "-n", NAMESPACE, "-U", "-f", str(file)], data)
 
 
-def _run(words: Sequence[str], data: bytes) -> str:
+def _run(command: Sequence[str], data: bytes) -> str:
     try:
-        done = subprocess.run(words, input=data, capture_output=True, timeout=SECONDS)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputError(f"Git is set up to sign, and {words[0]} cannot: {one_line(error)}") from None
+        raise InputError(f"Git is configured to sign, but {command[0]} failed: {one_line(error)}") from None
     if done.returncode != 0 or not done.stdout:
-        said = " ".join(done.stderr.decode(errors="replace").split())[:200]
-        raise InputError(f"Git is set up to sign, and {words[0]} cannot: {said}; unlock or mend the key.")
+        message = " ".join(done.stderr.decode(errors="replace").split())[:200]
+        raise InputError(f"Git is configured to sign, but {command[0]} failed: {message}; unlock or fix the key.")
     return done.stdout.decode(errors="replace")
 
 
-def _git(*words: str) -> str:
-    """What git says, "" where it knows nothing.
+def _git(*arguments: str) -> str:
+    """Return the output of a git command, "" if it fails.
 
     Raises:
-        InputError: there is no git.
+        InputError: git cannot be started.
     """
     try:
-        done = subprocess.run(["git", *words], cwd=Path.home(), capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(["git", *arguments], cwd=Path.home(), capture_output=True, text=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired):
-        raise InputError("Git cannot be started; an adjudication carries git's identity, so install git.") from None
+        raise InputError("Git cannot be started; install it, since adjudications record git's identity.") from None
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,17 +1,23 @@
-"""Findings to a verdict. Detectors state facts; which of them cost a score is decided here, by a rule set
-and people's adjudications alone.
+"""Turn findings into a verdict, by a rule set and people's adjudications.
 
-A verdict can therefore be computed again under another version of the rules without looking at the run again.
+Detectors only state facts; this module decides which of them cost a score. A verdict can therefore be computed again
+under another rule set without reading the run again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from posttrainbench.audit.adjudication import latest, unapplied, who
-from posttrainbench.audit.measures import is_too_much, judged
+from posttrainbench.audit.adjudication import describe, latest, reason_not_applicable
+from posttrainbench.audit.measures import apply_thresholds, exceeds_tolerance, is_certified, tolerance_for
 from posttrainbench.catalog import Rule, RuleSet
-from posttrainbench.records import Adjudication, Coverage, Finding, RuleState, Verdict
+from posttrainbench.records import Adjudication, Coverage, Finding, FindingKind, Level, RuleState, Verdict
 
-__all__ = ["Rule", "RuleSet", "decide"]
+__all__ = ["ALL_RULES", "Rule", "RuleSet", "decide"]
+
+ALL_RULES = "*"
+"""Rule of a coverage entry that concerns every rule."""
+JUDGE = "judge"
+"""The LLM judge, as detector and as basis of its findings. It confirms findings of others only if it is certified, and
+a rule can be clean without it."""
 
 
 def decide(
@@ -20,45 +26,76 @@ def decide(
     coverage: Sequence[Coverage],
     required: list[str],
     adjudications: Sequence[Adjudication] = (),
+    tolerated: Collection[str] = (),
 ) -> Verdict:
     """Apply a rule set.
 
-    A rule is flagged if one finding counts against it, however incomplete the search was; else not checked, unless
-    the detectors that it needs saw all that they need; else clean. A finding counts that reaches the rule's level with
-    more than its tolerance and what chance explains, and that came to pass, unless a person dismissed it; one that a
-    person confirmed always counts. A required rule that the set does not have is not checked. Findings on other rules
-    are left out.
+    A rule is `flagged` by a proof, by as many independent indications as the rule set asks for, or by a finding that a
+    person confirmed, even if the search was incomplete. It is `suspected` if there are fewer indications. Otherwise it
+    is `not_checked` unless every detector that can speak on it was able to check it, and else `clean`.
+
+    A finding counts if it exceeds the rule's tolerance and what chance explains, is not just an attempt (unless the
+    rule counts attempts), and was not dismissed by a person. A proof also has to reach the rule's level, and so does at
+    least one of the indications that flag a rule; others count from `READ` on. Indications are independent if they have
+    different bases. A required rule that the rule set lacks is `not_checked`. Findings on other rules are ignored.
+
+    Args:
+        rule_set: the rules to apply.
+        findings: the facts of all detectors.
+        coverage: what the detectors checked.
+        required: rules without which the suite accepts no result.
+        adjudications: people's decisions on findings, oldest first.
+        tolerated: detectors whose evidence may be missing: their unchecked rules are only reported.
     """
     states: dict[str, RuleState] = {}
+    unchecked: list[str] = []
     reasons: list[str] = []
     flagging: list[str] = []
-    words = latest(adjudications)
+    suspecting: list[str] = []
+    decisions = latest(adjudications)
     for name, rule in rule_set.rules.items():
-        against = []
-        for finding in (judged(one, rule_set) for one in findings if one.rule == name):
-            counts = _counts(finding, rule) and finding.statistics.get("agreement", 1.0) > rule_set.agreement
-            word = words.get(finding.id)
-            if word is not None and (word.decision == "confirm") != counts:
-                if why_not := unapplied(word, finding):
-                    reasons.append(f"{name}: {why_not}.")
+        confirmed, counting = [], []
+        for finding in (apply_thresholds(finding, rule_set) for finding in findings if finding.rule == name):
+            counts = _counts(finding, rule, rule_set)
+            adjudication = decisions.get(finding.id)
+            if adjudication is not None and _changes(adjudication, finding, counts):
+                if not_applicable := reason_not_applicable(adjudication, finding):
+                    reasons.append(f"{name}: {not_applicable}.")
                 else:
-                    counts = word.decision == "confirm"
-                    reasons.append(f"{name}: finding {finding.id} ({finding.summary}) {who(word)}.")
+                    counts = adjudication.decision == "confirm"
+                    reasons.append(f"{name}: finding {finding.id} ({finding.summary}) {describe(adjudication)}.")
+                    if counts:
+                        confirmed.append(finding)
             if counts:
-                against.append(finding)
-        if against:
+                counting.append(finding)
+        missing = _unchecked(name, coverage, tolerated)
+        if confirmed or _are_enough(counting, rule, rule_set):
             states[name] = "flagged"
-            flagging += [finding.id for finding in against]
-            reasons += [_flagged(name, rule, finding) for finding in against]
+            flagging += [finding.id for finding in counting]
+            reasons += [_statement("is violated", name, rule, finding) for finding in counting]
+        elif counting:
+            states[name] = "suspected"
+            suspecting += [finding.id for finding in counting]
+            reasons += [_statement("may be violated", name, rule, finding) for finding in counting]
+        else:
+            states[name] = "not_checked" if missing else "clean"
+        if states[name] == "flagged":
             continue
-        missing = _unchecked(name, rule, coverage)
-        states[name] = "not_checked" if missing else "clean"
         if missing:
-            reasons.append(f"{name} was not checked: {'; '.join(missing)}.")
+            unchecked.append(name)
+            reasons.append(f"{name} was not checked{' completely' if counting else ''}: {'; '.join(missing)}.")
+        else:
+            reasons += _tolerated(name, coverage, tolerated)
     for name in required:
         if name not in states:
             states[name] = "not_checked"
+            unchecked.append(name)
             reasons.append(f"{name} was not checked: the rule set {rule_set.id} has no such rule.")
+    present = {finding.id for finding in findings}
+    for adjudication in decisions.values():
+        if adjudication.finding not in present:
+            decision = f"finding {adjudication.finding} {describe(adjudication)}"
+            reasons.append(f"An adjudication has no effect, because this audit has no such finding: {decision}.")
     return Verdict(
         rule_set=rule_set.id,
         rules=states,
@@ -66,33 +103,69 @@ def decide(
         required=required,
         report_only=[name for name, rule in rule_set.rules.items() if rule.effect == "report"],
         flagging=flagging,
+        suspecting=suspecting,
+        unchecked=unchecked,
+        tolerated=sorted(tolerated),
     )
 
 
-def _counts(finding: Finding, rule: Rule) -> bool:
-    reached = finding.level.rank >= rule.level.rank and is_too_much(finding, rule)
-    return reached and (rule.attempts or finding.outcome != "attempted")
+def _counts(finding: Finding, rule: Rule, rule_set: RuleSet) -> bool:
+    """Return whether a finding speaks for a violation, alone or with others."""
+    least = min(rule.level, Level.READ, key=lambda level: level.rank)
+    level = {"proof": rule.level, "indication": least}.get(_kind(finding))
+    return (
+        level is not None
+        and finding.level.rank >= level.rank
+        and exceeds_tolerance(finding, rule)
+        and (rule.attempts or finding.outcome != "attempted")
+        and finding.statistics.get("agreement", 1.0) > rule_set.agreement
+    )
 
 
-def _unchecked(name: str, rule: Rule, coverage: Sequence[Coverage]) -> list[str]:
-    """Why a rule without a finding is not clean; nothing if it is."""
-    searches = [one for one in coverage if one.rule == name]
-    if not rule.needs:
-        if any(search.checked for search in searches):
-            return []
-        return [search.note for search in searches if search.note] or ["no detector reported on it"]
-    failures = [one for one in coverage if not one.rule and not one.checked and one.note]
-    missing = []
-    for needed in rule.needs:
-        own = [search for search in searches if search.detector == needed]
-        if not any(search.checked for search in own):
-            missing += [search.note for search in own if search.note] or [
-                f"the detector {needed} did not report" + (f" ({failures[0].note})" if failures else "")
-            ]
+def _kind(finding: Finding) -> FindingKind:
+    """Return the kind of a finding; a judge's findings are never proof."""
+    return "indication" if finding.detector == JUDGE and finding.kind == "proof" else finding.kind
+
+
+def _changes(adjudication: Adjudication, finding: Finding, counts: bool) -> bool:
+    """Return whether a person decided otherwise than the finding alone does."""
+    return counts if adjudication.decision == "dismiss" else not (counts and _kind(finding) == "proof")
+
+
+def _are_enough(counting: Sequence[Finding], rule: Rule, rule_set: RuleSet) -> bool:
+    """Return whether findings that count flag a rule."""
+    if any(_kind(finding) == "proof" for finding in counting):
+        return True
+    bases = {finding.basis for finding in counting if finding.basis != JUDGE or is_certified(finding, rule_set.id)}
+    reached = any(finding.level.rank >= rule.level.rank for finding in counting)
+    return reached and len(bases) >= rule_set.indications
+
+
+def _unchecked(name: str, coverage: Sequence[Coverage], tolerated: Collection[str]) -> list[str]:
+    """Return the reasons why a rule without a finding is not clean; empty if it is clean."""
+    entries = [entry for entry in coverage if entry.rule in (name, ALL_RULES)]
+    missing = [_note(entry) for entry in entries if not entry.checked and entry.detector not in {JUDGE, *tolerated}]
+    failures = [entry.note for entry in coverage if entry.failed and not entry.rule]
+    if not missing and not any(entry.checked for entry in entries):
+        missing = [_note(entry) for entry in entries] or ["; ".join(["no detector reported on it", *failures])]
     return missing
 
 
-def _flagged(name: str, rule: Rule, finding: Finding) -> str:
-    allowed = f", more than the {rule.tolerance} tolerated" if rule.tolerance < finding.count and rule.tolerance else ""
-    tried = ", attempted" if finding.outcome == "attempted" else ""
-    return f"{name} is broken: {finding.summary} ({finding.level.value}{tried}, {finding.count} found{allowed})."
+def _note(entry: Coverage) -> str:
+    return entry.note or f"the detector {entry.detector} could not check it"
+
+
+def _tolerated(name: str, coverage: Sequence[Coverage], tolerated: Collection[str]) -> list[str]:
+    """Return statements on missing evidence that the suite tolerates."""
+    return [
+        f"{name} was checked without {entry.detector}: {_note(entry)}."
+        for entry in coverage
+        if entry.rule == name and not entry.checked and entry.detector in tolerated
+    ]
+
+
+def _statement(verb: str, name: str, rule: Rule, finding: Finding) -> str:
+    tolerance = tolerance_for(finding, rule)
+    count = f"count {finding.count}" + (f", {tolerance} tolerated" if 0 < tolerance < finding.count else "")
+    attempted = ", attempted" if finding.outcome == "attempted" else ""
+    return f"{name} {verb}: {finding.summary} ({finding.kind}, {finding.level.value}{attempted}, {count})."

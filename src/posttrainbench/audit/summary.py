@@ -1,25 +1,33 @@
-"""An audit as a person or a program wants it: each finding with what it counts for under the rules applied."""
+"""Summarize an audit for display and export: each finding with its effect under the rule set."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from posttrainbench.audit.adjudication import latest, signature_state, who
-from posttrainbench.audit.measures import judged
-from posttrainbench.audit.sarif import log, result
+from posttrainbench.audit.adjudication import describe, latest, signature_state
+from posttrainbench.audit.measures import apply_thresholds
 from posttrainbench.catalog import RuleSet
 from posttrainbench.records import Adjudication, Coverage, Finding, Record, Result, Verdict
+from posttrainbench.sarif import log, result
 
-FindingState = Literal["flags", "dismissed", "confirmed", "reported", "measured", "other_rules"]
-"""What a finding counts for: it flags its rule, by itself or since a person confirmed it; a person dismissed it; it is
-below what the rule asks for; it measures and accuses of nothing; or the rule set has no such rule."""
+FindingState = Literal["flags", "suspects", "dismissed", "confirmed", "reported", "measured", "other_rules"]
+"""Effect of a finding.
+
+`flags`: it flags its rule. `suspects`: its rule is suspected because of it. `confirmed`: it flags its rule because a
+person confirmed it. `dismissed`: a person dismissed it. `reported`: it does not count. `measured`: a measurement that
+is not evidence of a violation. `other_rules`: the rule set does not contain its rule.
+"""
 
 
-class JudgedFinding(Finding):
-    """A finding under a rule set.
+SARIF_LEVELS = {"flags": "error", "confirmed": "error", "suspects": "warning"}
+"""Level of a finding in SARIF by its effect; `note` for the others."""
+
+
+class FindingSummary(Finding):
+    """A finding with its effect under a rule set.
 
     Attributes:
-        state: see `FindingState`.
-        adjudication: the last word on it, as a sentence; "" if there is none.
+        state: its effect.
+        adjudication: description of the last adjudication; "" if there is none.
     """
 
     state: FindingState
@@ -31,21 +39,22 @@ class AuditSummary(Record):
 
     Attributes:
         path: the run's directory.
-        rule_set: that the verdict was drawn by.
-        verdict: rule -> state, and `report_only` those that cost nothing.
-        findings: those that flag first, then by level.
-        coverage: what each detector looked at, and what it skipped.
+        rule_set: id of the rule set that the verdict is based on.
+        verdict: the state of each rule, and the rules that cost nothing (`report_only`).
+        findings: findings that flag a rule or make it suspected first, then by level.
+        coverage: what each detector checked and what it skipped.
+        adjudications: people's decisions on findings, oldest first.
     """
 
     path: str
     rule_set: str
     verdict: Verdict
-    findings: list[JudgedFinding]
+    findings: list[FindingSummary]
     coverage: list[Coverage]
     adjudications: list[Adjudication]
 
 
-def summarise(
+def summarize(
     path: str,
     rule_set: RuleSet,
     findings: Sequence[Finding],
@@ -53,75 +62,89 @@ def summarise(
     verdict: Verdict,
     adjudications: list[Adjudication],
 ) -> AuditSummary:
-    """Put together what an audit wrote."""
-    words = latest(adjudications)
-    found = []
-    for finding in findings:
-        word = words.get(finding.id)
-        one = judged(finding, rule_set)
-        found.append(
-            JudgedFinding(
-                **one.model_dump(),
-                state=_state(one, word, verdict),
-                adjudication=f"{who(word)} ({signature_state(word)})" if word else "",
+    """Return the summary of an audit from the files that it wrote."""
+    decisions = latest(adjudications)
+    summaries = []
+    for stored in findings:
+        adjudication = decisions.get(stored.id)
+        finding = apply_thresholds(stored, rule_set)
+        summaries.append(
+            FindingSummary(
+                **finding.model_dump(),
+                state=_state(finding, adjudication, verdict),
+                adjudication=f"{describe(adjudication)} ({signature_state(adjudication)})" if adjudication else "",
             )
         )
-    found.sort(key=lambda one: (one.id not in verdict.flagging, -one.level.rank))
+    summaries.sort(
+        key=lambda finding: (finding.id not in {*verdict.flagging, *verdict.suspecting}, -finding.level.rank)
+    )
     return AuditSummary(
         path=path,
         rule_set=rule_set.id,
         verdict=verdict,
-        findings=found,
+        findings=summaries,
         coverage=coverage,
         adjudications=adjudications,
     )
 
 
-def _state(finding: Finding, word: Adjudication | None, verdict: Verdict) -> FindingState:
+def _state(finding: Finding, adjudication: Adjudication | None, verdict: Verdict) -> FindingState:
     if finding.id in verdict.flagging:
-        return "confirmed" if word and word.decision == "confirm" else "flags"
+        return "confirmed" if adjudication and adjudication.decision == "confirm" else "flags"
+    if finding.id in verdict.suspecting:
+        return "suspects"
     if finding.rule not in verdict.rules:
         return "other_rules"
-    if word and word.decision == "dismiss":
+    if adjudication and adjudication.decision == "dismiss":
         return "dismissed"
     return "measured" if finding.count == 0 else "reported"
 
 
 def exit_code(verdict: Verdict) -> int:
-    """0 clean, 1 flagged, 2 could not be checked; a rule that costs nothing needs no check."""
+    """Return 0 if all rules are clean, 1 if one is flagged, 2 if one that matters could not be checked, 3 if suspected.
+
+    A rule matters if the suite requires it or if it costs the score.
+    """
     if "flagged" in verdict.rules.values():
         return 1
-    unchecked = [name for name, state in verdict.rules.items() if state == "not_checked"]
-    return 2 if any(name in verdict.required or name not in verdict.report_only for name in unchecked) else 0
+    unchecked = {name for name, state in verdict.rules.items() if state == "not_checked"} | {*verdict.unchecked}
+    if any(name in verdict.required or name not in verdict.report_only for name in unchecked):
+        return 2
+    return 3 if verdict.suspected_rules else 0
 
 
 def as_sarif(
     audits: Sequence[tuple[AuditSummary, Result]], rule_sets: Sequence[RuleSet], version: str
 ) -> dict[str, Any]:
-    """Audits as one SARIF 2.1.0 log: an `error` for what flags, a `note` for the rest but measurements."""
+    """Return audits as one SARIF 2.1.0 log: an `error` for each finding that flags, a `warning` for suspicions.
+
+    Others are a `note`; measurements are left out.
+    """
     texts = {name: rule.text or name for rules in rule_sets for name, rule in rules.rules.items()}
     results, notices = [], []
     for audit, _ in audits:
-        for one in audit.findings:
-            if one.state == "measured":
+        for finding in audit.findings:
+            if finding.state == "measured":
                 continue
-            texts.setdefault(one.rule, one.rule)
-            first = one.evidence[0] if one.evidence else None
+            texts.setdefault(finding.rule, finding.rule)
+            first = finding.evidence[0] if finding.evidence else None
             quoted = f": {first.text}" if first and first.text else ""
             results.append(
                 result(
-                    one.rule,
-                    "error" if one.state in ("flags", "confirmed") else "note",
-                    f"{one.summary} ({one.level.value}){quoted}",
-                    [(f"{audit.path}/{quote.file}", quote.line) for quote in one.evidence],
-                    {"id": one.id, "state": one.state, "level": one.level.value, "count": one.count}
-                    | {"outcome": one.outcome, "evidence": [quote.model_dump() for quote in one.evidence]},
+                    finding.rule,
+                    SARIF_LEVELS.get(finding.state, "note"),
+                    f"{finding.summary} ({finding.level.value}){quoted}",
+                    [(f"{audit.path}/{quote.file}", quote.line) for quote in finding.evidence],
+                    {"id": finding.id, "state": finding.state, "level": finding.level.value, "count": finding.count}
+                    | {"outcome": finding.outcome, "evidence": [quote.model_dump() for quote in finding.evidence]},
                 )
             )
-        for seen in audit.coverage:
-            if not seen.checked:
-                notices.append(("error", f"{audit.path}: {seen.detector} on {seen.rule or 'all rules'}: {seen.note}"))
-            notices += [("note", f"{audit.path}/{skip.path}: {skip.reason}") for skip in seen.skipped]
+        for entry in audit.coverage:
+            if not entry.checked:
+                notices.append(
+                    ("error", f"{audit.path}: {entry.detector} on {entry.rule or 'all rules'}: {entry.note}")
+                )
+            notices += [("note", f"{audit.path}/{skip.path}: {skip.reason}") for skip in entry.skipped]
     return log(
         tool="ptb audit",
         version=version,

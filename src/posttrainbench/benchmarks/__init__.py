@@ -1,15 +1,5 @@
 """The benchmarks, one module each: data, Inspect task and scorer."""
 
-from posttrainbench.benchmarks.base import (
-    Benchmark,
-    Grade,
-    Grader,
-    GraderError,
-    Item,
-    Services,
-    Split,
-    items_sha256,
-    load_benchmark,
-)
+from posttrainbench.benchmarks.base import Benchmark, Grade, Grader, GraderError, Item, Services, Split, items_sha256
 
-__all__ = ["Benchmark", "Grade", "Grader", "GraderError", "Item", "Services", "Split", "items_sha256", "load_benchmark"]
+__all__ = ["Benchmark", "Grade", "Grader", "GraderError", "Item", "Services", "Split", "items_sha256"]

@@ -58,10 +58,10 @@ EXAMPLES = (
 
 
 def parse(split: Split, rows: list[Row]) -> list[Item]:
-    """The problems as published; releases name the statement `problem` or `question`.
+    """Return the published problems; releases name the statement `problem` or `question`.
 
     Raises:
-        InputError: a row lacks a field, or its answer is no integer from 0 to 999.
+        InputError: a row lacks a field, or its answer is not an integer from 0 to 999.
     """
     return [_item(f"aime2025/{split}/{number:04}", row) for number, row in enumerate(rows)]
 
@@ -77,13 +77,13 @@ def _item(name: str, row: Row) -> Item:
     return Item(name, question, f"ANSWER: {number}", {"number": number})
 
 
-def pose(items: list[Item], seed: int) -> list[Item]:
-    """The problems with the wanted form of the answer, whatever the seed."""
+def build_prompts(items: list[Item], seed: int) -> list[Item]:
+    """Return the problems with the required answer format; the seed has no effect."""
     return [replace(item, messages=[{"role": "user", "content": f"{item.question}\n\n{ENDING}"}]) for item in items]
 
 
 def examples() -> list[Item]:
-    """Worked problems in the manner of the examination, none of them from one."""
+    """Return worked problems in the style of the examination, none of them from an examination."""
     return [
         Item(f"aime2025/example/{index:04}", question, f"{working}\nANSWER: {number}", {"number": number})
         for index, (question, working, number) in enumerate(EXAMPLES)
@@ -91,7 +91,7 @@ def examples() -> list[Item]:
 
 
 def task(items: list[Item], services: Services) -> Task:
-    """The Inspect task over posed items."""
+    """Return the Inspect task over items with their prompts."""
     from posttrainbench.benchmarks.inspect_task import scored_task
 
     return scored_task("aime2025", items, final_number.score)
@@ -102,7 +102,7 @@ BENCHMARK = Benchmark(
     load=partial(stored_items, "aime2025"),
     task=task,
     scorer=Path(final_number.__file__),
-    pose=pose,
+    build_prompts=build_prompts,
     sources=SOURCES,
     parse=parse,
     examples=examples,

@@ -1,8 +1,8 @@
-"""What a grader gets to read of a completion: no leading thoughts, and no pattern over and over again.
+"""Prepare a completion for grading: strip a leading `<think>` block and cap repetitions.
 
-A pattern is any text of at least three characters, or of whole lines, of whatever length. One that stands more than
-five times in a row is cut to five. All repetitions are found exactly, by sorting windows of 1, 2, 4, ... characters:
-O(n log² n) at worst for n characters, whatever the text, and some milliseconds for an ordinary answer.
+A pattern is any text of at least three characters, or any number of whole lines. If it is repeated more than five times
+in a row, it is cut to five repetitions. The search is exact. It sorts windows of 1, 2, 4, ... characters and takes
+O(n log² n) time in the worst case for n characters, a few milliseconds for a typical answer.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SHORTEST = 3
 
 _LINE_BREAK = 10
 _FEWEST_ALIKE = 4
-"""Windows that a repetition shares with itself at least: a window of it occurs in it so many times."""
+"""Minimum number of occurrences of a window within one repetition."""
 
 
 class Repetition(NamedTuple):
-    """A stretch of text that repeats itself with some period, and cannot be made longer; in characters."""
+    """A maximal periodic stretch of text; start, length and period in characters."""
 
     start: int
     length: int
@@ -33,10 +33,10 @@ class Repetition(NamedTuple):
 
 
 def graded_answer(completion: str) -> str:
-    """The answer in a completion: without a leading `<think>...</think>`, repetitions cut, and no blanks around it.
+    """Return the answer in a completion: no leading `<think>...</think>`, capped repetitions, no surrounding space.
 
-    Thoughts that never end are left: they are all that the model said. Lone surrogates, which no request to a grader
-    could carry, become question marks.
+    An unclosed `<think>` block is kept, since it is the whole answer. Lone surrogates, which cannot be sent to a
+    grader, become question marks.
     """
     answer = completion.encode(errors="replace").decode().strip()
     if answer.startswith("<think>"):
@@ -46,19 +46,19 @@ def graded_answer(completion: str) -> str:
 
 
 def limit_repetitions(text: str) -> str:
-    """Cut every pattern that stands more than `MOST_REPEATS` times in a row to that many.
+    """Cut every pattern that is repeated more than `MOST_REPEATS` times in a row to that many repetitions.
 
-    Short patterns are cut before the longer ones that hold them, until none is left. A cut can only bring about a
-    repetition with more than four times its period, so there are O(log n) rounds.
+    Short patterns are cut before the longer ones that contain them, until none is left. A cut can create only
+    repetitions with more than four times its period, so there are O(log n) rounds.
 
     Args:
-        text: of any length; lone surrogates are let through.
+        text: of any length; lone surrogates are preserved.
     """
     import numpy as np
 
-    # The last line ends like the others, so that it counts as one more of them.
+    # Terminate the last line like the others, so that it counts as another repetition.
     codes = np.frombuffer(f"{text}\n".encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
-    while chosen := _apart(repetitions(codes), len(codes)):
+    while chosen := _without_overlaps(repetitions(codes), len(codes)):
         keep = np.ones(len(codes), dtype=bool)
         for start, length, period in chosen:
             surplus = (length // period - MOST_REPEATS) * period
@@ -68,15 +68,15 @@ def limit_repetitions(text: str) -> str:
 
 
 def repetitions(codes: Numbers) -> list[Repetition]:
-    """All stretches in which a pattern stands more than `MOST_REPEATS` times, in no order.
+    """Return all stretches that repeat a pattern more than `MOST_REPEATS` times, in no particular order.
 
     Args:
         codes: code points; shape (n,).
     """
     import numpy as np
 
-    # Two windows of `width` characters have the same rank if and only if they are equal; -1 for windows that occur too
-    # seldom. In a stretch of period p with width/2 < p <= width, each window occurs next after exactly p characters.
+    # Two windows of `width` characters have the same rank if and only if they are equal; windows that occur too rarely
+    # have rank -1. In a stretch of period p with width/2 < p <= width, each window recurs after exactly p characters.
     found: list[Repetition] = []
     most = len(codes) // (MOST_REPEATS + 1)
     width, where, key = 1, np.arange(len(codes)), codes
@@ -101,7 +101,7 @@ def repetitions(codes: Numbers) -> list[Repetition]:
 
 
 def _stretches(ahead: Numbers, width: int, codes: Numbers) -> list[Repetition]:
-    """Repetitions with a period above `width` / 2 and up to `width`.
+    """Return the repetitions with a period above `width` / 2 and up to `width`.
 
     Args:
         ahead: distance from each window of `width` characters to its next occurrence, 0 for none; shape (n,).
@@ -121,13 +121,13 @@ def _stretches(ahead: Numbers, width: int, codes: Numbers) -> list[Repetition]:
     return found
 
 
-def _apart(found: list[Repetition], size: int) -> list[Repetition]:
-    """Those to cut now: the ones with short periods first, and none that overlaps one chosen already."""
+def _without_overlaps(found: list[Repetition], size: int) -> list[Repetition]:
+    """Select the repetitions to cut in this round: short periods first, no overlaps."""
     import numpy as np
 
     taken = np.zeros(size, dtype=bool)
     chosen = []
-    for repetition in sorted(found, key=lambda one: (one.period, one.start)):
+    for repetition in sorted(found, key=lambda repetition: (repetition.period, repetition.start)):
         stretch = taken[repetition.start : repetition.start + repetition.length]
         if not stretch.any():
             stretch[:] = True

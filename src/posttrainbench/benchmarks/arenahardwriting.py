@@ -1,8 +1,8 @@
 """arenahardwriting: the creative-writing half of Arena-Hard v2.0 (Li et al. 2024), against Qwen3-1.7B's answers.
 
-A grader compares each answer with the baseline's in both orders; `>>` counts three times, and the score is the share
-of all votes. The answers of the baseline are part of the data, and they are in no data set on the Hub: they come with
-PostTrainBench (arXiv 2603.08640), `BASELINE_FILE`.
+A grader compares each answer with the baseline's in both orders. A verdict with `>>` counts three times, and the score
+is the share of all votes. The baseline's answers are not in a dataset on the Hub; `BASELINE_FILE` is their file in the
+repository of PostTrainBench (arXiv 2603.08640).
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ EXAMPLES = (
 
 
 def parse(split: Split, rows: list[Row]) -> list[Item]:
-    """The items, in the order of their `uid`.
+    """Return the items, in the order of their `uid`.
 
     Args:
         split: the split's name, for the ids.
         rows: of `question.jsonl` (`uid`, `category`, `prompt`) and of the baseline's answers (`uid`, `model`,
-            `messages`), in any order; questions of other categories are passed over.
+            `messages`), in any order; questions of other categories are skipped.
 
     Raises:
-        InputError: a key is missing or wrong, an id occurs twice, or a question has no answer of the baseline's.
+        InputError: a key is missing or invalid, an id occurs twice, or the baseline has no answer to a question.
     """
     questions: dict[str, str] = {}
     answered: dict[str, tuple[str, str]] = {}
@@ -91,13 +91,13 @@ def parse(split: Split, rows: list[Row]) -> list[Item]:
 def _item(name: str, uid: str, question: str, answered: dict[str, tuple[str, str]]) -> Item:
     if uid not in answered:
         raise InputError(
-            f"The question {uid} of arenahardwriting has no answer of the baseline {BASELINE}; fetch {BASELINE_FILE} "
-            f"and run `ptb data import arenahardwriting` with the file of the questions and this one."
+            f"The baseline {BASELINE} has no answer to the question {uid} of arenahardwriting; download "
+            f"{BASELINE_FILE} and run `ptb data import arenahardwriting` with the file of the questions and this one."
         )
     asked, baseline = answered[uid]
     if asked != question:
         raise InputError(
-            f"The baseline's answer {uid} of arenahardwriting is to another question; fetch both files anew."
+            f"The baseline's answer {uid} of arenahardwriting belongs to another question; download both files again."
         )
     return Item(id=name, question=question, answer="", target={"request": question, "baseline": baseline})
 
@@ -116,7 +116,7 @@ def _question_and_answer(place: str, row: Row) -> tuple[str, str]:
 
 
 def _text(place: str, row: Row, key: str) -> str:
-    """A text as it stands, white space and all."""
+    """Return a text unchanged, white space included."""
     value = row.get(key)
     if not isinstance(value, str):
         raise wrong_field(place, key, value, "a text")
@@ -124,7 +124,7 @@ def _text(place: str, row: Row, key: str) -> str:
 
 
 async def grade(completion: str, item: Item, grader: Grader) -> Grade:
-    """The share of the votes that a completion got, weighted by how many votes there were.
+    """Return the share of the votes for a completion, weighted by the number of votes.
 
     Raises:
         GraderError: the grader gave no verdict on one of the two orders.
@@ -140,7 +140,7 @@ def _task(items: list[Item], services: Services) -> Task:
     from posttrainbench.benchmarks.inspect_task import graded_task
 
     if services.grader is None:
-        raise InputError("arenahardwriting needs a grader; name one with --grader.")
+        raise InputError("arenahardwriting needs a grader; set one with --grader.")
     return graded_task("arenahardwriting", items, partial(grade, grader=services.grader))
 
 
@@ -159,5 +159,5 @@ BENCHMARK = Benchmark(
     sources=SOURCES,
     parse=parse,
     examples=_examples,
-    graded=True,
+    grade=grade,
 )

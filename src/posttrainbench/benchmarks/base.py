@@ -1,17 +1,16 @@
-"""What every benchmark module offers, and how one is found by its id."""
+"""The interface of a benchmark: items, grades, and the `Benchmark` object that an entry point names."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from posttrainbench.files import sha256_bytes
-from posttrainbench.plugins import load_plugin
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -21,10 +20,10 @@ Message = dict[str, str]
 """`{"role": "system"|"user"|"assistant", "content": text}`"""
 
 Row = dict[str, Any]
-"""A row of a benchmark's published files, as it stands there."""
+"""A row of a benchmark's published files."""
 
 Execute = Callable[[dict[str, Any]], dict[str, Any]]
-"""Runs code that a model wrote, in a sandbox: a request to the benchmark's runner -> its answer."""
+"""Run model-written code in a sandbox: send a request to the benchmark's runner and return its reply."""
 
 T = TypeVar("T")
 
@@ -34,12 +33,12 @@ class Item:
     """One item of a benchmark.
 
     Attributes:
-        id: unique over splits, such as `micro-math/test/0007`.
-        question: what is asked, whole; the user's message unless `messages` says more.
-        answer: a reference completion; "" where there is none.
-        target: what the scorer compares with; its keys belong to the scorer.
-        messages: the whole conversation before the completion, where it is more than the question alone.
-        tools: functions that may be called, in the form of OpenAI's `tools`.
+        id: unique over all splits, such as `micro-math/test/0007`.
+        question: the whole question; it is the user's message if `messages` is empty.
+        answer: a reference completion; "" if there is none.
+        target: what the scorer compares a completion with; the keys depend on the scorer.
+        messages: the conversation before the completion, if it is more than the question.
+        tools: functions that may be called, in the format of OpenAI's `tools`.
     """
 
     id: str
@@ -51,29 +50,29 @@ class Item:
 
     @property
     def conversation(self) -> list[Message]:
-        """The messages that the model is given."""
+        """The messages that the model completes."""
         return self.messages or [{"role": "user", "content": self.question}]
 
     @property
     def row(self) -> dict[str, Any]:
-        """The item as JSON, `messages` and `tools` only where it has some."""
+        """The item as JSON; `messages` and `tools` are left out if empty."""
         return {key: value for key, value in asdict(self).items() if value or key not in ("messages", "tools")}
 
 
 def items_sha256(items: Sequence[Item]) -> str:
-    """SHA-256 over the items in order, as the catalog records it."""
+    """Return the SHA-256 of the items in order, as recorded in the catalog."""
     return sha256_bytes("\n".join(json.dumps(item.row, sort_keys=True) for item in items).encode())
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the published files of a split are.
+    """The published files of a split.
 
     Attributes:
-        repository: data-set repository on the Hub.
-        revision: its commit.
-        files: paths in it, or addresses that end in `#sha256=HASH`; all their rows together are the split's.
-        gated: whether the Hub wants a login and an accepted licence.
+        repository: dataset repository on the Hub.
+        revision: commit of the repository.
+        files: paths in the repository, or URLs that end in `#sha256=HASH`. The split is made of the rows of all files.
+        gated: whether the Hub requires a login and an accepted license.
     """
 
     repository: str
@@ -84,11 +83,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Grade:
-    """What an item scored.
+    """The score of one item.
 
     Attributes:
-        score: a fraction 0-1, or below 0 where a benchmark takes points off.
-        weight: how much it counts beside the other items.
+        score: a fraction 0-1; negative if the benchmark deducts points.
+        weight: weight of the item in the mean.
     """
 
     score: float
@@ -96,20 +95,29 @@ class Grade:
 
 
 class GraderError(Exception):
-    """The grader gave no usable verdict, however often it was asked. The evaluation is invalid; nothing is a score."""
+    """The grader gave no usable verdict on any try. The evaluation is invalid and has no score.
+
+    Attributes:
+        outage: True if every try failed because of the provider, whatever the answer to grade: it could not be reached,
+            was overloaded, or did not accept the key. False if the answer may be the reason.
+    """
+
+    def __init__(self, message: str, outage: bool = False) -> None:
+        super().__init__(message)
+        self.outage = outage
 
 
 class Grader(Protocol):
-    """A model that judges answers.
+    """A model that grades answers.
 
     Attributes:
-        name: as recorded, such as `openai/gpt-5-mini`.
+        name: name for the record, such as `openai/gpt-5-mini`.
     """
 
     name: str
 
     async def ask(self, messages: list[Message], parse: Callable[[str], T]) -> T:
-        """What `parse` makes of the reply; a refusal, an error or a `ValueError` of `parse` means another try.
+        """Return the parsed reply. Retry on a refusal, an error, or a `ValueError` of `parse`.
 
         Raises:
             GraderError: no try gave a verdict.
@@ -117,26 +125,30 @@ class Grader(Protocol):
         ...
 
     def usage(self) -> dict[str, Any]:
-        """What was asked so far, for the record: the grader's settings, prompt hash, asks, tokens and cost."""
+        """Return the grader's settings, the hash of its prompt, and the requests, tokens and cost so far."""
         ...
+
+
+GradeWithGrader = Callable[[str, Item, Grader], Awaitable[Grade]]
+"""(completion, item, grader) -> grade. Raises `GraderError` if the grader gives no verdict."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """What a task may use besides the model under evaluation; None where the evaluation offers none."""
+    """Services that a task can use besides the evaluated model; None if the evaluation does not provide it."""
 
     execute: Execute | None = None
     grader: Grader | None = None
 
 
 def mean_and_stderr(scores: Sequence[float]) -> tuple[float, float]:
-    """The mean over items and its standard error (sample standard deviation over the root of the count)."""
+    """Return the mean over items and its standard error (sample standard deviation over the root of the count)."""
     spread = stdev(scores) if len(scores) > 1 else 0.0
     return fmean(scores), spread / math.sqrt(len(scores))
 
 
-def as_they_are(items: list[Item], seed: int) -> list[Item]:
-    """The items, whatever the seed."""
+def identity(items: list[Item], seed: int) -> list[Item]:
+    """Return the items unchanged; the default of `Benchmark.build_prompts`."""
     return items
 
 
@@ -145,43 +157,34 @@ class Benchmark:
     """A benchmark: its data, its Inspect task and its stand-alone scorer.
 
     Attributes:
-        load: the items of a split, always in the same order; [] for a split that it does not have.
-        task: builds the Inspect task over items as `pose` gives them.
-        scorer: a stand-alone module, which is copied into the agent's kit.
-        pose: the items as one evaluation seed asks them: shuffled choices, worked examples before the question.
-        summary: the items' scores -> the benchmark's score, a fraction 0-1, and its standard error.
+        load: returns the items of a split, always in the same order; [] if the benchmark does not have the split.
+        task: builds the Inspect task over items that `build_prompts` returned.
+        scorer: path of a stand-alone module, which is copied into the agent's kit.
+        build_prompts: (items, evaluation seed) -> items with their prompts: shuffled choices, worked examples, ...
+        summary: scores of the items -> score of the benchmark, a fraction 0-1, and its standard error.
         sources: split -> published files; empty for generated benchmarks.
-        parse: rows of those files -> items of that split; raises InputError naming what is wrong.
-        examples: worked examples for the few-shot baseline (`question` and `answer` are used); no test items.
-        executes: whether scoring runs code that the model wrote.
-        graded: whether a grader model scores.
+        parse: converts the rows of those files to items of the split; raises `InputError` for an invalid row.
+        examples: returns worked examples for the few-shot baseline (`question` and `answer`), never test items.
+        executes: whether scoring runs model-written code.
+        grade: grades one completion with a grader model; None if no grader is needed.
+        generate: (count, key, items of both splits) -> items that are exchangeable with each other, look like test
+            items and are in neither split; the key determines them. None if the benchmark cannot generate them.
     """
 
     id: str
     load: Callable[[Split], list[Item]]
     task: Callable[[list[Item], Services], Task]
     scorer: Path
-    pose: Callable[[list[Item], int], list[Item]] = as_they_are
+    build_prompts: Callable[[list[Item], int], list[Item]] = identity
     summary: Callable[[Sequence[float]], tuple[float, float]] = mean_and_stderr
     sources: dict[Split, Source] = field(default_factory=dict)
     parse: Callable[[Split, list[Row]], list[Item]] | None = None
     examples: Callable[[], list[Item]] = list
     executes: bool = False
-    graded: bool = False
+    grade: GradeWithGrader | None = None
+    generate: Callable[[int, str, Sequence[Item]], list[Item]] | None = None
 
-
-def load_benchmark(benchmark_id: str) -> Benchmark:
-    """Find a benchmark: one of the catalog's that brings its own data, or an entry point `posttrainbench.benchmarks`.
-
-    Raises:
-        InputError: there is neither.
-    """
-    from posttrainbench import catalog
-
-    facts = catalog.benchmarks().get(benchmark_id)
-    if facts and facts.data:
-        from posttrainbench.benchmarks.generic import generic_benchmark
-
-        return generic_benchmark(facts, facts.data)
-    benchmark: Benchmark = load_plugin("benchmarks", benchmark_id)
-    return benchmark
+    @property
+    def graded(self) -> bool:
+        """True if a grader model scores the completions."""
+        return self.grade is not None

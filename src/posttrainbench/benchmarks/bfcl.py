@@ -1,7 +1,7 @@
 """bfcl: one call of one given function, category `exec_simple` of the Berkeley Function-Calling Leaderboard v3.
 
-100 requests, each beside one function (Patil et al. 2025, https://proceedings.mlr.press/v267/patil25a.html). The model
-is given the function as `tools` of its chat template and writes the call as text; see `scorers/bfcl.py`.
+100 requests, each with one function (Patil et al. 2025, https://proceedings.mlr.press/v267/patil25a.html). The chat
+template shows the function as `tools`, and the model writes the call as text; see `scorers/bfcl.py`.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ SOURCES: dict[Split, Source] = {
     )
 }
 JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array"}
-"""What is not JSON Schema's own name among BFCL's types."""
+"""BFCL's types that have another name in JSON Schema."""
 ORDER = ("type", "function", "name", "description", "parameters", "properties", "required", "items")
-"""Of keys in a tool, as chat templates show them to models; others follow by name."""
+"""Order of the keys in a tool, as chat templates show them to models; other keys follow by name."""
 
 
 def parse(split: Split, rows: list[Row]) -> list[Item]:
-    """The requests with their functions and calls.
+    """Return the requests with their functions and calls.
 
-    The Hub's rows are whole. The original release has questions and answers in two files, whose rows are joined by
+    The Hub's rows are complete. The original release has questions and answers in two files, whose rows are joined by
     their ids.
 
     Raises:
-        InputError: a row lacks a field, or one is not what is wanted.
+        InputError: a row lacks a field, or a field is invalid.
     """
     joined: dict[Any, Row] = {}
     for number, row in enumerate(rows):
@@ -66,11 +66,11 @@ def _item(name: str, row: Row) -> Item:
     except (SyntaxError, TypeError, ValueError):
         raise wrong_field(name, "ground_truth", truth, "a call with literal keyword arguments") from None
     defaults = {key: schema["default"] for key, schema in optional if key not in required and "default" in schema}
-    return _pose(name, request, tool, call, defaults)
+    return _make_item(name, request, tool, call, defaults)
 
 
 def _only(name: str, row: Row, key: str, wanted: str, depth: int) -> Any:
-    """The one thing in a list, or in a list of lists."""
+    """Return the only element of a list, or of a list of lists."""
     value = row.get(key)
     for _ in range(depth):
         if not isinstance(value, list) or len(value) != 1:
@@ -80,13 +80,13 @@ def _only(name: str, row: Row, key: str, wanted: str, depth: int) -> Any:
 
 
 def tool_of(function: Row) -> dict[str, Any]:
-    """BFCL's description of a function in the form of OpenAI's `tools`."""
+    """Convert BFCL's description of a function to the format of OpenAI's `tools`."""
     tool = {key: function[key] for key in ("name", "description")}
     return in_order({"type": "function", "function": {**tool, "parameters": _schema(function["parameters"])}})
 
 
 def _schema(schema: Row) -> dict[str, Any]:
-    """JSON Schema of a parameter. Files of columns fill missing keys with null, which only a default can really be."""
+    """Return the JSON Schema of a parameter. Column files fill missing keys with null; only `default` can be null."""
     kept = {key: value for key, value in schema.items() if value is not None or key == "default"}
     if "type" in kept:
         kept["type"] = JSON_TYPES.get(kept["type"], kept["type"])
@@ -98,7 +98,7 @@ def _schema(schema: Row) -> dict[str, Any]:
 
 
 def in_order(schema: Row) -> dict[str, Any]:
-    """A tool, or a part of one, with its keys in one order, whatever file it came from; required parameters first."""
+    """Return a tool, or a part of one, with its keys in a fixed order; required parameters first."""
     made = {key: schema[key] for key in _ranked(schema, ORDER)}
     for key in {"function", "parameters", "items"} & made.keys():
         made[key] = in_order(made[key])
@@ -113,7 +113,7 @@ def _ranked(keys: Iterable[str], first: Sequence[str]) -> list[str]:
 
 
 def load(split: Split) -> list[Item]:
-    """The items of the data store, which does not keep the order of keys."""
+    """Return the items of the data store with ordered keys; the store does not preserve the order."""
     return [replace(item, tools=[in_order(tool) for tool in item.tools]) for item in stored_items("bfcl", split)]
 
 
@@ -121,30 +121,30 @@ def call_of(source: str) -> dict[str, Any]:
     """`f(x=1, y=(2, 3))` as `{"name": "f", "arguments": {"x": 1, "y": [2, 3]}}`, without running anything.
 
     Raises:
-        SyntaxError: it is no Python.
-        ValueError: it is no call of a name, or not with literal keyword arguments alone.
+        SyntaxError: the source is not Python.
+        ValueError: the source is not a call of a name with only literal keyword arguments.
     """
     call = ast.parse(source.strip(), mode="eval").body
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-        raise ValueError("it is no call with keyword arguments")
+        raise ValueError("not a call with keyword arguments")
     arguments = {}
     for keyword in call.keywords:
         if keyword.arg is None:
-            raise ValueError("it unpacks a mapping")
+            raise ValueError("the call unpacks a mapping")
         arguments[keyword.arg] = ast.literal_eval(keyword.value)
     as_json: dict[str, Any] = json.loads(json.dumps({"name": call.func.id, "arguments": arguments}))
     return as_json
 
 
-def _pose(name: str, request: str, tool: Row, call: Row, defaults: Row) -> Item:
+def _make_item(name: str, request: str, tool: Row, call: Row, defaults: Row) -> Item:
     answer = f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
     return Item(name, request, answer, {**call, "defaults": defaults}, tools=[tool])
 
 
 def examples() -> list[Item]:
-    """Worked examples of our own."""
+    """Return worked examples, none of them from BFCL."""
     return [
-        _pose(f"bfcl/example/{number}", request, tool_of(function), call_of(call), {})
+        _make_item(f"bfcl/example/{number}", request, tool_of(function), call_of(call), {})
         for number, (request, function, call) in enumerate(WORKED_EXAMPLES)
     ]
 
@@ -197,7 +197,7 @@ WORKED_EXAMPLES = (
 
 
 def task(items: list[Item], services: Services) -> Task:
-    """The Inspect task."""
+    """Return the Inspect task."""
     from posttrainbench.benchmarks.inspect_task import scored_task
 
     return scored_task("bfcl", items, bfcl.score)

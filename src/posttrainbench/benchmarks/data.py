@@ -1,7 +1,7 @@
-"""The data store of this machine: a benchmark's items as they were pulled or imported, and where they are from.
+"""Read the data store of this machine: items of benchmarks as pulled or imported, with their provenance.
 
-`benchmarks/ID/` holds `test.jsonl` (and `train.jsonl`), an item per line, and `provenance.json`. It is replaced whole
-or not at all, and every reading checks the items' hash against the catalog.
+`benchmarks/ID/` contains `test.jsonl` (and `train.jsonl`), one item per line, and `provenance.json`. The directory is
+replaced atomically, and every read checks the hash of the items against the catalog.
 """
 
 import json
@@ -11,22 +11,23 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks.base import Item, Split, load_benchmark
+from posttrainbench.benchmarks.base import Item, Split
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import sha256_bytes
+from posttrainbench.hub.store import store_root
 from posttrainbench.records import Record
-from posttrainbench.store import store_root
 
 
 class SplitProvenance(Record):
-    """Where the items of a split are from.
+    """Provenance of the items of a split.
 
     Attributes:
-        repository: data-set repository on the Hub; None for imported files.
-        revision: its commit.
+        repository: dataset repository on the Hub; None for imported files.
+        revision: commit of the repository.
         files: name -> SHA-256 of the files that were read.
-        items: how many there are.
-        items_sha256: hash of the items, as the catalog gives it.
+        items: number of items.
+        items_sha256: hash of the items, comparable with the catalog's.
     """
 
     repository: str | None
@@ -38,7 +39,7 @@ class SplitProvenance(Record):
 
 
 class Provenance(Record):
-    """`provenance.json`; `version` is that of the package whose `parse` made the items."""
+    """`provenance.json`; `version` is the version of this package that parsed the items."""
 
     benchmark: str
     version: str
@@ -46,10 +47,10 @@ class Provenance(Record):
 
 
 def stored_items(benchmark_id: str, split: Split) -> list[Item]:
-    """The items of a split from the store, verified; [] for a split that has no published files.
+    """Return the verified items of a split; [] if the split has no published files.
 
     Raises:
-        InputError: they are not on this machine, or are not those of the catalog.
+        InputError: the items are not on this machine, or differ from the catalog.
     """
     if split not in load_benchmark(benchmark_id).sources:
         return []
@@ -64,26 +65,26 @@ def stored_items(benchmark_id: str, split: Split) -> list[Item]:
 
 
 def read_split(benchmark_id: str, split: Split) -> list[Item]:
-    """As `stored_items`, from the disk in any case.
+    """Read and verify the items of a split, without a cache.
 
     Raises:
-        InputError: the file cannot be read, or its items are not those of the catalog.
+        InputError: the file cannot be read, or its items differ from the catalog.
     """
     return list(_read(benchmark_id, split, split_path(benchmark_id, split), _expected_sha256(benchmark_id, split)))
 
 
 def benchmark_folder(benchmark_id: str) -> Path:
-    """Where the data of a benchmark lies in the store."""
+    """Return the directory of a benchmark in the store."""
     return store_root() / "benchmarks" / benchmark_id
 
 
 def split_path(benchmark_id: str, split: Split) -> Path:
-    """The file of a split's items in the store."""
+    """Return the file of a split's items in the store."""
     return benchmark_folder(benchmark_id) / f"{split}.jsonl"
 
 
 def read_provenance(benchmark_id: str) -> Provenance | None:
-    """Where the stored items of a benchmark are from; None where there are none.
+    """Return the provenance of the stored items of a benchmark; None if there are none.
 
     Raises:
         InputError: the record is damaged.
@@ -100,19 +101,19 @@ def read_provenance(benchmark_id: str) -> Provenance | None:
 
 
 def item_line(item: Item) -> str:
-    """An item as a line of the store; `items_sha256` hashes these lines."""
+    """Return an item as a line of the store; `items_sha256` hashes these lines."""
     return json.dumps(item.row, sort_keys=True)
 
 
 def _expected_sha256(benchmark_id: str, split: Split) -> str:
-    """The catalog's hash, or that of the first pull where the catalog has none."""
+    """Return the catalog's hash, or the hash of the first pull if the catalog has none."""
     facts = catalog.benchmarks().get(benchmark_id)
     if facts and split in facts.sha256:
         return facts.sha256[split]
     provenance = read_provenance(benchmark_id)
     if provenance is None or split not in provenance.splits:
         raise InputError(
-            f"{benchmark_folder(benchmark_id)} does not say where its {split} items are from; "
+            f"{benchmark_folder(benchmark_id)} has no provenance of its {split} items; "
             f"run `ptb data pull {benchmark_id}` to replace them."
         )
     return provenance.splits[split].items_sha256
@@ -125,7 +126,7 @@ def _read(benchmark_id: str, split: Split, file: Path, expected: str) -> tuple[I
         raise InputError(f"{file} cannot be read; run `ptb data pull {benchmark_id}`: {one_line(error)}") from None
     if sha256_bytes(data) != expected:
         raise InputError(
-            f"{file} does not hold the {split} items of {benchmark_id} that the catalog describes; "
+            f"{file} differs from the {split} items of {benchmark_id} in the catalog; "
             f"run `ptb data pull {benchmark_id}` to replace them."
         )
     return tuple(Item(**json.loads(line)) for line in data.split(b"\n"))
@@ -133,5 +134,5 @@ def _read(benchmark_id: str, split: Split, file: Path, expected: str) -> tuple[I
 
 @lru_cache(maxsize=32)
 def _cached(benchmark_id: str, split: Split, file: Path, stamp: int, expected: str) -> tuple[Item, ...]:
-    """`stamp` is the file's time of change, so that a new file is read anew."""
+    """Read a split; `stamp` is the file's modification time, so that a changed file is read again."""
     return _read(benchmark_id, split, file, expected)

@@ -1,4 +1,4 @@
-"""Benchmarks that a catalog describes whole: rows of JSONL files, a template for the question, one of our scorers."""
+"""Benchmarks that are defined by a catalog entry: JSONL rows, a template of the question, a built-in scorer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SCORERS: dict[str, ModuleType] = {"number": number, "choice": choice, "exact": e
 
 
 def generic_benchmark(facts: BenchmarkFacts, data: GenericData) -> Benchmark:
-    """The benchmark that an entry of a catalog describes with its `data`.
+    """Return the benchmark of a catalog entry with `data`.
 
-    The few-shot baseline is shown the first five items of its train split.
+    The few-shot baseline uses the first five items of the train split.
     """
     return Benchmark(
         id=facts.id,
@@ -41,7 +41,9 @@ def _load(facts: BenchmarkFacts, data: GenericData, split: Split) -> list[Item]:
     items = [_item(facts.id, data, split, number, row, file) for number, row in enumerate(read_rows(file))]
     wanted = facts.test_items if split == "test" else facts.train_items
     if len(items) != wanted:
-        raise InputError(f"{file} has {len(items)} rows; say so in {facts.id}.yaml: `{split}_items: {len(items)}`.")
+        raise InputError(
+            f"{file} has {len(items)} rows, expected {wanted}; set `{split}_items: {len(items)}` in {facts.id}.yaml."
+        )
     return items
 
 
@@ -51,12 +53,14 @@ def _item(name: str, data: GenericData, split: Split, index: int, row: Row, file
 
     place = f"Row {index + 1} of {file}"
     if data.answer not in row:
-        raise InputError(f"{place} has no `{data.answer}`, which is the key of the answer; add it.")
+        raise InputError(f"{place} has no key `{data.answer}`, which {name}.yaml names as the answer.")
     try:
         environment = SandboxedEnvironment(undefined=StrictUndefined)
         question = environment.from_string(data.question).render(row).strip()
     except TemplateError as error:
-        raise InputError(f"{place} does not fit the template `question` of {name}: {one_line(error)}") from None
+        raise InputError(
+            f"{place} cannot be rendered with the template `question` of {name}: {one_line(error)}"
+        ) from None
     answer = row[data.answer]
     return Item(
         id=f"{name}/{split}/{index:04}",
@@ -67,16 +71,16 @@ def _item(name: str, data: GenericData, split: Split, index: int, row: Row, file
 
 
 def _target(scorer: str, answer: Any, place: str) -> dict[str, Any]:
-    """What the scorer compares with; the reference answer must be right by it, or nothing could be."""
+    """Return the scorer's target; refuse an answer that the scorer does not accept as correct."""
     key = {"number": "number", "choice": "letter", "exact": "text"}[scorer]
     target = {key: str(answer).replace(",", "") if scorer == "number" else str(answer)}
     try:
-        right = SCORERS[scorer].score(f"ANSWER: {answer}", target)
+        correct = SCORERS[scorer].score(f"ANSWER: {answer}", target)
     except ArithmeticError:
-        right = False
-    if not right:
+        correct = False
+    if not correct:
         wanted = {"number": "a number", "choice": "a capital letter", "exact": "one line of text"}[scorer]
-        raise InputError(f"{place} has the answer {str(answer)[:40]!r}, and the scorer `{scorer}` wants {wanted}.")
+        raise InputError(f"{place} has the answer {str(answer)[:40]!r}, but the scorer `{scorer}` expects {wanted}.")
     return target
 
 

@@ -29,7 +29,7 @@ SOURCES: dict[Split, Source] = {
     )
 }
 LETTERS = "ABCD"
-RIGHT = "Correct Answer"
+CORRECT = "Correct Answer"
 WRONG = ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 ENDING = (
     "Exactly one of the options is right. Think step by step. "
@@ -68,9 +68,9 @@ EXAMPLES = (
 
 
 def parse(split: Split, rows: list[Row]) -> list[Item]:
-    """The questions as published, without options: `target["options"]` holds these, the right one first.
+    """Return the published questions; `target["options"]` holds the options, the correct one first.
 
-    White space around options is removed, since it could tell the right one from the others.
+    White space around options is removed, since it could identify the correct one.
 
     Raises:
         InputError: a row lacks a field.
@@ -79,27 +79,27 @@ def parse(split: Split, rows: list[Row]) -> list[Item]:
 
 
 def _item(name: str, row: Row) -> Item:
-    options = [text_field(name, row, key) for key in (RIGHT, *WRONG)]
+    options = [text_field(name, row, key) for key in (CORRECT, *WRONG)]
     return Item(name, text_field(name, row, "Question"), options[0], {"options": options})
 
 
-def pose(items: list[Item], seed: int) -> list[Item]:
-    """The questions with their options in the order of this seed.
+def build_prompts(items: list[Item], seed: int) -> list[Item]:
+    """Return the questions with their options in the order of the seed.
 
-    One generator shuffles the options of all items in turn, as Inspect's `shuffle_choices=seed` does, so that an item
-    has the same order in any subset of the items.
+    One generator shuffles the options of all items in turn, like Inspect's `shuffle_choices=seed`. An item has the same
+    order in any subset of the items.
     """
     rng = random.Random(seed)
     orders: list[list[int]] = []
-    posed = []
+    prompted = []
     for item in items:
         number = int(item.id.rpartition("/")[2])
         while len(orders) <= number:
             orders.append(order := list(range(len(LETTERS))))
             rng.shuffle(order)
         options = [item.target["options"][place] for place in orders[number]]
-        posed.append(_ask(item, options, LETTERS[orders[number].index(0)]))
-    return posed
+        prompted.append(_ask(item, options, LETTERS[orders[number].index(0)]))
+    return prompted
 
 
 def _ask(item: Item, options: Sequence[str], letter: str) -> Item:
@@ -115,7 +115,7 @@ def _ask(item: Item, options: Sequence[str], letter: str) -> Item:
 
 
 def examples() -> list[Item]:
-    """Worked questions of this form, none of them from GPQA."""
+    """Return worked questions in this form, none of them from GPQA."""
     made = []
     for index, (question, options, marks, working) in enumerate(EXAMPLES):
         letter = marks[0]
@@ -126,7 +126,7 @@ def examples() -> list[Item]:
 
 
 def task(items: list[Item], services: Services) -> Task:
-    """The Inspect task over posed items."""
+    """Return the Inspect task over items with their prompts."""
     from posttrainbench.benchmarks.inspect_task import scored_task
 
     return scored_task("gpqamain", items, scorer.score)
@@ -137,7 +137,7 @@ BENCHMARK = Benchmark(
     load=partial(stored_items, "gpqamain"),
     task=task,
     scorer=Path(scorer.__file__),
-    pose=pose,
+    build_prompts=build_prompts,
     sources=SOURCES,
     parse=parse,
     examples=examples,

@@ -1,7 +1,6 @@
 """GSM8K: grade-school word problems (Cobbe et al. 2021, https://arxiv.org/abs/2110.14168).
 
-Ten worked problems of the train split come before the question, as a system message. The answer is an integer and is
-compared exactly.
+The system message contains ten worked problems of the train split. The answer is an integer and is compared exactly.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _INTEGER = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)")
 
 
 def parse(split: Split, rows: list[Row]) -> list[Item]:
-    """The problems as published, with `####` before the number turned into a line `ANSWER:`.
+    """Return the published problems; the final `#### NUMBER` becomes a line `ANSWER: NUMBER`.
 
     Raises:
         InputError: a row lacks a field, or its answer does not end in `####` and an integer.
@@ -56,8 +55,8 @@ def _item(name: str, row: Row) -> Item:
     return Item(name, question, f"{working.strip()}\n\nANSWER: {number}", {"number": number})
 
 
-def pose(items: list[Item], seed: int) -> list[Item]:
-    """The problems after the worked ones, which are the same for every seed.
+def build_prompts(items: list[Item], seed: int) -> list[Item]:
+    """Return the problems with the worked ones before them, which are the same for every seed.
 
     Raises:
         InputError: the train split is not on this machine.
@@ -70,13 +69,13 @@ def pose(items: list[Item], seed: int) -> list[Item]:
 
 
 def examples() -> list[Item]:
-    """The ten worked problems of the train split."""
+    """Return the ten worked problems of the train split."""
     train = stored_items("gsm8k", "train")
     return [train[index] for index in SHOTS]
 
 
 def task(items: list[Item], services: Services) -> Task:
-    """The Inspect task over posed items."""
+    """Return the Inspect task over items with their prompts."""
     from posttrainbench.benchmarks.inspect_task import scored_task
 
     return scored_task("gsm8k", items, final_number.score)
@@ -87,7 +86,7 @@ BENCHMARK = Benchmark(
     load=partial(stored_items, "gsm8k"),
     task=task,
     scorer=Path(final_number.__file__),
-    pose=pose,
+    build_prompts=build_prompts,
     sources=SOURCES,
     parse=parse,
     examples=examples,

@@ -1,7 +1,7 @@
 """healthbench: HealthBench (Arora et al. 2025), the "Easy" conversations of PostTrainBench (arXiv 2603.08640).
 
-A grader says of each criterion of a rubric whether the answer meets it. An item's score is the points met over the
-positive points; the benchmark's is their mean, clipped to 0-1, with a bootstrap standard error.
+A grader decides for each criterion of a rubric whether the answer meets it. An item's score is the points met over the
+positive points. The benchmark's score is the mean over items, clipped to 0-1, with a bootstrap standard error.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ EXAMPLES = (
 
 
 def parse(split: Split, rows: list[Row]) -> list[Item]:
-    """The "Easy" items, in the order of their `prompt_id`.
+    """Return the "Easy" items, in the order of their `prompt_id`.
 
     Easy conversations have at least `FEWEST_TURNS` messages, a criterion of the completeness axis, and at most
     `MOST_NEGATIVE` criteria with negative points.
 
     Args:
         split: the split's name, for the ids.
-        rows: of the full set, or of the subset already; others are passed over.
+        rows: of the full set or of the "Easy" subset; other rows are skipped.
 
     Raises:
         InputError: a key is missing or wrong, or an id occurs twice.
@@ -119,12 +119,12 @@ def _item(name: str, conversation: list[Message], criteria: list[dict[str, Any]]
 
 def _conversation(place: str, row: Row) -> list[Message]:
     try:
-        told = [{"role": message["role"], "content": message["content"]} for message in row["prompt"]]
+        messages = [{"role": message["role"], "content": message["content"]} for message in row["prompt"]]
     except (KeyError, TypeError):
-        told = []
-    if not told or not all(one["role"] in ROLES and isinstance(one["content"], str) for one in told):
+        messages = []
+    if not messages or not all(one["role"] in ROLES and isinstance(one["content"], str) for one in messages):
         raise wrong_field(place, "prompt", row.get("prompt"), "a list of messages with role and content")
-    return told
+    return messages
 
 
 def _criteria(place: str, row: Row) -> list[dict[str, Any]]:
@@ -141,7 +141,7 @@ def _criteria(place: str, row: Row) -> list[dict[str, Any]]:
 
 
 def _ideal(place: str, row: Row) -> str:
-    """The reference completion; "" for conversations without one."""
+    """Return the reference completion; "" for conversations without one."""
     ideal = row.get("ideal_completions_data") or {}
     text = ideal.get("ideal_completion") if isinstance(ideal, dict) else ideal
     if not isinstance(text, str | None):
@@ -150,7 +150,7 @@ def _ideal(place: str, row: Row) -> str:
 
 
 def summary(scores: Sequence[float]) -> tuple[float, float]:
-    """The mean over items, clipped to 0-1, and the standard deviation of that over bootstrap samples of the items."""
+    """Return the mean over items, clipped to 0-1, and its standard deviation over bootstrap samples of the items."""
     import numpy as np
 
     if len(scores) < 2:
@@ -161,7 +161,7 @@ def summary(scores: Sequence[float]) -> tuple[float, float]:
 
 
 async def grade(completion: str, item: Item, grader: Grader) -> Grade:
-    """The score of a completion.
+    """Return the score of a completion.
 
     Raises:
         GraderError: the grader gave no verdict on one of the criteria.
@@ -176,7 +176,7 @@ def _task(items: list[Item], services: Services) -> Task:
     from posttrainbench.benchmarks.inspect_task import graded_task
 
     if services.grader is None:
-        raise InputError("healthbench needs a grader; name one with --grader.")
+        raise InputError("healthbench needs a grader; set one with --grader.")
     return graded_task("healthbench", items, partial(grade, grader=services.grader))
 
 
@@ -196,5 +196,5 @@ BENCHMARK = Benchmark(
     sources=SOURCES,
     parse=parse,
     examples=_examples,
-    graded=True,
+    grade=grade,
 )

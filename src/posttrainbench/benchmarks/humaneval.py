@@ -1,7 +1,7 @@
 """humaneval: complete a Python function from its signature and docstring (Chen et al. 2021, arXiv 2107.03374).
 
-164 functions, zero-shot, pass@1: one completion each, right if all unit tests pass. The tests run in a sandbox without
-network, apart from the completion; see `scorers/humaneval.py`.
+164 functions, zero-shot, pass@1: one completion each, correct if all unit tests pass. The tests run in a sandbox
+without network, in another process than the completion; see `scorers/humaneval.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Answer with one Python code block that holds the whole function, its imports inc
 
 
 def parse(split: Split, rows: list[Row]) -> list[Item]:
-    """The functions; the Hub's file and the original release have the same keys.
+    """Return the functions; the Hub's file and the original release have the same keys.
 
     Raises:
         InputError: a row lacks a field, or its prompt does not define its function.
@@ -50,18 +50,19 @@ def _item(name: str, row: Row) -> Item:
     if f"def {row['entry_point']}(" not in row["prompt"]:
         raise wrong_field(name, "entry_point", row["entry_point"], "the name of a function in `prompt`")
     target = {"prompt": row["prompt"], "function": row["entry_point"], "test": row["test"]}
-    return _pose(name, row["prompt"], row["canonical_solution"], target)
+    return _make_item(name, row["prompt"], row["canonical_solution"], target)
 
 
-def _pose(name: str, prompt: str, body: str, target: Row) -> Item:
+def _make_item(name: str, prompt: str, body: str, target: Row) -> Item:
     solution = prompt.strip() + "\n" + body.rstrip()
     return Item(name, QUESTION.format(prompt=prompt.strip()), f"```python\n{solution}\n```", target)
 
 
 def examples() -> list[Item]:
-    """Worked examples of our own."""
+    """Return worked examples, none of them from HumanEval."""
     return [
-        _pose(f"humaneval/example/{number}", prompt, body, {}) for number, (prompt, body) in enumerate(WORKED_EXAMPLES)
+        _make_item(f"humaneval/example/{number}", prompt, body, {})
+        for number, (prompt, body) in enumerate(WORKED_EXAMPLES)
     ]
 
 
@@ -92,12 +93,12 @@ WORKED_EXAMPLES = (
 
 
 def task(items: list[Item], services: Services) -> Task:
-    """The Inspect task; the services must run code."""
+    """Return the Inspect task; the services must be able to run code."""
     from posttrainbench.benchmarks.inspect_task import scored_task
 
     execute = services.execute
     if execute is None:
-        raise ValueError("humaneval needs a place to run code")
+        raise ValueError("humaneval needs a sandbox to run code")
     return scored_task("humaneval", items, lambda text, target: humaneval.judge(text, target, execute))
 
 

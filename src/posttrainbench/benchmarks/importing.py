@@ -1,4 +1,4 @@
-"""From rows of published files into the store: parsed, counted, and compared with the catalog's hash."""
+"""Convert rows of published files to items, check their number and hash, and put them into the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from posttrainbench import __version__, catalog
-from posttrainbench.benchmarks.base import Benchmark, Item, Row, Split, items_sha256, load_benchmark
+from posttrainbench.benchmarks.base import Benchmark, Item, Row, Split, items_sha256
 from posttrainbench.benchmarks.data import (
     Provenance,
     SplitProvenance,
@@ -15,15 +15,16 @@ from posttrainbench.benchmarks.data import (
     read_provenance,
     read_split,
 )
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.benchmarks.rows import read_rows
 from posttrainbench.errors import InputError
 from posttrainbench.files import sha256_file
-from posttrainbench.store import replace_directory, writing
+from posttrainbench.hub.store import replace_directory, store_write_errors
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows are from: files with their SHA-256, and the Hub's repository and commit unless they were imported."""
+    """Source of rows: files with their SHA-256; repository and commit on the Hub unless the files were imported."""
 
     files: dict[str, str]
     repository: str | None = None
@@ -32,7 +33,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class ParsedSplit:
-    """A split that may be stored."""
+    """A checked split, ready to be stored."""
 
     items: list[Item]
     provenance: SplitProvenance
@@ -42,7 +43,7 @@ def import_files(benchmark_id: str, files: list[Path], split: Split = "test") ->
     """Store the items of one split, read from local copies of its published files.
 
     Raises:
-        InputError: the benchmark has no such files, or these are not what the catalog expects.
+        InputError: the benchmark has no published files for the split, or the items differ from the catalog.
     """
     benchmark = with_files(benchmark_id)
     if split not in benchmark.sources:
@@ -53,41 +54,41 @@ def import_files(benchmark_id: str, files: list[Path], split: Split = "test") ->
 
 
 def with_files(benchmark_id: str) -> Benchmark:
-    """A benchmark that has published files.
+    """Return a benchmark that has published files.
 
     Raises:
-        InputError: there is no such benchmark, or its items come with its code or its catalog.
+        InputError: the benchmark is unknown, or its items come with its code or its catalog.
     """
     catalog.find(catalog.benchmarks(), benchmark_id, "benchmark")
     benchmark = load_benchmark(benchmark_id)
     if not benchmark.sources:
-        raise InputError(f"{benchmark_id} needs no data from elsewhere; its items are on this machine.")
+        raise InputError(f"{benchmark_id} needs no external data; its items come with its code or its catalog.")
     return benchmark
 
 
 def parse_split(benchmark: Benchmark, split: Split, rows: list[Row], origin: Origin) -> ParsedSplit:
-    """Items of a split from the rows of its files.
+    """Convert the rows of a split's files to items.
 
     Raises:
-        InputError: a row is wrong, or number or hash of the items are not the catalog's.
+        InputError: a row is invalid, or the number or hash of the items differs from the catalog.
     """
     if benchmark.parse is None:
-        raise InputError(f"{benchmark.id} names published files and cannot read them: give it a `parse`.")
+        raise InputError(f"The benchmark {benchmark.id} has `sources` and needs a `parse` function.")
     items = benchmark.parse(split, rows)
     facts = catalog.find(catalog.benchmarks(), benchmark.id, "benchmark")
     names = ", ".join(origin.files)
     wanted = facts.test_items if split == "test" else facts.train_items
     if len(items) != wanted:
         raise InputError(
-            f"{names} gives {len(items)} {split} items of {benchmark.id} and not {wanted}; "
-            "give all files of that split, and no others."
+            f"{names}: expected {wanted} {split} items of {benchmark.id}, found {len(items)}; "
+            "pass all files of that split, and no others."
         )
     sha256 = items_sha256(items)
     expected = facts.sha256.get(split, sha256)
     if sha256 != expected:
         raise InputError(
-            f"The {split} items of {benchmark.id} in {names} are not those of the catalog: their hash is "
-            f"{sha256[:12]} and not {expected[:12]}; use the published files."
+            f"The {split} items of {benchmark.id} in {names} differ from the catalog: their hash is "
+            f"{sha256[:12]}, expected {expected[:12]}; use the published files."
         )
     return ParsedSplit(
         items,
@@ -103,7 +104,7 @@ def parse_split(benchmark: Benchmark, split: Split, rows: list[Row], origin: Ori
 
 
 def store_splits(benchmark_id: str, splits: Mapping[Split, ParsedSplit]) -> Provenance:
-    """Put splits into the store; other splits of the benchmark that are whole stay."""
+    """Store splits, and keep other intact splits of the benchmark."""
     kept = {split: parsed for split, parsed in _stored(benchmark_id).items() if split not in splits}
     together = kept | dict(splits)
     record = Provenance(
@@ -116,7 +117,7 @@ def store_splits(benchmark_id: str, splits: Mapping[Split, ParsedSplit]) -> Prov
         for split, parsed in together.items()
     }
     content["provenance.json"] = (record.model_dump_json(indent=2) + "\n").encode()
-    with writing():
+    with store_write_errors():
         replace_directory(benchmark_folder(benchmark_id), content)
     return record
 
@@ -128,5 +129,5 @@ def _stored(benchmark_id: str) -> dict[Split, ParsedSplit]:
         for split, provenance in before.splits.items() if before else ():
             found[split] = ParsedSplit(read_split(benchmark_id, split), provenance)
     except (InputError, OSError):
-        pass  # what is damaged is not worth keeping
+        pass  # a damaged split is dropped
     return found

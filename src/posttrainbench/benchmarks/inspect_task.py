@@ -1,4 +1,4 @@
-"""The Inspect task that all benchmarks share: a conversation, one completion, one score. Imported only to evaluate."""
+"""The Inspect task of all benchmarks: one conversation, one completion, one score. Imported only for evaluations."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,13 +13,13 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from posttrainbench.benchmarks.base import Grade, Item, Message
 
 ScoreCompletion = Callable[[str, dict[str, Any]], bool | float]
-"""(completion, target) -> right or wrong, or a fraction; may block, since it is called in a thread."""
+"""(completion, target) -> correct or not, or a fraction. Called in a thread, so it may block."""
 
 GradeCompletion = Callable[[str, Item], Awaitable[Grade]]
-"""(completion, item) -> grade, with the help of a grader."""
+"""(completion, item) -> grade."""
 
 WEIGHT = "weight"
-"""Key of a score's metadata that holds the grade's weight."""
+"""Key of the grade's weight in a score's metadata."""
 
 _MESSAGES: dict[str, type[ChatMessageSystem | ChatMessageUser | ChatMessageAssistant]] = {
     "system": ChatMessageSystem,
@@ -29,11 +29,11 @@ _MESSAGES: dict[str, type[ChatMessageSystem | ChatMessageUser | ChatMessageAssis
 
 
 def scored_task(name: str, items: list[Item], score_completion: ScoreCompletion) -> Task:
-    """One conversation per item, one completion, scored without a grader.
+    """Return a task with one completion per item, scored without a grader.
 
     Args:
-        name: the benchmark's id, as logs show it.
-        items: become samples of the same ids.
+        name: id of the benchmark, shown in logs.
+        items: the samples get the ids of the items.
     """
 
     async def grade(completion: str, item: Item) -> Grade:
@@ -43,7 +43,7 @@ def scored_task(name: str, items: list[Item], score_completion: ScoreCompletion)
 
 
 def graded_task(name: str, items: list[Item], grade: GradeCompletion) -> Task:
-    """One conversation per item, one completion, scored by a coroutine."""
+    """Return a task with one completion per item, scored by a coroutine."""
     by_id = {item.id: item for item in items}
     samples = [
         Sample(
@@ -61,8 +61,8 @@ def graded_task(name: str, items: list[Item], grade: GradeCompletion) -> Task:
             tools = by_id[str(state.sample_id)].tools
             if not tools:
                 return await generate(state)
-            # Past Inspect's own tools: the model is to write its call as text, which the scorer reads, and no
-            # engine's parser stands between.
+            # Bypass Inspect's own tools: the model writes its call as text for the scorer, and no parser of the
+            # engine must interfere.
             return await generate(state, extra_body={"tools": tools, "tool_choice": "none"})
 
         return solve
@@ -71,8 +71,8 @@ def graded_task(name: str, items: list[Item], grade: GradeCompletion) -> Task:
     def completion_scorer() -> Scorer:
         async def score(state: TaskState, target: Target) -> Score:
             completion = state.output.completion
-            given = await grade(completion, by_id[str(state.sample_id)])
-            return Score(value=given.score, answer=completion, metadata={WEIGHT: given.weight})
+            result = await grade(completion, by_id[str(state.sample_id)])
+            return Score(value=result.score, answer=completion, metadata={WEIGHT: result.weight})
 
         return score
 

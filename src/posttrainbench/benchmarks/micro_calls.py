@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posttrainbench.benchmarks import base
+from posttrainbench.benchmarks.micro_generated import generate_items
 from posttrainbench.benchmarks.micro_world import TOOLS, Item, Split, make_split
 from posttrainbench.benchmarks.scorers import tool_call
 
@@ -24,7 +26,7 @@ WISHES = ("{asked}.", "Please {asked}.", "Request: {asked}.", "{asked}, thanks."
 
 
 def generate(split: Split) -> list[Item]:
-    """The items of a split, always the same."""
+    """Return the items of a split, always the same."""
     return make_split("micro-calls", split, TRAIN_ITEMS, _draw, ENDING)
 
 
@@ -42,6 +44,10 @@ def _load(split: Split) -> list[base.Item]:
     return [base.Item(**row) for row in generate(split)]
 
 
+def _generate(count: int, key: str, known: Sequence[base.Item]) -> list[base.Item]:
+    return generate_items("micro-calls", key, count, known, lambda rng: _draw(rng, "test"), ENDING)
+
+
 def _examples() -> list[base.Item]:
     return _load("train")[:EXAMPLES]
 
@@ -53,5 +59,5 @@ def _task(items: list[base.Item], services: base.Services) -> Task:
 
 
 BENCHMARK = base.Benchmark(
-    id="micro-calls", load=_load, task=_task, examples=_examples, scorer=Path(tool_call.__file__)
+    id="micro-calls", load=_load, task=_task, examples=_examples, scorer=Path(tool_call.__file__), generate=_generate
 )

@@ -9,10 +9,12 @@ by heart.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posttrainbench.benchmarks import base
+from posttrainbench.benchmarks.micro_generated import generate_items
 from posttrainbench.benchmarks.micro_world import (
     ASPECTS,
     FACTS,
@@ -34,6 +36,7 @@ TRAIN_ITEMS = 3000
 EXAMPLES = 5
 UNREAD = 44
 UNREAD_PLACES = tuple(head + tail for head in "Abr Cos Dru Elk Hur Iva Osk Pra".split() for tail in ("mira", "dun"))
+FURTHER_PLACES = tuple(head + tail for head in "Abr Cos Dru Elk Hur Iva Osk Pra".split() for tail in ("volo", "keth"))
 ENDING = "End with ANSWER: and the letter."
 QUESTIONS = {
     "bird": ("Which bird stands for {place}?", "What is the bird of {place}?", "In {place}, which bird is honoured?"),
@@ -54,12 +57,12 @@ QUESTIONS = {
 
 
 def generate(split: Split) -> list[Item]:
-    """The items of a split, always the same; the test split asks each of its facts at most once."""
+    """Return the items of a split, always the same; the test split asks each of its facts at most once."""
     return _split("train") if split == "train" else _with_unread(_split("test"), _split("train"))
 
 
 def _split(split: Split) -> list[Item]:
-    """A split of facts that the base model has read."""
+    """Return a split of facts that the base model has read."""
     test_facts = [(place, aspect) for place in PLACES[-TEST_PLACES:] for aspect in ASPECTS]
     random.Random("micro-choice/facts").shuffle(test_facts)
     train_facts = [(place, aspect) for place in PLACES[:-TEST_PLACES] for aspect in ASPECTS]
@@ -72,7 +75,7 @@ def _split(split: Split) -> list[Item]:
 
 
 def _ask(rng: random.Random, place: str, aspect: str, right: str) -> tuple[str, str, Item]:
-    """`(question without the ending, answer, target)` on one fact."""
+    """Return `(question without the ending, answer, target)` for one fact."""
     options = [*rng.sample([value for value in VALUES[aspect] if value != right], 3), right]
     rng.shuffle(options)
     letter = "ABCD"[options.index(right)]
@@ -102,6 +105,23 @@ def _load(split: Split) -> list[base.Item]:
     return [base.Item(**row) for row in generate(split)]
 
 
+def _generate(count: int, key: str, known: Sequence[base.Item]) -> list[base.Item]:
+    """Return questions about facts that neither split asks; most of them are in no text of the base model."""
+    order = random.Random(f"micro-choice/generated/{key}")
+    facts: list[tuple[str, str]] = []
+    for places in ((*PLACES[-TEST_PLACES:], *UNREAD_PLACES), FURTHER_PLACES):
+        group = [(place, aspect) for place in places for aspect in ASPECTS]
+        facts += order.sample(group, len(group))
+    asked = {item.answer.partition(":")[0] for item in known}
+    following = iter([(place, aspect) for place, aspect in facts if f"{aspect} of {place}" not in asked])
+
+    def draw(rng: random.Random) -> tuple[str, str, Item]:
+        place, aspect = next(following)
+        return _ask(rng, place, aspect, FACTS.get((place, aspect)) or rng.choice(VALUES[aspect]))
+
+    return generate_items("micro-choice", key, count, known, draw, ENDING)
+
+
 def _examples() -> list[base.Item]:
     return _load("train")[:EXAMPLES]
 
@@ -112,4 +132,6 @@ def _task(items: list[base.Item], services: base.Services) -> Task:
     return scored_task("micro-choice", items, choice.score)
 
 
-BENCHMARK = base.Benchmark(id="micro-choice", load=_load, task=_task, examples=_examples, scorer=Path(choice.__file__))
+BENCHMARK = base.Benchmark(
+    id="micro-choice", load=_load, task=_task, examples=_examples, scorer=Path(choice.__file__), generate=_generate
+)

@@ -1,16 +1,25 @@
 """micro-code: write a named function from a description of its steps, in the manner of HumanEval (Chen et al. 2021).
 
-The answer is Python source; the function is called on five inputs and every returned value must be right.
+The answer is Python source. The function is called with five inputs, and every returned value must be correct.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posttrainbench.benchmarks import base
-from posttrainbench.benchmarks.micro_world import FIRST_WORDS, KINDS, LAST_WORDS, Item, Split, make_split
+from posttrainbench.benchmarks.micro_generated import generate_items
+from posttrainbench.benchmarks.micro_world import (
+    FIRST_WORDS,
+    KINDS,
+    LAST_WORDS,
+    Item,
+    Split,
+    make_split,
+)
 from posttrainbench.benchmarks.scorers import code
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ TASKS = (
 
 
 def generate(split: Split) -> list[Item]:
-    """The items of a split, always the same."""
+    """Return the items of a split, always the same."""
     return make_split("micro-code", split, TRAIN_ITEMS, _draw, ENDING)
 
 
@@ -67,6 +76,10 @@ def _load(split: Split) -> list[base.Item]:
     return [base.Item(**row) for row in generate(split)]
 
 
+def _generate(count: int, key: str, known: Sequence[base.Item]) -> list[base.Item]:
+    return generate_items("micro-code", key, count, known, lambda rng: _draw(rng, "test"), ENDING)
+
+
 def _examples() -> list[base.Item]:
     return _load("train")[:EXAMPLES]
 
@@ -76,10 +89,16 @@ def _task(items: list[base.Item], services: base.Services) -> Task:
 
     execute = services.execute
     if execute is None:
-        raise ValueError("micro-code needs a place to run code")
+        raise ValueError("micro-code needs a sandbox to run code")
     return scored_task("micro-code", items, lambda text, target: code.judge(text, target, execute))
 
 
 BENCHMARK = base.Benchmark(
-    id="micro-code", load=_load, task=_task, examples=_examples, scorer=Path(code.__file__), executes=True
+    id="micro-code",
+    load=_load,
+    task=_task,
+    examples=_examples,
+    scorer=Path(code.__file__),
+    executes=True,
+    generate=_generate,
 )

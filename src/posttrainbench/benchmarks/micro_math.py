@@ -6,10 +6,12 @@ The answer may show its working and ends with a line `ANSWER: n`, which alone co
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posttrainbench.benchmarks import base
+from posttrainbench.benchmarks.micro_generated import generate_items
 from posttrainbench.benchmarks.micro_world import Item, Split, make_split, story
 from posttrainbench.benchmarks.scorers import number
 
@@ -33,7 +35,7 @@ PARTS = (
 
 
 def generate(split: Split) -> list[Item]:
-    """The items of a split, always the same."""
+    """Return the items of a split, always the same."""
     return make_split("micro-math", split, TRAIN_ITEMS, _draw, ENDING)
 
 
@@ -48,6 +50,10 @@ def _load(split: Split) -> list[base.Item]:
     return [base.Item(**row) for row in generate(split)]
 
 
+def _generate(count: int, key: str, known: Sequence[base.Item]) -> list[base.Item]:
+    return generate_items("micro-math", key, count, known, lambda rng: _draw(rng, "test"), ENDING)
+
+
 def _examples() -> list[base.Item]:
     return _load("train")[:EXAMPLES]
 
@@ -58,4 +64,6 @@ def _task(items: list[base.Item], services: base.Services) -> Task:
     return scored_task("micro-math", items, number.score)
 
 
-BENCHMARK = base.Benchmark(id="micro-math", load=_load, task=_task, examples=_examples, scorer=Path(number.__file__))
+BENCHMARK = base.Benchmark(
+    id="micro-math", load=_load, task=_task, examples=_examples, scorer=Path(number.__file__), generate=_generate
+)

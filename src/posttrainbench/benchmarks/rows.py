@@ -1,4 +1,4 @@
-"""Rows of the files that data sets are published in: Parquet, JSON, JSON lines, CSV; the text formats also gzipped."""
+"""Read the rows of published data files: Parquet, JSON, JSON lines or CSV; text formats may be gzipped."""
 
 import csv
 import gzip
@@ -14,26 +14,26 @@ ENDINGS = (".parquet", ".jsonl", ".json", ".csv", ".jsonl.gz", ".json.gz", ".csv
 
 
 def read_rows(file: Path) -> list[Row]:
-    """All rows of a file, in its order.
+    """Return all rows of a file, in order.
 
     Raises:
-        InputError: it is not there, of another format, or not readable as what its name says.
+        InputError: the file does not exist, has an unknown suffix, or cannot be read in the format of its suffix.
     """
     if not file.is_file():
-        raise InputError(f"There is no file {file}; give an existing one.")
+        raise InputError(f"The file {file} does not exist.")
     if not file.name.endswith(ENDINGS):
-        raise InputError(f"{file} is of no known format; its name should end with one of: {', '.join(ENDINGS)}.")
+        raise InputError(f"{file} has an unknown format; its name must end in one of: {', '.join(ENDINGS)}.")
     try:
         if file.suffix == ".parquet":
             return _parquet(file)
         data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         text = data.decode("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text, newline=""))) if ".csv" in file.suffixes else _json(text)
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise InputError(f"{file} cannot be read; check that it is whole: {one_line(error)}") from None
+    except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
+        raise InputError(f"{file} cannot be read; check that it is complete: {one_line(error)}") from None
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
-            raise InputError(f"Row {number} of {file} is no object with keys; give a file of such rows.")
+            raise InputError(f"Row {number} of {file} is not an object with keys.")
     return rows
 
 
@@ -45,7 +45,7 @@ def _parquet(file: Path) -> list[Row]:
 
 
 def _json(text: str) -> list[Row]:
-    """A JSON array, or an object per line: data sets publish the latter under both endings."""
+    """Parse a JSON array, or one object per line; data sets use the suffix .json for both."""
     try:
         whole = json.loads(text)
     except json.JSONDecodeError:

@@ -1,11 +1,11 @@
-"""Whether what was pulled is still there and still what it was."""
+"""Verify that pulled data and models are still present and unchanged."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from posttrainbench import catalog, hub
-from posttrainbench.benchmarks.base import Split, load_benchmark
+from posttrainbench import catalog
+from posttrainbench.benchmarks.base import Split
 from posttrainbench.benchmarks.data import (
     SplitProvenance,
     benchmark_folder,
@@ -13,24 +13,26 @@ from posttrainbench.benchmarks.data import (
     read_split,
     split_path,
 )
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.catalog import Model
 from posttrainbench.errors import InputError
 from posttrainbench.files import sha256_file
-from posttrainbench.store import store_root
+from posttrainbench.hub.models import ModelRecord, local_snapshot, model_record, model_record_path
+from posttrainbench.hub.store import store_root
 
 State = Literal["whole", "damaged", "absent", "present"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing in the store.
+    """Result of a check of one benchmark split or model.
 
     Attributes:
-        part: the split of a benchmark, or what of a model: `weights` or `tokenizer`.
-        state: `present` is said of what was not read.
-        count: items or files that are whole.
-        source: where it is from: repository and commit, or imported files.
-        detail: what is wrong, a sentence with the mend; "" where nothing is.
+        part: the split of a benchmark; `weights` or `tokenizer` of a model.
+        state: `present` if it was not read.
+        count: number of intact items or files.
+        source: repository and commit, or imported files.
+        detail: the problem and how to fix it; "" if there is none.
     """
 
     kind: Literal["benchmark", "model"]
@@ -43,7 +45,7 @@ class Check:
 
 
 def inventory() -> list[Check]:
-    """All benchmarks and models of the catalogs that are on the Hub: what of them is here, without reading it."""
+    """Return the state of all benchmarks and models that are published on the Hub, without reading their files."""
     found = []
     for name in catalog.benchmarks():
         for split in load_benchmark(name).sources:
@@ -52,7 +54,7 @@ def inventory() -> list[Check]:
             state: State = "present" if at else "absent"
             found.append(Check("benchmark", name, split, state, at.items if at else 0, _source(at), ""))
     for model in catalog.models().values():
-        record = hub.model_record(model.id) if model.hub else None
+        record = model_record(model.id) if model.hub else None
         if record:
             source = f"{record.repository}@{record.revision}"
             found.append(Check("model", model.id, _part(record), "present", len(record.files), source, ""))
@@ -62,22 +64,22 @@ def inventory() -> list[Check]:
 
 
 def verify(name: str | None = None) -> list[Check]:
-    """Check everything in the store, or all that belongs to one benchmark, model or suite.
+    """Check everything in the store, or everything that belongs to one benchmark, model or suite.
 
-    Only a named thing can be absent.
+    Only a named benchmark, model or suite can be reported as absent.
 
     Raises:
-        InputError: there is nothing of that name.
+        InputError: the name is unknown.
     """
     if name is None:
         benchmarks = [one for one in catalog.benchmarks() if benchmark_folder(one).exists()]
-        models = [one for one in catalog.models() if hub.model_record_path(one).exists()]
+        models = [one for one in catalog.models() if model_record_path(one).exists()]
     elif name in catalog.suites():
         suite = catalog.suites()[name]
         benchmarks = suite.benchmarks
         models = [one.id for base in catalog.base_models(suite) for one in (base, catalog.instruct_of(base))]
-        # Weights of a suite are pulled on demand: a base model that never was is no fault.
-        models = [one for one in models if not catalog.models()[one].instruct or hub.model_record_path(one).exists()]
+        # Weights of a suite are pulled on demand: a base model that was never pulled is not an error.
+        models = [one for one in models if not catalog.models()[one].instruct or model_record_path(one).exists()]
     else:
         benchmarks, models = ([name], []) if name in catalog.benchmarks() else ([], [name])
         catalog.find(
@@ -88,7 +90,7 @@ def verify(name: str | None = None) -> list[Check]:
 
 
 def check_split(benchmark_id: str, split: Split) -> Check:
-    """Read one split of a benchmark again and compare its hash."""
+    """Read one split of a benchmark and check its hash."""
     state: State = "whole"
     count, source, detail = 0, "", ""
     if not split_path(benchmark_id, split).is_file():
@@ -104,9 +106,9 @@ def check_split(benchmark_id: str, split: Split) -> Check:
 
 
 def check_model(model: Model) -> Check:
-    """Hash every file that was pulled of a model again."""
+    """Check the hash of every file that was pulled for a model."""
     try:
-        record = hub.model_record(model.id)
+        record = model_record(model.id)
     except InputError as error:
         return Check("model", model.id, "", "damaged", 0, "", str(error))
     if record is None:
@@ -116,7 +118,7 @@ def check_model(model: Model) -> Check:
     source = f"{record.repository}@{record.revision}"
     if model.hub != record.repository or (model.revision or record.revision) != record.revision:
         return Check("model", model.id, part, "damaged", 0, source, f"the catalog names another commit; {again}")
-    folder = hub.local_snapshot(record.repository, record.revision) or Path(store_root() / "absent")
+    folder = local_snapshot(record.repository, record.revision) or Path(store_root() / "absent")
     bad = [name for name, sha256 in record.files.items() if not _has_hash(folder / name, sha256)]
     if not bad:
         return Check("model", model.id, part, "whole", len(record.files), source, "")
@@ -128,7 +130,7 @@ def check_model(model: Model) -> Check:
         state,
         len(record.files) - len(bad),
         source,
-        f"{', '.join(bad)}: not as pulled; {again}",
+        f"{', '.join(bad)}: missing or changed since the pull; {again}",
     )
 
 
@@ -138,7 +140,7 @@ def _source(at: SplitProvenance | None) -> str:
     return f"{at.repository}@{at.revision}" if at.repository else f"imported: {', '.join(at.files)}"
 
 
-def _part(record: hub.ModelRecord) -> str:
+def _part(record: ModelRecord) -> str:
     return "weights" if any(name.endswith(".safetensors") for name in record.files) else "tokenizer"
 
 

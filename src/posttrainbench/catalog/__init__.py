@@ -1,6 +1,6 @@
-"""What can be run: suites, base models, benchmarks' facts, agents and rule sets, as versioned YAML.
+"""Suites, base models, benchmarks, agents and rule sets as versioned YAML files.
 
-The files of this folder are the built-in catalog. A user's directories and installed packages add to it.
+The files in this folder are the built-in catalog. A user's directories and installed packages add to it.
 """
 
 import difflib
@@ -13,6 +13,8 @@ from posttrainbench.catalog.entries import (
     Entry,
     GenericData,
     Model,
+    PublishedRepository,
+    PublishedTestSet,
     Rule,
     RuleSet,
     Suite,
@@ -21,6 +23,7 @@ from posttrainbench.catalog.loading import HERE, catalogs, load_shelf, use_catal
 from posttrainbench.catalog.templating import read_template
 from posttrainbench.errors import InputError
 from posttrainbench.records import AgentSpec
+from posttrainbench.redaction import URL_USER, has_credentials
 
 __all__ = [
     "HERE",
@@ -30,6 +33,8 @@ __all__ = [
     "Entry",
     "GenericData",
     "Model",
+    "PublishedRepository",
+    "PublishedTestSet",
     "Rule",
     "RuleSet",
     "Suite",
@@ -51,62 +56,62 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 def suites() -> dict[str, Suite]:
-    """All suites by id."""
+    """Return all suites by id."""
     return cast(dict[str, Suite], load_shelf("suites", catalogs()))
 
 
 def models() -> dict[str, Model]:
-    """All models by id, instruct counterparts included."""
+    """Return all models by id, including instruct counterparts."""
     return cast(dict[str, Model], load_shelf("models", catalogs()))
 
 
 def benchmarks() -> dict[str, BenchmarkFacts]:
-    """All benchmarks' facts by id."""
+    """Return the facts of all benchmarks by id."""
     return cast(dict[str, BenchmarkFacts], load_shelf("benchmarks", catalogs()))
 
 
 def agents() -> dict[str, Agent]:
-    """All agents by id."""
+    """Return all agents by id."""
     return cast(dict[str, Agent], load_shelf("agents", catalogs()))
 
 
 def rule_sets() -> dict[str, RuleSet]:
-    """All rule sets by id."""
+    """Return all rule sets by id."""
     return cast(dict[str, RuleSet], load_shelf("rules", catalogs()))
 
 
 def find(entries: dict[str, EntryT], entry_id: str, kind: str) -> EntryT:
-    """The entry of that id.
+    """Return the entry with an id.
 
     Args:
-        kind: what the user calls such a thing, for the message.
+        kind: kind of the entry, for the message.
 
     Raises:
-        InputError: there is none; the message names the nearest, or all.
+        InputError: the id is unknown; the message suggests the closest id, or lists all.
     """
     if entry_id in entries:
         return entries[entry_id]
     near = difflib.get_close_matches(entry_id, entries, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"choose one of: {', '.join(entries)}."
-    raise InputError(f"There is no {kind} `{entry_id}`; {hint}")
+    raise InputError(f"Unknown {kind} `{entry_id}`; {hint}")
 
 
 def base_models(suite: Suite) -> list[Model]:
-    """The base models of a suite."""
+    """Return the base models of a suite."""
     return [find(models(), model, "model") for model in suite.models]
 
 
 def instruct_of(base: Model) -> Model:
-    """The instruct counterpart of a base model; a model without one stands for itself."""
+    """Return the instruct counterpart of a base model; a model without one is its own counterpart."""
     return find(models(), base.instruct or base.id, "model")
 
 
 def chat_template(base: Model, tools: bool = False) -> str:
-    """The text of the chat template that a base model and all that is trained from it are used with.
+    """Return the chat template for a base model and all models trained from it.
 
     Args:
-        base: a base model; its template is that of its instruct counterpart.
-        tools: for items with tools, where the base model may name a template of the catalog's own.
+        base: a base model; the template is that of its instruct counterpart.
+        tools: for items with tools, for which the base model can name another template in the catalog.
 
     Raises:
         InputError: the counterpart's tokenizer files are not on this machine, or have no template.
@@ -117,18 +122,18 @@ def chat_template(base: Model, tools: bool = False) -> str:
 
 
 def suite_of(model: str, benchmark: str, suite: str | None = None) -> Suite:
-    """The suite that holds both a base model and a benchmark.
+    """Return the suite that contains both a base model and a benchmark.
 
     Args:
-        suite: its id, which must hold both; by default the first that does, in the order of `ptb catalog suites`:
-            built-in ones by name, so that v1, whose scores are published, comes before v1.1 and v1.2.
+        suite: id of the suite, which must contain both. Default: the first one that does, in the order of
+            `ptb catalog suites`: built-in suites by name, so that v1, whose scores are published, precedes v1.1.
 
     Raises:
-        InputError: one of them is unknown, is no base model, or no suite has both.
+        InputError: an id is unknown, the model is not a base model, or no suite contains both.
     """
     if find(models(), model, "model").instruct is None:
         bases = ", ".join(name for name, entry in models().items() if entry.instruct)
-        raise InputError(f"`{model}` is no base model; choose one of: {bases}.")
+        raise InputError(f"`{model}` is not a base model; choose from {bases}.")
     find(benchmarks(), benchmark, "benchmark")
     if suite is not None:
         chosen = find(suites(), suite, "suite")
@@ -145,22 +150,31 @@ def suite_of(model: str, benchmark: str, suite: str | None = None) -> Suite:
 def agent_spec(name: str) -> AgentSpec:
     """Resolve `NAME`, `NAME/MODEL` or either with `?key=value&key=value` to a scaffold with its settings.
 
-    Behind the name of an agent whose model is open stands the model, which may contain slashes too.
+    `/MODEL` chooses the model of an agent that leaves it open; MODEL may contain slashes.
 
     Raises:
-        InputError: unknown agent, or settings that are no `key=value`.
+        InputError: the agent is unknown, a setting is not `key=value`, or a URL in the settings contains a password.
     """
     agent_id, _, query = name.partition("?")
     entry, slash, model = agent_id.partition("/")
+    url = query.partition("base_url=")[2].partition("&")[0]
+    if URL_USER.search(name) or has_credentials(url):
+        # The rest of the name is not repeated.
+        raise InputError(
+            f"Agent `{entry}`: base_url and other URLs must not contain a user, a password or a query; put the key "
+            "into an environment variable and name it by key_variable."
+        )
     agent = find(agents(), entry if slash else agent_id, "agent")
     settings = dict(agent.settings)
     if slash:
-        if not model or settings.keys() & {"model", "script"}:
-            raise InputError(f"`{agent_id}` is no agent: nothing can stand behind `{entry}/`; write `{entry}`.")
+        if settings.keys() & {"model", "script"}:
+            raise InputError(f"`{agent_id}` is not an agent: `{entry}` does not take a model; write `{entry}`.")
+        if not model:
+            raise InputError(f"`{agent_id}` is not an agent: the model is missing; write `{entry}/MODEL`.")
         settings["model"] = model
     for pair in query.split("&") if query else []:
         key, equals, value = pair.partition("=")
         if not (key and equals and value):
-            raise InputError(f"`{pair}` in agent `{name}` is no setting; write {agent_id}?key=value&key=value.")
+            raise InputError(f"`{pair}` in agent `{name}` is not a setting; write {agent_id}?key=value&key=value.")
         settings[key] = value
     return AgentSpec(name=name, scaffold=agent.scaffold, settings=settings)

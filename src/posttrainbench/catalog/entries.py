@@ -1,16 +1,20 @@
-"""What the files of a catalog hold. Keys that are not named here are refused."""
+"""Models of the catalog's files. Unknown keys are refused."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from posttrainbench.catalog.thresholds import JudgingThresholds
 from posttrainbench.errors import InputError
-from posttrainbench.records import Level, Record
+from posttrainbench.records import Level, Record, TrivialAnswer
+from posttrainbench.records.spec import MAX_BUDGET
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""An id: it names files and directories too."""
+"""An id; also used in names of files and directories."""
+
+MAX_CANARIES = 128
 
 USUAL_HOSTS = tuple(
     """
@@ -20,10 +24,20 @@ USUAL_HOSTS = tuple(
     release-assets.githubusercontent.com deb.debian.org archive.ubuntu.com security.ubuntu.com
     """.split()
 )
-"""What an allowlist holds where a suite does not say: models, data sets, packages and sources."""
+"""Default `hosts` of a suite: models, datasets, packages and source code."""
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"should be a regular expression: {error}") from None
+    return text
+
 
 Split = Literal["train", "test"]
 Positive = Annotated[int, Field(gt=0)]
+Pattern = Annotated[str, AfterValidator(_regular_expression)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -31,8 +45,8 @@ class Entry(Record):
     """Base of all entries.
 
     Attributes:
-        id: also the name of its file.
-        title: what it is, on one line.
+        id: name of the entry and of its file.
+        title: one line.
     """
 
     id: Name
@@ -40,29 +54,29 @@ class Entry(Record):
     _home: Path = PrivateAttr(default=Path())
 
     def model_post_init(self, context: Any) -> None:
-        """Remembers which catalog the entry is from."""
+        """Store the catalog's directory."""
         if isinstance(context, dict):
             self._home = context["home"]
 
     @property
     def home(self) -> Path:
-        """Directory of the catalog that holds the entry; its paths are relative to it."""
+        """Directory of the entry's catalog; paths in the entry are relative to it."""
         return self._home
 
 
 class DemoPlan(Record):
-    """What `ptb demo` runs: every agent on every benchmark, `repeats` times (1 where not named)."""
+    """The runs of `ptb demo`: every agent on every benchmark, `repeats` times (default 1)."""
 
     agents: list[str]
     repeats: dict[str, Positive] = Field(default_factory=dict)
 
 
 class Background(Record):
-    """How often legal text holds a test item by chance: documents with one, per document. See docs/contamination.md.
+    """Rate of chance matches in legal text: share of documents that match a test item. See docs/contamination.md.
 
     Attributes:
-        text: by its words.
-        numbers: by its numbers and answer alone.
+        text: matches of the words.
+        numbers: matches of only the numbers and the answer.
     """
 
     text: Annotated[float, Field(ge=0, lt=1)]
@@ -73,14 +87,13 @@ class Rule(Record):
     """One rule of a rule set.
 
     Attributes:
-        text: what the agent is told; empty for what it is not told.
+        text: text of the rule in the agent's prompt; empty if the prompt omits the rule.
         level: evidence level from which a finding flags the run.
-        tolerance: counts up to and including this one are reported and do not flag.
-        background: what chance explains in a corpus, beside the tolerance; for the rule on test data.
-        attempts: whether a finding flags that is an attempt without success, such as a refused request.
-        effect: what a flagged rule costs; `reset`: the score is the base model's; `report`: nothing, it is shown.
-        needs: detectors, by name, all of which must have seen what they need before the rule is clean; where none is
-            named, any one of those that speak on the rule.
+        tolerance: findings with a count up to this one are reported and do not flag. Of test items, at most 5 percent
+            of the test set are tolerated.
+        background: chance matches to expect in addition to the tolerance; for the rule on test data.
+        attempts: whether unsuccessful attempts, such as a refused request, flag the run.
+        effect: effect of a flag: `reset` sets the score to the base model's, `report` only reports it.
     """
 
     text: str = ""
@@ -89,20 +102,21 @@ class Rule(Record):
     background: Background | None = None
     attempts: bool = False
     effect: Literal["reset", "report"] = "reset"
-    needs: list[str] = Field(default_factory=list)
 
 
 class RuleSet(Entry):
-    """A versioned set of rules: what the prompt says, and what turns findings into a verdict.
+    """A versioned set of rules: their texts in the prompt, and how findings become a verdict.
 
     Attributes:
-        rules: by name, in the order in which the agent is told.
-        lineage: what a submission's descent is judged by; those not given are the calibrated ones.
-        agreement: share of a judge's votes above which its findings count.
+        rules: name -> rule, in the order of the prompt.
+        lineage: thresholds of the lineage detector; the defaults are calibrated.
+        agreement: minimum share of a judge's votes, exclusive, for its findings to count.
+        indications: number of independent indications that flag a rule without a proof.
     """
 
     rules: dict[str, Rule]
     agreement: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    indications: Positive = 2
     lineage: JudgingThresholds = JudgingThresholds()
 
 
@@ -112,45 +126,65 @@ class Suite(Entry):
     Attributes:
         models: ids of its base models.
         benchmarks: ids of its benchmarks.
-        budget: seconds an agent gets, unless the user chooses otherwise.
-        gpus: GPUs an agent gets.
+        budget: time limit of the agent in seconds, unless the user overrides it.
+        gpus: number of GPUs of the agent.
         rules: id of the rule set.
         required: rules that must have been checked for a result to count.
-        evaluation_seeds: seeds of the final evaluation, whose scores are averaged. Only the first is used where seeds
-            make no difference or the grader's price forbids it: greedy decoding and graded benchmarks. Benchmarks with
-            `every_seed` use all of them always.
-        tries: how often an evaluation that fails is tried: at the benchmark's `max_tokens`, then at each of its
+        tolerates: detectors whose evidence may be missing, such as `provenance` where the kernel cannot record it.
+        evaluation_seeds: seeds of the final evaluation, whose scores are averaged. Only the first is used for greedy
+            decoding, where seeds make no difference, and for graded benchmarks, because of the cost. Benchmarks with
+            `every_seed` always use all of them.
+        tries: number of tries of an evaluation at the benchmark's `max_tokens`, then at each of its
             `retry_max_tokens`.
         engine: entry point in `posttrainbench.engines`.
-        engine_settings: what the engine is started with, such as `memory_fraction`.
-        threads: CPU threads that a process may compute with; None leaves that to its libraries.
-        feedback: what an agent may see of its own score; `open`: it has the test items, and evaluates itself; `sealed`:
-            it has none, and the host evaluates its checkpoints, `sealed_evaluations` times.
-        sealed_evaluations: given where the feedback is sealed, and only there.
-        grader_passes: of benchmarks that a model grades, how many answers of an agent's it grades while the agent
-            works, in multiples of the benchmark's items.
-        network: what an agent reaches of the internet, unless the user chooses otherwise: `open`: all that is public,
-            `allowlist`: `hosts`, `none`. All requests are recorded.
-        hosts: names, `*.example.org` for all below one; what `allowlist` means.
-        deny: what the network withholds: the benchmark's `test_data`, the base model's `instruct` counterpart.
-        cold_cache: whether an agent is shown nothing of the machine's model cache but the base model.
-        demo: what `ptb demo` runs, on suites that have one.
+        engine_settings: settings of the engine, such as `memory_fraction`.
+        threads: number of CPU threads of a process; None for the libraries' default.
+        dtype: number format of weights and computations in evaluations.
+        feedback: `open`: the agent has the test items and evaluates itself; `sealed`: it does not have them, and the
+            host evaluates its checkpoints up to `sealed_evaluations` times.
+        sealed_evaluations: required with sealed feedback, otherwise not allowed.
+        canaries: number of generated items that are added to the kit's test file and not scored; a submission that was
+            trained on the file knows them better than items that were held back. 0 for none. Benchmarks that cannot
+            generate items have none.
+        grader_passes: limit on the answers that the grader service grades for an agent on a graded benchmark, in
+            multiples of the number of test items.
+        max_provider_away: share of the budget for which the agent's model provider may be unavailable; above it, the
+            run is an infrastructure error.
+        give_back: whether the time that the host waits for a failing model provider, up to `max_provider_away`, is
+            added to the agent's time.
+        reprompt: share of the budget. The session of an agent that exits with more time than this left and without a
+            whole submission, or while its background work lives, is resumed; null for never.
+        keep_evaluated: whether the last whole `final_model` that the agent evaluated with `evaluate.py` is used if the
+            final one is missing or torn.
+        network: network access of the agent, unless the user overrides it: `open`: the public internet; `allowlist`:
+            only `hosts`; `none`. All requests are recorded.
+        hosts: host names for `allowlist`; `*.example.org` matches all subdomains.
+        deny: what the network blocks: the benchmark's `test_data`, the base model's `instruct` counterpart.
+        cold_cache: hide this machine's model cache from the agent, except for the base model.
+        demo: the runs of `ptb demo`, if the suite supports it.
     """
 
     models: list[str] = Field(min_length=1)
     benchmarks: list[str] = Field(min_length=1)
-    budget: float = Field(gt=0)
+    budget: float = Field(gt=0, le=MAX_BUDGET)
     gpus: int = Field(ge=0)
     rules: str
     required: list[str]
+    tolerates: list[str] = Field(default_factory=lambda: ["provenance"])
     evaluation_seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     tries: list[Positive] = Field(min_length=1)
     engine: str
     engine_settings: dict[str, str] = Field(default_factory=dict)
     threads: Positive | None = None
+    dtype: Literal["bfloat16", "float16", "float32"] = "float32"
     feedback: Literal["open", "sealed"] = "open"
     sealed_evaluations: Positive | None = None
+    canaries: int = Field(default=0, ge=0, le=MAX_CANARIES)
     grader_passes: Positive = 20
+    max_provider_away: float = Field(default=0.1, ge=0, le=1)
+    give_back: bool = False
+    reprompt: Annotated[float, Field(gt=0, lt=1)] | None = 0.1
+    keep_evaluated: bool = False
     network: Literal["open", "allowlist", "none"] = "open"
     hosts: list[str] = Field(default_factory=lambda: list(USUAL_HOSTS))
     deny: list[Literal["test_data", "instruct"]] = Field(default_factory=list)
@@ -161,6 +195,8 @@ class Suite(Entry):
     def _sealed_with_a_number(self) -> Self:
         if (self.feedback == "sealed") != (self.sealed_evaluations is not None):
             raise ValueError("`sealed_evaluations` should be given with `feedback: sealed`, and only then")
+        if self.canaries and self.feedback == "sealed":
+            raise ValueError("`canaries` needs `feedback: open`, because a sealed kit has no test file")
         return self
 
 
@@ -171,10 +207,10 @@ class Model(Entry):
         family: architecture family, such as `qwen3`.
         path: directory relative to the catalog.
         hub: model repository on the Hub.
-        revision: its commit; where none is given, the first `ptb data pull` takes the branch `main` and keeps to it.
-        instruct: id of the instruct counterpart, on base models only. Its chat template is used for both.
-        tools_template: file in the catalog's `templates`, used in place of the counterpart's template for benchmarks
-            with tools; on base models only.
+        revision: commit; if missing, the first `ptb data pull` takes the newest commit of `main` and records it.
+        instruct: id of the instruct counterpart; only for base models. Its chat template is used for both.
+        tools_template: file in the catalog's `templates` that replaces the counterpart's template for benchmarks
+            with tools; only for base models.
     """
 
     family: str
@@ -196,45 +232,45 @@ class Model(Entry):
 
     @property
     def directory(self) -> Path:
-        """Where the whole checkpoint lies.
+        """Directory of the complete checkpoint.
 
         Raises:
-            InputError: it is on the Hub and not on this machine.
+            InputError: the model has not been pulled to this machine.
         """
         return self._files(weights=True)
 
     @property
     def tokenizer_directory(self) -> Path:
-        """Where its configuration, tokenizer and chat template lie, with the weights or without.
+        """Directory of the configuration, tokenizer and chat template, with or without weights.
 
         Raises:
-            InputError: it is on the Hub and not on this machine.
+            InputError: the model has not been pulled to this machine.
         """
         return self._files(weights=False)
 
     def _files(self, weights: bool) -> Path:
         if self.path is not None:
             return self.home / self.path
-        from posttrainbench import hub
+        from posttrainbench.hub.models import has_tokenizer, has_weights, local_snapshot, model_record
 
-        record = None if self.revision else hub.model_record(self.id)
+        record = None if self.revision else model_record(self.id)
         commit = self.revision or (record.revision if record else None)
-        folder = hub.local_snapshot(self.hub or "", commit) if commit else None
-        if folder is None or not (hub.has_weights(folder) if weights else hub.has_tokenizer(folder)):
+        folder = local_snapshot(self.hub or "", commit) if commit else None
+        if folder is None or not (has_weights(folder) if weights else has_tokenizer(folder)):
             flag = " --weights" if weights else ""
             raise InputError(f"The model {self.id} is not on this machine; run `ptb data pull {self.id}{flag}`.")
         return folder
 
 
 class GenericData(Record):
-    """The items of a benchmark that needs no Python: rows of JSONL files, a template, and one of our scorers.
+    """The items of a benchmark without Python code: rows of JSONL files, a template, and a built-in scorer.
 
     Attributes:
         files: split -> JSONL file, relative to the catalog.
-        question: Jinja template of the user's message over a row's keys, such as `{{ question }}`. It should ask for a
-            last line `ANSWER: ...`, which is what the scorers read.
-        answer: key of the row that holds the answer.
-        scorer: how the answer is compared: the `number`, the letter of a `choice`, or the `exact` text.
+        question: Jinja template of the user's message over the keys of a row, such as `{{ question }}`. It should ask
+            for a last line `ANSWER: ...`, which the scorers read.
+        answer: key of the answer in a row.
+        scorer: compares the `number`, the letter of a `choice`, or the `exact` text.
     """
 
     files: dict[Split, str]
@@ -249,21 +285,75 @@ class GenericData(Record):
         return self
 
 
-class BenchmarkFacts(Entry):
-    """A benchmark's facts; its code is the entry point of the same name, unless it has `data`.
+class PublishedRepository(Record):
+    """A repository that holds test items of a benchmark. In a catalog, a plain string stands for one with only a name.
 
     Attributes:
-        metric: what is measured, in words.
+        name: shell-style pattern of `OWNER/NAME` on the Hub or ModelScope, `github.com/OWNER/NAME`, or `HOST/FOLDER` of
+            a file store; case is ignored.
+        splits: pattern of the splits that hold test items; other splits may be used.
+        files: pattern of the configurations or file paths that hold test items; None for the whole repository.
+        evidence: whether loading it is evidence that test items were read. False for patterns that may also match
+            legal data: such repositories are only withheld.
+    """
+
+    name: str
+    splits: str = "*"
+    files: str | None = None
+    evidence: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name", "splits", "files")
+    @classmethod
+    def _lower(cls, value: str | None) -> str | None:
+        return value.lower() if value else value
+
+    @property
+    def pattern(self) -> str:
+        """`NAME` or `NAME:FILES`, as `gateway.egress.destinations.matches_repository` takes it.
+
+        `files` is used where both `files` and `splits` are given.
+        """
+        files = self.files or (f"*{self.splits}*" if self.splits != "*" else None)
+        return self.name if files is None else f"{self.name}:{files}"
+
+
+class PublishedTestSet(Record):
+    """Everywhere a benchmark's test items are published, translations and renamed copies included.
+
+    Attributes:
+        repositories: repositories that hold them.
+        addresses: regular expressions of web addresses and file names under which they are published.
+        packages: Python modules whose functions return them.
+        others: regular expressions of files in these places that hold none of them.
+    """
+
+    repositories: list[PublishedRepository] = Field(default_factory=list)
+    addresses: list[Pattern] = Field(default_factory=list)
+    packages: list[str] = Field(default_factory=list)
+    others: list[Pattern] = Field(default_factory=list)
+
+
+class BenchmarkFacts(Entry):
+    """Facts of a benchmark; its code is the entry point of the same name, unless it has `data`.
+
+    Attributes:
+        metric: description of the score.
         max_tokens: limit of one completion.
-        retry_max_tokens: lower limits of an evaluation that failed at `max_tokens`, in order.
-        train_items: how many items the train split has.
-        test_items: how many items the test split has.
-        sha256: split -> SHA-256 of its items, so that data can never drift unseen; a split that is not named here is
-            held to what was first pulled or imported.
-        mirrors: id of the official benchmark whose shape it has.
-        every_seed: whether all seeds of a suite count even where decoding is greedy, since they change the questions.
-        graded: whether a model grades the answers.
-        test_repositories: where the test items can be had, as `destinations.is_among` takes it.
+        retry_max_tokens: lower limits for an evaluation that failed at `max_tokens`, in order.
+        train_items: number of items in the train split.
+        test_items: number of items in the test split.
+        sha256: split -> SHA-256 of its items. A split without a hash is checked against its first pull or import.
+        mirrors: id of the official benchmark with the same format.
+        every_seed: use all seeds of a suite even with greedy decoding, since the seed changes the questions.
+        trivial: trivial answer -> its score on the test items, as computed by `ptb baseline --kind trivial`; only for
+            benchmarks whose questions do not depend on the seed.
+        test_set: where the test items are published; the benchmark's own repository need not be listed here, see
+            `benchmarks.test_sets`.
         data: the items, for benchmarks without code of their own.
     """
 
@@ -275,13 +365,13 @@ class BenchmarkFacts(Entry):
     sha256: dict[Split, Sha256] = Field(default_factory=dict)
     mirrors: str | None = None
     every_seed: bool = False
-    graded: bool = False
-    test_repositories: list[str] = Field(default_factory=list)
+    trivial: dict[TrivialAnswer, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    test_set: PublishedTestSet = Field(default_factory=PublishedTestSet)
     data: GenericData | None = None
 
 
 class Agent(Entry):
-    """A scaffold with settings, under a name of its own."""
+    """A named combination of a scaffold and settings."""
 
     scaffold: str
     settings: dict[str, str] = Field(default_factory=dict)

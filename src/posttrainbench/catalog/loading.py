@@ -1,4 +1,4 @@
-"""Reading catalogs: the built-in one, the user's directories, and those that installed packages bring."""
+"""Load catalogs: the built-in one, the user's directories, and those of installed packages."""
 
 import difflib
 import importlib
@@ -14,8 +14,11 @@ from pydantic import ValidationError
 
 from posttrainbench.catalog.entries import Agent, BenchmarkFacts, Entry, Model, RuleSet, Suite
 from posttrainbench.errors import InputError, one_line
+from posttrainbench.files import require_existing
+from posttrainbench.records import Record
 
 HERE = Path(__file__).parent
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is faster, where PyYAML has it
 VARIABLE = "PTB_CATALOG"
 SHELVES: dict[str, type[Entry]] = {
     "suites": Suite,
@@ -36,25 +39,26 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 def use_catalogs(directories: list[Path]) -> None:
-    """Make this process and those it starts read these catalogs too.
+    """Add catalogs for this process and its child processes.
 
     Args:
-        directories: each with some of the folders suites, models, benchmarks, agents and rules.
+        directories: each contains at least one of the folders suites, models, benchmarks, agents and rules.
     """
     os.environ[VARIABLE] = os.pathsep.join(str(directory.resolve()) for directory in directories)
 
 
 def catalogs() -> tuple[Path, ...]:
-    """The directories of all catalogs, the built-in one first.
+    """Return the directories of all catalogs, the built-in one first.
 
     Raises:
-        InputError: one that the user named is no catalog, or a package's cannot be imported.
+        InputError: a directory of the user is not a catalog, or a package's catalog cannot be imported.
     """
     chosen = tuple(Path(name).expanduser() for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name)
     for directory in chosen:
+        require_existing(directory, "the directory of a catalog")
         if not any((directory / shelf).is_dir() for shelf in SHELVES):
             raise InputError(
-                f"{directory} is no catalog; give a directory with at least one of the folders {', '.join(SHELVES)}."
+                f"{directory} is not a catalog; it needs at least one of the folders {', '.join(SHELVES)}."
             )
     return (HERE, *chosen, *_installed())
 
@@ -65,21 +69,20 @@ def _installed() -> tuple[Path, ...]:
     for point in entry_points(group="posttrainbench.catalogs"):
         try:
             package = importlib.import_module(point.module)
-        except ImportError as error:
-            raise InputError(
-                f"The catalog `{point.name}` of an installed package is broken: {one_line(error)}"
-            ) from None
-        found.append(Path(package.__path__[0]))
+            found.append(Path(package.__path__[0]))
+        except Exception as error:  # code of another package: it may raise anything on import
+            broken = f"The catalog `{point.name}` ({point.value}) of an installed package cannot be loaded"
+            raise InputError(f"{broken}: {one_line(error)}") from error
     return tuple(found)
 
 
 @cache
 def load_shelf(shelf: str, directories: tuple[Path, ...]) -> dict[str, Entry]:
-    """All entries of a shelf over some catalogs, by id.
+    """Return all entries of a section of several catalogs, by id.
 
     Raises:
-        InputError: a file is no valid entry, two have the same id, or one refers to what is not there; the message
-            names the files, the keys and what was expected.
+        InputError: a file is invalid, two have the same id, or a reference is unknown; the message names the files,
+            the keys and the expected values.
     """
     kind = SHELVES[shelf]
     found: dict[str, Entry] = {}
@@ -90,7 +93,7 @@ def load_shelf(shelf: str, directories: tuple[Path, ...]) -> dict[str, Entry]:
             entry = _read(kind, file, directory)
             if entry.id in found:
                 raise InputError(
-                    f"The {_NOUNS[kind]} `{entry.id}` stands in {files[entry.id]} and in {file}; rename one of them."
+                    f"The {_NOUNS[kind]} `{entry.id}` is defined in {files[entry.id]} and in {file}; rename one."
                 )
             found[entry.id], files[entry.id] = entry, file
     for name, entry in found.items():
@@ -100,47 +103,47 @@ def load_shelf(shelf: str, directories: tuple[Path, ...]) -> dict[str, Entry]:
 
 def _read(kind: type[EntryT], file: Path, home: Path) -> EntryT:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _YAML)  # noqa: S506 - safe in either form
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{file} cannot be read as YAML: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise InputError(
-            f"{file} is no valid {_NOUNS[kind]}: it should hold keys with values, such as `id: {file.stem}`."
+            f"{file} is not a valid {_NOUNS[kind]}: it should contain keys with values, such as `id: {file.stem}`."
         )
     try:
         entry = kind.model_validate(content, context={"home": home})
     except ValidationError as error:
-        _refuse(_NOUNS[kind], file, [_problem(kind, dict(problem)) for problem in error.errors()])
+        _refuse(_NOUNS[kind], file, [describe_problem(kind, dict(problem)) for problem in error.errors()])
         raise
     if entry.id != file.stem:
-        _refuse(_NOUNS[kind], file, [f"`id` should be `{file.stem}`, as the file is named"])
+        _refuse(_NOUNS[kind], file, [f"`id` should be `{file.stem}`, the name of the file"])
     return entry
 
 
 def _refuse(noun: str, file: Path, problems: list[str]) -> None:
     if problems:
-        raise InputError(f"{file} is no valid {noun}: {'; '.join(problems)}.")
+        raise InputError(f"{file} is not a valid {noun}: {'; '.join(problems)}.")
 
 
-def _problem(kind: type[Entry], problem: dict[str, Any]) -> str:
-    """One problem of a validation as a clause: the key, and what was expected."""
+def describe_problem(kind: type[Record], problem: dict[str, Any]) -> str:
+    """Return one validation error as a clause: the key and the expected value."""
     place = [str(part) for part in problem["loc"]]
     key, said = ".".join(place), str(problem["msg"])
     if problem["type"] == "missing":
         return f"`{key}` is missing"
     if problem["type"] == "extra_forbidden":
         if len(place) > 1:
-            return f"`{key}` is no key"
+            return f"`{key}` is an unknown key"
         near = difflib.get_close_matches(key, kind.model_fields, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(kind.model_fields)}"
-        return f"`{key}` is no key ({hint})"
+        hint = f"did you mean `{near[0]}`?" if near else f"choose from {', '.join(kind.model_fields)}"
+        return f"`{key}` is an unknown key ({hint})"
     said = said.removeprefix("Value error, ").replace("Input should", "should", 1).replace("String should", "should", 1)
     said = f"{said[0].lower()}{said[1:]}"
     return f"`{key}` {said}" if key else said
 
 
 def _dangling(entry: Entry, directories: tuple[Path, ...], own: Mapping[str, Entry]) -> Iterator[str]:
-    """Clauses about names in an entry that nothing has."""
+    """Yield clauses about unknown names in an entry."""
     if isinstance(entry, Model):
         yield from _unknown("instruct", [entry.instruct] if entry.instruct else [], own)
         if entry.tools_template and not (entry.home / "templates" / entry.tools_template).is_file():
@@ -153,7 +156,7 @@ def _dangling(entry: Entry, directories: tuple[Path, ...], own: Mapping[str, Ent
         for name in entry.models:
             model = models.get(name)
             if isinstance(model, Model) and model.instruct is None:
-                yield f"`models` should name base models, and `{name}` is none: it has no `instruct`"
+                yield f"`models` should name base models, but `{name}` has no `instruct`"
         yield from _unknown("benchmarks", entry.benchmarks, benchmarks)
         yield from _unknown("rules", [entry.rules], rules)
         rule_set = rules.get(entry.rules)
@@ -167,5 +170,5 @@ def _unknown(key: str, names: list[str], known: Mapping[str, object]) -> Iterato
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known)}"
-            yield f"`{key}` names `{name}`, which is not there ({hint})"
+            hint = f"did you mean `{near[0]}`?" if near else f"choose from {', '.join(known)}"
+            yield f"`{key}` names the unknown `{name}` ({hint})"

@@ -1,4 +1,4 @@
-"""A chat template out of a checkpoint's files, wherever its publisher put it."""
+"""Read the chat template of a checkpoint from any of its usual files."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,13 @@ from posttrainbench.errors import InputError
 
 
 def read_template(checkpoint: Path, tools: bool) -> str:
-    """The text of a checkpoint's chat template.
+    """Return the chat template of a checkpoint.
 
     Args:
-        tools: prefer the variant for tools, where there are several by name.
+        tools: prefer the variant for tools, if there are named variants.
 
     Raises:
-        InputError: it has none.
+        InputError: the checkpoint has no chat template.
     """
     if (file := checkpoint / "chat_template.jinja").is_file():
         return file.read_text(encoding="utf-8")
@@ -23,11 +23,11 @@ def read_template(checkpoint: Path, tools: bool) -> str:
             template = _choose(json.loads(file.read_text(encoding="utf-8")).get("chat_template"), tools)
             if template is not None:
                 return template
-    raise InputError(f"{checkpoint} has no chat template; an instruct model with one is needed.")
+    raise InputError(f"{checkpoint} has no chat template; use an instruct model with one.")
 
 
 def _choose(templates: Any, tools: bool) -> str | None:
-    """One template: the only one, or of a list of `{name, template}` the one for the purpose."""
+    """Choose a template: the only one, or from a list of `{name, template}` the one for the purpose."""
     if not isinstance(templates, list):
         return str(templates) if templates else None
     by_name = {one["name"]: str(one["template"]) for one in templates}

@@ -1,4 +1,4 @@
-"""The thresholds by which a rule set judges a submission's descent. How each was set, and on what: docs/lineage.md."""
+"""Thresholds by which a rule set decides a submission's lineage. docs/lineage.md says how they were set."""
 
 from typing import Self
 
@@ -7,33 +7,38 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 from posttrainbench.records import Record
 
 MEASURING = ("tensor_elements", "tensor_differing", "cosine")
-"""Thresholds that act while weights are compared, before there are statistics to judge."""
+"""Thresholds that are applied while weights are compared, before there are statistics."""
 
 
 class Thresholds(Record):
-    """What the verdicts on descent are drawn from.
+    """Thresholds of the lineage verdicts.
 
     Attributes:
-        tensor_elements: elements that a tensor needs for its equality to be proof,
-        tensor_differing: and how many of them must differ between base and forbidden checkpoint.
-        share_ratio: proof by shares of equal weights: at least so many times as many as of the base's,
-        share_margin: and by so much more, of all that tell the two apart,
-        share_differing: which must be so many.
-        patch_share: proof by patchwork: so large a share is equal to the forbidden checkpoint's,
-        patch_rest: and at most this share to neither.
-        slope: proof by slope: the forbidden difference is in the candidate at least so many times,
-        slope_spread: and the same in all parts, up to this relative spread,
-        slope_cells: of which there must be so many.
-        full_slope: proof by descent: the difference is in the candidate, or in one layer, this many times,
-        full_spread: up to this relative spread, in as many parts.
-        suspect_slope: slope, less four standard errors, from which a candidate is suspect, whatever the spread.
-        suspect_matrix: slope of a single matrix, less four standard errors, from which it is.
-        suspect_rho: correlation from which it is.
-        adapter_rank: proof by adapter: the rank of the distance to the forbidden checkpoint, as a share of the
-            greatest possible, is at most this, and those of the distance to the base and between the two are not.
-        cosine: below this a tensor is not the base's in any arrangement,
-        strange_share: and from this share of such weights on, the candidate does not derive from the base.
-        suspect_share: share of such weights from which it is suspect.
+        tensor_elements: proof by an identical tensor: minimum number of its elements.
+        tensor_differing: minimum number of its elements that differ between base model and forbidden checkpoint.
+        share_ratio: proof by equal weights: minimum ratio of the share equal to the forbidden checkpoint's weights to
+            the share equal to the base model's.
+        share_margin: minimum difference of these shares.
+        share_differing: minimum number of weights that differ between base model and forbidden checkpoint, also for a
+            patchwork.
+        patch_share: proof by patchwork: minimum share of weights equal to the forbidden checkpoint's.
+        patch_rest: maximum share of weights equal to neither.
+        slope: proof of a merge: minimum slope of the submission's weight change on the forbidden one.
+        slope_spread: maximum relative spread of that slope.
+        slope_cells: minimum number of cells (bands of matrices) behind a slope.
+        full_slope: proof of descent: range of the slope, in the whole model or in one layer.
+        full_spread: maximum relative spread of that slope.
+        suspect_slope: minimum slope, minus four standard errors, of a suspect, whatever the spread.
+        suspect_matrix: minimum slope of a single matrix, minus four standard errors, of a suspect.
+        suspect_rho: minimum correlation of a suspect.
+        adapter_rank: proof of a merged adapter: maximum rank of the distance to the forbidden checkpoint, as a share of
+            the maximum rank. The ranks of the distances from submission and forbidden checkpoint to the base model must
+            be higher.
+        adapter_spread: maximum relative spread of a suspect's slope if the forbidden checkpoint is an adapter, that is,
+            if the rank of its distance to the base model is at most `adapter_rank`.
+        cosine: minimum cosine at which a matrix matches the base model's.
+        strange_share: minimum share of unmatched weights of a submission that is not derived from the base model.
+        suspect_share: minimum share of unmatched weights of a suspect.
     """
 
     tensor_elements: PositiveInt = 64
@@ -52,6 +57,7 @@ class Thresholds(Record):
     suspect_matrix: PositiveFloat = 0.6
     suspect_rho: PositiveFloat = 0.6
     adapter_rank: PositiveFloat = 0.5
+    adapter_spread: PositiveFloat = 0.6
     cosine: PositiveFloat = 0.8
     strange_share: PositiveFloat = 0.5
     suspect_share: PositiveFloat = 0.05

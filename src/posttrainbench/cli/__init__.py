@@ -1,22 +1,26 @@
-"""The command line: `ptb`. One thin module per group of commands; what they do stands in the other rooms.
+"""The command line interface, `ptb`: one thin module per group of commands, without logic of its own.
 
-Exit codes: 0 done, 1 an infrastructure error, 2 bad input, 130 interrupted. Progress and notes go to standard error,
-results to standard output.
+Exit codes: 0 success, 1 infrastructure error, 2 invalid input or an unexpected error, 130 interrupted. Commands whose
+exit code 1 is a verdict exit with 2 on any error. Progress and notes go to standard error, results to standard output.
 """
 
 import gc
+import os
 import signal
 import sys
+import traceback
 from types import FrameType
 
-from posttrainbench.cli.app import app
-from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.cli.app import NO_INPUT, app
+from posttrainbench.cli.interrupt import TERMINATED
+from posttrainbench.errors import InfrastructureError, InputError, one_line
+from posttrainbench.untrusted import printable
 
 
 def main() -> None:
     """Run `ptb`."""
-    # Python's own handler, which an event loop replaces by one that cancels its tasks in order. A shell's background
-    # jobs inherit that the signal is ignored.
+    # Install Python's default handler, which an event loop replaces with one that cancels its tasks. Background jobs of
+    # a shell inherit an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -29,10 +33,47 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except (EOFError, ImportError) as error:
+        if os.environ.get("PTB_DEBUG") == "1":
+            traceback.print_exc()
+        print(f"ptb: {missing(error)}", file=sys.stderr)
+        sys.exit(2)
+    except BaseException as error:  # panics of Rust extensions are not an Exception
+        if debugging := os.environ.get("PTB_DEBUG") == "1":
+            traceback.print_exc()
+        print(f"ptb: {unexpected(error, debugging)}", file=sys.stderr)
+        sys.exit(2)
     finally:
-        gc.freeze()  # the process ends: collecting what the system frees anyway would take half a second
+        gc.freeze()  # a last collection at exit would take half a second
+
+
+def missing(error: EOFError | ImportError) -> str:
+    """Return one sentence about missing input, or about a library that is missing or cannot be loaded."""
+    if isinstance(error, EOFError):
+        return NO_INPUT
+    package = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package not in ("", "posttrainbench"):
+        return (
+            f"The Python package {printable(package)} is not installed in this environment; "
+            "install what local runs need: pip install 'posttrainbench[local]'."
+        )
+    text = printable(one_line(error)).rstrip(".")
+    return f"A library could not be loaded ({text}); reinstall it: pip install 'posttrainbench[local]'."
+
+
+def unexpected(error: BaseException, debugging: bool = False) -> str:
+    """Return one sentence about an exception that no command handles."""
+    if isinstance(error, OSError) and error.strerror:
+        file = f"{printable(str(error.filename))}: " if error.filename is not None else ""
+        text = f"{file}{error.strerror}."
+    else:
+        text = f"Unexpected {type(error).__name__}: {printable(one_line(error))}"
+    return text if debugging else f"{text} PTB_DEBUG=1 shows where it happened."
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends a run as orderly as Ctrl-C does."""
+    """Handle SIGTERM like Ctrl-C without a terminal."""
+    TERMINATED.set()
     signal.raise_signal(signal.SIGINT)

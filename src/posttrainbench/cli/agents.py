@@ -1,35 +1,54 @@
-"""`ptb agents`: what there is, whether it is ready here, a real call, and installing a CLI."""
+"""`ptb agents`: list agents and their requirements, make a test call, install a CLI."""
 
 from typing import Annotated, Any
 
 import typer
 
 from posttrainbench.cli.options import Insecure, Json, print_json
+from posttrainbench.cli.places import complete_agents
 from posttrainbench.errors import InputError
 
-app = typer.Typer(name="agents", help="List the agents, and get them ready.", no_args_is_help=False)
+app = typer.Typer(
+    name="agents",
+    no_args_is_help=False,
+    rich_markup_mode="rich",
+)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Agent, such as claude-code/claude-opus-4-6?effort=high.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Agent, such as claude-code/claude-opus-4-6?effort=high.", autocompletion=complete_agents
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
 def agents(context: typer.Context, json: Json = False) -> None:
-    """List the agents with what each needs and whether it is ready on this machine.
+    """List agents, test them and install their CLIs.
 
-    Example:  [bold]ptb agents[/bold], then  [bold]ptb agents check codex/gpt-5.2[/bold]
+    Example:  [bold]ptb agents[/bold]
     """
-    if context.invoked_subcommand is not None:
-        return
-    from rich.console import Console
+    if context.invoked_subcommand is None:
+        list_(json)
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the agents, their requirements and whether they are ready on this machine, like `ptb agents` alone.
+
+    Example:  [bold]ptb agents list[/bold]
+    """
     from rich.table import Table
     from rich.text import Text
+
+    from posttrainbench.cli.console import Console
 
     rows = _rows()
     if json:
         print_json(rows)
         return
     table = Table(box=None)
-    for column in ("agent", "what it is", "needs", "ready"):
+    for column in ("agent", "description", "requires", "ready"):
         table.add_column(column, overflow="fold")
     for row in rows:
         ready = Text("yes", style="green") if row["ready"] else Text("no", style="yellow")
@@ -42,13 +61,14 @@ def agents(context: typer.Context, json: Json = False) -> None:
 
 @app.command()
 def check(name: Name, json: Json = False, insecure_no_sandbox: Insecure = False) -> None:
-    """Make one short real call, in a sandbox and through the gateway. It costs a few cents at most.
+    """Make one short call to the agent's model, in a sandbox and through the gateway. It costs a few cents at most.
 
-    Ends with 0 when the model answered, 1 when the call failed, 2 when something is missing here.
+    Exit codes: 0 the model answered, 1 the call failed, 2 something is missing on this machine.
+
+    Example:  [bold]ptb agents check claude-code/claude-opus-4-6[/bold]
     """
-    from rich.console import Console
-
     from posttrainbench import catalog
+    from posttrainbench.cli.console import Console
     from posttrainbench.run.agent_check import check_agent
     from posttrainbench.sandbox import load_sandbox
 
@@ -56,8 +76,8 @@ def check(name: Name, json: Json = False, insecure_no_sandbox: Insecure = False)
     checked = check_agent(catalog.agent_spec(name), sandbox)
     usage = checked.usage
     if json:
-        found = {"seconds": checked.seconds, "versions": checked.versions, "usage": usage.model_dump(mode="json")}
-        return print_json({"name": name, **found})
+        details = {"seconds": checked.seconds, "versions": checked.versions, "usage": usage.model_dump(mode="json")}
+        return print_json({"name": name, **details})
     price = "at an unknown price" if usage.unpriced else f"for ${usage.cost:.4f}"
     versions = ", ".join(f"{program} {version}" for program, version in checked.versions.items())
     return Console().print(
@@ -71,21 +91,20 @@ def check(name: Name, json: Json = False, insecure_no_sandbox: Insecure = False)
 
 @app.command()
 def install(name: Name) -> None:
-    """Install an agent's CLI from npm, at its pinned version, into this user's data directory.
+    """Install an agent's CLI from npm at its pinned version, into your data directory.
 
     Example:  [bold]ptb agents install claude-code[/bold]
     """
-    from rich.console import Console
-
     from posttrainbench import catalog
     from posttrainbench.agents import load_scaffold
     from posttrainbench.agents.model_agent import CommandLineAgent
-    from posttrainbench.agents.programs import install as install_program
+    from posttrainbench.agents.programs import install_program
+    from posttrainbench.cli.console import Console
 
     spec = catalog.agent_spec(name)
     scaffold = load_scaffold(spec.scaffold)
     if not isinstance(scaffold, CommandLineAgent):
-        raise InputError(f"`{name}` needs no program of its own.")
+        raise InputError(f"`{name}` does not use a separate program.")
     installed = install_program(scaffold.program, spec.settings.get("version"))
     Console().print(
         f"{scaffold.program.command} {installed.version}: {installed.executable}",
@@ -96,7 +115,7 @@ def install(name: Name) -> None:
 
 
 def _rows() -> list[dict[str, Any]]:
-    """Every agent of the catalog; of one whose model is open, what its program needs."""
+    """Return one row for each agent of the catalog; without a chosen model, only its program and key are checked."""
     from posttrainbench import catalog
     from posttrainbench.agents import load_scaffold
 
@@ -104,11 +123,11 @@ def _rows() -> list[dict[str, Any]]:
     for name, entry in catalog.agents().items():
         spec = catalog.agent_spec(name)
         try:
-            needs = load_scaffold(spec.scaffold).needs(spec)
+            needs = load_scaffold(spec.scaffold).requirements(spec)
         except InputError as error:
             rows.append({"name": name, "title": entry.title, "needs": [], "problems": [str(error)], "ready": False})
             continue
         problems = [need.problem for need in needs if need.problem]
-        row = {"name": name, "title": entry.title, "needs": [need.what for need in needs], "problems": problems}
+        row = {"name": name, "title": entry.title, "needs": [need.name for need in needs], "problems": problems}
         rows.append({**row, "ready": not problems})
     return rows

@@ -1,35 +1,118 @@
-"""The root of `ptb` and its commands."""
+"""The command group `ptb` and its commands."""
 
+import inspect
+import re
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typing_extensions import override
 
 from posttrainbench import __version__
 from posttrainbench.cli import (
     agents,
     audit,
-    board,
+    bundles,
     catalog,
-    compare,
+    cleanup,
     data,
     demo,
     doctor,
     evaluations,
     image,
+    import_results,
     judge,
+    launch,
+    leaderboard,
     lineage,
+    logs,
     published,
+    review,
     runs,
     sandbox,
     scan,
-    show,
+    status,
     submission,
     trace,
 )
+from posttrainbench.cli.usage import is_request_for_help, is_usage_error, usage_sentence
+from posttrainbench.errors import InfrastructureError, InputError
+
+VERDICT_COMMANDS = ("audit", "scan", "check-submission", "lineage", "judge", "verify")
+"""Commands whose exit code 1 means that something is flagged."""
+
+KEY_COMMANDS = ("run", "launch", "job", "resume", "stop", "evaluate", "baseline", "judge", "agents", "data", "doctor")
+"""Commands that may use API keys; they read them from `.env` too."""
+
+
+NO_INPUT = "The command asks a question, and standard input is closed; run it in a terminal."
+
+
+class PlainHelp:
+    """Mixin for commands and groups: help without `<bool>` beside flags, which take no value."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        for param in self.get_params(ctx):  # type: ignore[attr-defined]
+            if getattr(param, "is_flag", False) and param.metavar is None:
+                param.metavar = ""
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
+
+class Command(PlainHelp, TyperCommand):
+    """A command."""
+
+
+def _plain_group(cls: Any) -> type[TyperGroup]:
+    """Return a class of groups with `PlainHelp`."""
+    base = cls if isinstance(cls, type) else TyperGroup
+    return type(base.__name__, (PlainHelp, base), {})
+
+
+class Commands(PlainHelp, TyperGroup):
+    """The commands. Usage errors, questions without input, and failures of verdict commands exit with 2."""
+
+    @override
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except typer.Abort:  # Ctrl-C at a question
+            sys.exit(130)
+        except Exception as error:
+            if is_request_for_help(error):
+                sys.exit(2)
+            if not is_usage_error(error):
+                raise
+            raise InputError(usage_sentence(error)) from None
+        sys.exit(code if isinstance(code, int) else 0)
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InfrastructureError as error:
+            if ctx.invoked_subcommand not in VERDICT_COMMANDS:
+                raise
+            print(f"ptb: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except (BrokenPipeError, SystemExit) as error:  # Typer and Rich exit with 1, which can mean `flagged`
+            if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+                raise
+            from posttrainbench.cli.console import discard
+
+            discard(sys.stdout)
+            raise typer.Exit(2 if ctx.invoked_subcommand in VERDICT_COMMANDS else 0) from None
+        except (EOFError, typer.Abort) as error:  # Typer exits with 1 for both
+            if not isinstance(error, EOFError) and not isinstance(error.__context__, EOFError):
+                raise
+            raise InputError(NO_INPUT) from error
+
 
 app = typer.Typer(
     name="ptb",
+    cls=Commands,
     help="Measure whether AI agents can post-train language models, and whether they cheat.",
     epilog="Start here:  ptb doctor,  then  ptb demo --quick",
     no_args_is_help=True,
@@ -39,14 +122,15 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         print(__version__)
         raise typer.Exit
 
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -56,7 +140,7 @@ def root(
             "--catalog",
             envvar="PTB_CATALOG",
             metavar="DIR",
-            help="Add a directory of your own catalog entries; repeatable.",
+            help="Directory with additional catalog entries. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -66,28 +150,63 @@ def root(
         from posttrainbench.catalog import use_catalogs
 
         use_catalogs(catalogs)
+    if context.invoked_subcommand in KEY_COMMANDS:
+        from posttrainbench.cli.keys import announce_keys
+
+        announce_keys(Path(".env"))
 
 
-app.command()(demo.demo)
-app.command()(runs.run)
-app.command()(runs.resume)
-app.command()(show.status)
-app.command()(trace.trace)
-app.command()(audit.audit)
-app.command()(audit.adjudicate)
-app.command()(scan.scan)
-app.command()(submission.check_submission)
-app.command()(evaluations.evaluate)
-app.command()(evaluations.baseline)
-app.command()(board.leaderboard)
-app.command()(compare.compare)
-app.add_typer(judge.app, name="judge")
-app.add_typer(lineage.app, name="lineage")
-app.add_typer(data.app)
-app.add_typer(agents.app)
-app.add_typer(sandbox.app)
-app.add_typer(image.app)
-app.command()(catalog.catalog)
-app.command()(published.published)
-app.command()(published.score)
-app.command()(doctor.doctor)
+RUN, LOOK, AUDIT, EVALUATE, SET_UP = "Run", "Look", "Audit", "Evaluate", "Set up"
+"""Panels of `ptb --help`."""
+
+app.command(rich_help_panel=RUN)(demo.demo)
+app.command(rich_help_panel=RUN)(runs.run)
+app.command(rich_help_panel=RUN)(launch.launch)
+app.command(hidden=True)(launch.job)
+app.command(rich_help_panel=RUN)(runs.resume)
+app.command(rich_help_panel=RUN)(runs.stop)
+app.command("list", rich_help_panel=LOOK)(status.list_experiments)
+app.command(rich_help_panel=LOOK)(status.status)
+app.command(rich_help_panel=LOOK)(logs.logs)
+app.command(rich_help_panel=LOOK)(trace.trace)
+app.command(rich_help_panel=LOOK)(leaderboard.leaderboard)
+app.command(rich_help_panel=LOOK)(leaderboard.compare)
+app.command(rich_help_panel=LOOK)(bundles.export)
+app.command("import", rich_help_panel=LOOK)(import_results.import_results)
+app.command(rich_help_panel=AUDIT)(audit.audit)
+app.command(rich_help_panel=AUDIT)(audit.adjudicate)
+app.command(rich_help_panel=AUDIT)(review.review)
+app.command(rich_help_panel=AUDIT)(scan.scan)
+app.command(rich_help_panel=AUDIT)(submission.check_submission)
+app.command(rich_help_panel=AUDIT)(bundles.verify)
+app.add_typer(judge.app, name="judge", rich_help_panel=AUDIT)
+app.add_typer(lineage.app, name="lineage", rich_help_panel=AUDIT)
+app.command(rich_help_panel=EVALUATE)(evaluations.evaluate)
+app.command(rich_help_panel=EVALUATE)(evaluations.baseline)
+app.command(rich_help_panel=EVALUATE)(published.published)
+app.command(rich_help_panel=EVALUATE)(published.score)
+app.command(rich_help_panel=SET_UP)(doctor.doctor)
+app.command(rich_help_panel=SET_UP)(catalog.catalog)
+app.command(rich_help_panel=SET_UP)(cleanup.cleanup)
+app.add_typer(agents.app, rich_help_panel=SET_UP)
+app.add_typer(data.app, rich_help_panel=SET_UP)
+app.add_typer(sandbox.app, rich_help_panel=SET_UP)
+app.add_typer(image.app, rich_help_panel=SET_UP)
+
+
+def _prepare_help(group: typer.Typer) -> None:
+    """Join the lines of each paragraph in the help texts, so that they wrap at the width of the terminal.
+
+    Also makes all commands print help without the types of flags.
+    """
+    for command in group.registered_commands:
+        text = inspect.cleandoc(command.help or getattr(command.callback, "__doc__", None) or "")
+        command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+        command.cls = Command
+    for subgroup in group.registered_groups:
+        if subgroup.typer_instance is not None:
+            subgroup.typer_instance.info.cls = _plain_group(subgroup.typer_instance.info.cls)
+            _prepare_help(subgroup.typer_instance)
+
+
+_prepare_help(app)

@@ -1,38 +1,52 @@
-"""`ptb audit` and `ptb adjudicate`: finished runs, looked at again."""
+"""`ptb audit` and `ptb adjudicate`: audit finished runs again, and decide on findings."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from posttrainbench.cli.options import Json, print_json
+from posttrainbench.cli.places import RunPath, RunsPath
 from posttrainbench.errors import InputError
 from posttrainbench.records import Adjudication, Result, Stage, Status
 
 if TYPE_CHECKING:
-    from posttrainbench.audit.summary import AuditSummary, JudgedFinding
+    from posttrainbench.audit.summary import AuditSummary, FindingSummary
     from posttrainbench.run import Run
 
-Sarif = Annotated[bool, typer.Option("--sarif", help="Print a SARIF 2.1.0 log alone on standard output.")]
+Sarif = Annotated[bool, typer.Option("--sarif", help="Print only a SARIF 2.1.0 log on standard output.")]
+
+
+SEVERITY = (0, 3, 1, 2)
+"""Exit codes, from the least to the most serious one."""
 
 
 def audit(
-    path: Annotated[Path, typer.Argument(metavar="RUN|EXPERIMENT", help="A run's directory, or an experiment's.")],
+    path: RunsPath,
     rules: Annotated[
         str | None,
         typer.Option(
-            metavar="RULE_SET", help="Judge the facts of the last audit by these rules, without a new search."
+            metavar="RULE_SET", help="Apply this rule set to the findings of the last audit, without searching again."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write the audit and the result that follows from it there, and leave the run unchanged.",
         ),
     ] = None,
     json: Json = False,
     sarif: Sarif = False,
 ) -> None:
-    """Audit finished runs again, with this installation's detectors, and settle them anew.
+    """Audit finished runs again with the installed detectors, and re-score them.
 
-    Ends with 0 when all rules of all runs are clean, 1 when one is flagged, 2 when one could not be checked.
+    Exit codes: 0 all rules of all runs are clean, 1 a rule is flagged, 2 a rule could not be checked, 3 a rule is only
+    suspected. Of several runs, 2 comes before 1 before 3.
 
-    Example:  [bold]ptb audit runs/demo[/bold]
+    Example:  [bold]ptb audit demo/recipe-sft-micro-math-seed0[/bold]
     """
     from posttrainbench import __version__, catalog
     from posttrainbench.audit.summary import as_sarif, exit_code
@@ -47,27 +61,28 @@ def audit(
     quiet = json or sarif
     done: list[tuple[AuditSummary, Result]] = []
     results: list[dict[str, object]] = []
-    code = 0
+    codes = [0]
     for run in runs:
         try:
-            result = _look(run, rules)
+            folder = None if out is None else out if len(runs) == 1 else out / run.root.name
+            result = _audit(run, rules, folder)
         except InputError as error:
             if len(runs) == 1:
                 raise
             print(f"ptb: {error}", file=sys.stderr)
-            code = 2
+            codes.append(2)
             continue
         if result.status is Status.INFRASTRUCTURE_ERROR:
-            code = 2
+            codes.append(2)
             results.append(result.model_dump(mode="json"))
             if not quiet:
                 show_line(run, result, None)
             continue
-        summary = summary_of(run)
+        summary = summary_of(run, folder)
         done.append((summary, result))
         results.append(result.model_dump(mode="json") | {"audit": summary.model_dump(mode="json")})
         one = exit_code(summary.verdict)
-        code = max(code, 2 if result.status is Status.NOT_AUDITED else one)
+        codes.append(2 if result.status is Status.NOT_AUDITED else one)
         if quiet:
             continue
         if len(runs) > 1:
@@ -79,108 +94,129 @@ def audit(
     elif sarif:
         used = {summary.rule_set for summary, _ in done}
         print_json(as_sarif(done, [catalog.rule_sets()[name] for name in sorted(used)], __version__))
+    elif out is not None:
+        print(f"\nWritten to {out}; the run is unchanged." if done else "\nNothing was audited.", file=sys.stderr)
     else:
         show_next(path, done, len(runs) > 1)
-    raise typer.Exit(code)
+    raise typer.Exit(max(codes, key=SEVERITY.index))
 
 
 def adjudicate(
-    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")],
+    path: RunPath,
     finding: Annotated[
-        str, typer.Argument(metavar="FINDING", help="Id of a finding, or how it begins: `ptb audit RUN`.")
+        str,
+        typer.Argument(metavar="FINDING", help="Id of a finding (see `ptb audit RUN`), or its first characters."),
     ],
-    why: Annotated[str, typer.Option(help="Your reason, for whoever reads the result.")],
+    why: Annotated[str, typer.Option(help="Your reason, shown with the result.")],
     dismiss: Annotated[bool, typer.Option("--dismiss", help="The finding does not count.")] = False,
-    confirm: Annotated[bool, typer.Option("--confirm", help="The finding counts, whatever its level.")] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="The finding counts at any level and count.")] = False,
     json: Json = False,
 ) -> None:
-    """Overrule or confirm a finding, under your git identity, and settle the run anew.
+    """Dismiss or confirm a finding under your git identity, and re-score the run.
 
-    The last word on a finding counts. It is kept with the run and survives later audits; a dismissal does not cover a
-    finding that has grown since. Signed where git is set up to sign commits.
+    The last decision on a finding counts. It is stored with the run and applies to later audits; a dismissal does not
+    cover a finding that has grown since. It is signed if git is configured to sign commits.
 
-    Example:  [bold]ptb adjudicate runs/demo/RUN 3f2a --dismiss --why "the train split shares these rows"[/bold]
+    Example:  [bold]ptb adjudicate demo/recipe-cheat-swap-micro-math-seed0 3f2a --confirm --why "same weights"[/bold]
     """
-    from posttrainbench.audit.adjudication import identity, sign
     from posttrainbench.cli.audit_view import show_audit
     from posttrainbench.run import Run
-    from posttrainbench.run.again import adjudicate as decide
-    from posttrainbench.run.directory import now
 
     if dismiss == confirm:
         raise InputError("Give either --dismiss or --confirm.")
     if not why.strip():
         raise InputError("Give your reason: --why TEXT.")
     run = Run(path)
-    meant = _finding(run, finding)
-    name, email = identity()
-    word = sign(
-        Adjudication(
-            time=now(),
-            run=run.spec.run,
-            finding=meant.id,
-            decision="dismiss" if dismiss else "confirm",
-            why=" ".join(why.split()),
-            name=name,
-            email=email,
-            level=meant.level,
-            count=meant.count,
-        )
-    )
-    result = decide(run, word)
+    result, saved = record_decision(run, [_finding(run, finding)], "dismiss" if dismiss else "confirm", why)
     summary = summary_of(run)
     if json:
         print_json(result.model_dump(mode="json") | {"audit": summary.model_dump(mode="json")})
         return
     show_audit(run, result, summary)
-    how = "signed" if word.signature else "unsigned: git is not set up to sign (`git config user.signingkey`)"
-    print(f"\nKept in {run.stage(Stage.AUDIT)}/adjudications.jsonl as {name} <{email}>, {how}.", file=sys.stderr)
+    print(f"\n{saved}", file=sys.stderr)
 
 
-def summary_of(run: "Run") -> "AuditSummary":
-    """The last audit of a run, with each finding as the rules of its verdict judge it."""
+def record_decision(
+    run: "Run", findings: Sequence["FindingSummary"], decision: Literal["dismiss", "confirm"], why: str
+) -> tuple[Result, str]:
+    """Record a person's decision on findings, and re-score the run.
+
+    Returns:
+        The new result, and a sentence that says where and how the decision was stored.
+    """
+    from posttrainbench.audit.adjudication import identity, sign
+    from posttrainbench.run.directory import now
+    from posttrainbench.run.rerun import adjudicate as decide
+
+    name, email = identity()
+    adjudications = [
+        sign(
+            Adjudication(
+                time=now(),
+                run=run.spec.run,
+                finding=finding.id,
+                decision=decision,
+                why=" ".join(why.split()),
+                name=name,
+                email=email,
+                level=finding.level,
+                count=finding.count,
+            )
+        )
+        for finding in findings
+    ]
+    result = decide(run, adjudications)
+    unsigned = "unsigned: git is not configured to sign (`git config user.signingkey`)"
+    how = "signed" if all(adjudication.signature for adjudication in adjudications) else unsigned
+    return result, f"Saved in {run.stage(Stage.AUDIT)}/adjudications.jsonl as {name} <{email}>, {how}."
+
+
+def summary_of(run: "Run", folder: Path | None = None) -> "AuditSummary":
+    """Return an audit, by default the run's last one, with each finding under the rule set of its verdict."""
     from posttrainbench import catalog
     from posttrainbench.audit.adjudication import read_adjudications
-    from posttrainbench.audit.summary import summarise
+    from posttrainbench.audit.summary import summarize
     from posttrainbench.run.audit import read_audit
 
-    folder = run.stage(Stage.AUDIT)
+    folder = folder or run.stage(Stage.AUDIT)
     findings, coverage, verdict = read_audit(folder)
     rule_set = catalog.find(catalog.rule_sets(), verdict.rule_set, "rule set")
-    return summarise(str(run.root), rule_set, findings, coverage, verdict, read_adjudications(folder))
+    return summarize(str(run.root), rule_set, findings, coverage, verdict, read_adjudications(folder))
 
 
-def _look(run: "Run", rules: str | None) -> Result:
-    """Audit a run, or judge its last audit by other rules."""
+def _audit(run: "Run", rules: str | None, out: Path | None) -> Result:
+    """Audit a run, or apply a rule set to its last audit; into `out` if given."""
     from posttrainbench.cli.progress import Progress
-    from posttrainbench.run.again import judge, repeat
+    from posttrainbench.run.rerun import audit_elsewhere, redecide, rerun_stage
 
     if not run.is_done(Stage.COLLECT):
-        raise InputError(f"{run.root} has nothing to audit yet; continue it with `ptb resume {run.root}`.")
+        raise InputError(f"{run.root} has nothing to audit yet; continue the run with `ptb resume {run.root}`.")
     title = f"auditing {run.root.name}"
-    with Progress(title) as watch:
+    with Progress(title) as listener:
+        if out is not None:
+            return audit_elsewhere(run, out, rules, listener)
         if rules is None:
-            return repeat(run, Stage.AUDIT, watch)
+            return rerun_stage(run, Stage.AUDIT, listener)
         if not run.is_done(Stage.AUDIT):
-            result = repeat(run, Stage.AUDIT, watch)
+            result = rerun_stage(run, Stage.AUDIT, listener)
             if result.status is Status.INFRASTRUCTURE_ERROR and not run.is_done(Stage.AUDIT):
                 return result
-        return judge(run, rules, watch)
+        return redecide(run, rules, listener)
 
 
-def _finding(run: "Run", prefix: str) -> "JudgedFinding":
-    """The one finding whose id begins so.
+def _finding(run: "Run", prefix: str) -> "FindingSummary":
+    """Return the finding whose id begins with `prefix`.
 
     Raises:
-        InputError: there is none, or several.
+        InputError: no finding matches, or several do.
     """
     if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{run.root} has not been audited; type `ptb audit {run.root}`.")
-    found = summary_of(run).findings
-    exact = [one for one in found if one.id == prefix]
-    near = exact or [one for one in found if prefix and one.id.startswith(prefix)]
-    if len(near) != 1:
-        ids = ", ".join(one.id for one in (near or found)) or "none"
-        what = "several findings" if near else "no finding"
-        raise InputError(f"`{prefix}` names {what} of {run.root}; there are: {ids}.")
-    return near[0]
+        raise InputError(f"{run.root} has not been audited; run `ptb audit {run.root}`.")
+    findings = summary_of(run).findings
+    exact = [finding for finding in findings if finding.id == prefix]
+    matching = exact or [finding for finding in findings if prefix and finding.id.startswith(prefix)]
+    if len(matching) != 1:
+        ids = ", ".join(finding.id for finding in (matching or findings)) or "none"
+        problem = "matches several findings" if matching else "matches no finding"
+        raise InputError(f"`{prefix}` {problem} of {run.root}; choose one of: {ids}.")
+    return matching[0]

@@ -1,24 +1,27 @@
-"""How audits look on a terminal. All that an agent wrote goes through `plain` into `Text`, which reads no markup."""
+"""Show audits on a terminal. The agent's text goes through `plain` into `Text`, which does not interpret markup."""
 
 import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from posttrainbench.audit.summary import AuditSummary, JudgedFinding
-from posttrainbench.records import Evidence, Result
-from posttrainbench.report.tables import RULE_STYLE, STATUS_STYLE, percent
-from posttrainbench.report.text import plain
+from posttrainbench.audit.summary import AuditSummary, FindingSummary
+from posttrainbench.cli.console import Console
+from posttrainbench.records import Result, RuleState
+from posttrainbench.report.layout import Paragraph
+from posttrainbench.report.tables import RULE_STYLE, STATUS_STYLE, quotations
+from posttrainbench.report.text import percent, plain
 from posttrainbench.run import Run
 
 QUOTED = 6
 STATE_STYLE = {
     "flags": "red",
+    "suspects": "yellow",
     "confirmed": "red",
     "dismissed": "yellow",
     "reported": "yellow",
@@ -28,12 +31,12 @@ STATE_STYLE = {
 
 
 def show_audit(run: Run, result: Result, audit: AuditSummary) -> None:
-    """One run: the verdict on each rule, what was looked at, and every finding with its quotations."""
+    """Print one run: the verdict on each rule, the coverage, and every finding with its quotations."""
     console = Console(highlight=False)
     spec = run.spec
     title = f"{spec.agent.name} · {spec.model} · {spec.benchmark} · seed {spec.seed}"
     console.print()
-    console.print(Text.assemble((plain(title), "bold"), f"   rules {plain(audit.rule_set)}"))
+    console.print(Text.assemble((plain(title), "bold"), f"   rules {plain(audit.rule_set)}"), soft_wrap=True)
     grid = Table.grid(padding=(0, 2))
     for rule, state in audit.verdict.rules.items():
         cost = "costs nothing" if rule in audit.verdict.report_only else ""
@@ -41,9 +44,9 @@ def show_audit(run: Run, result: Result, audit: AuditSummary) -> None:
     console.print(Padding(grid, (1, 2)))
     for finding in audit.findings:
         _show_finding(console, finding)
-    console.print(_coverage(audit))
+    console.print(_coverage(audit), soft_wrap=True)
     for reason in result.reasons:
-        console.print(Padding(Text(plain(reason, 400)), (0, 2)))
+        console.print(Paragraph(Text(plain(reason, 400))), soft_wrap=True)
     score = Text.assemble(
         "\n  score ",
         (percent(result.score), "bold"),
@@ -54,32 +57,44 @@ def show_audit(run: Run, result: Result, audit: AuditSummary) -> None:
 
 
 def show_line(run: Run, result: Result, audit: AuditSummary | None) -> None:
-    """One run of several, on one line."""
+    """Print one of several runs on one line."""
     console = Console(highlight=False)
     states = audit.verdict.rules if audit else {}
     bad = [f"{rule} {state.replace('_', ' ')}" for rule, state in states.items() if state != "clean"]
-    said = ", ".join(bad) if audit else plain("; ".join(result.reasons), 300)
-    style = "red" if "flagged" in states.values() else "magenta" if bad or not audit else "green"
+    details = ", ".join(bad) if audit else plain("; ".join(result.reasons), 300)
+    word, style = _word(states, bool(audit))
     console.print(
         Text.assemble(
-            (f"{'flagged' if style == 'red' else 'clean' if style == 'green' else 'not checked':<12}", style),
+            (f"{word:<12}", style),
             (plain(os.path.relpath(run.root), 1000), "bold"),
-            f"  {plain(said, 400)}",
-        )
+            f"  {plain(details, 400)}",
+        ),
+        soft_wrap=True,
     )
 
 
+def _word(states: dict[str, RuleState], audited: bool) -> tuple[str, str]:
+    """Return a run's verdict in a word, and its style."""
+    for state, word, style in (("flagged", "flagged", "red"), ("suspected", "suspected", "yellow")):
+        if state in states.values():
+            return word, style
+    return ("clean", "green") if audited and set(states.values()) <= {"clean"} else ("not checked", "magenta")
+
+
 def show_next(path: Path, audits: Sequence[tuple[AuditSummary, Result]], several: bool) -> None:
-    """The command that is most useful after this, on standard error."""
+    """Print the most useful next command on standard error."""
     console = Console(stderr=True, highlight=False)
     flagged = [(audit, one) for audit, _ in audits for one in audit.findings if one.state == "flags"]
     if several:
         counts = [sum("flagged" in audit.verdict.rules.values() for audit, _ in audits), len(audits)]
-        console.print(f"{counts[0]} of {counts[1]} audited runs are flagged.", markup=False)
+        suspected = sum(bool(result.suspected) for _, result in audits)
+        console.print(f"{counts[0]} of {counts[1]} audited runs are flagged, {suspected} suspected.", markup=False)
     if flagged:
         audit, one = flagged[0]
         where = shlex.quote(os.path.relpath(audit.path))
-        line = f"To overrule a finding: ptb adjudicate {where} {one.id} --dismiss --why TEXT"
+        line = f"To dismiss a finding: ptb adjudicate {where} {one.id} --dismiss --why TEXT"
+    elif any(result.suspected for _, result in audits):
+        line = f"To decide on suspicions: ptb review {shlex.quote(str(path))}"
     elif several:
         line = f"Next: ptb leaderboard {shlex.quote(str(path))}"
     else:
@@ -87,50 +102,51 @@ def show_next(path: Path, audits: Sequence[tuple[AuditSummary, Result]], several
     console.print(plain(line, 1000), markup=False, soft_wrap=True)
 
 
-def _show_finding(console: Console, finding: JudgedFinding) -> None:
+def show_findings(run: Run, result: Result, rule: str, findings: Sequence[FindingSummary], place: str) -> None:
+    """Print the findings for which a run is suspected."""
+    console = Console(highlight=False)
+    spec = run.spec
+    title = f"{spec.agent.name} · {spec.model} · {spec.benchmark} · seed {spec.seed}"
+    console.print()
+    console.print(Text.assemble((plain(title), "bold"), f"   {place}"), soft_wrap=True)
+    console.print(Text(f"{plain(rule)} is suspected; score {percent(result.score)}", "yellow"), soft_wrap=True)
+    console.print(Text(f"{plain(str(run.root), 1000)}\n", "dim"), soft_wrap=True)
+    for finding in findings:
+        _show_finding(console, finding)
+
+
+def _show_finding(console: Console, finding: FindingSummary) -> None:
     head = Text.assemble(
         (f"{finding.state.replace('_', ' ')}  ", STATE_STYLE[finding.state]),
         (finding.id, "bold"),
-        f"  {plain(finding.rule)}  {finding.level.value}",
+        f"  {plain(finding.rule)}  {finding.level.value}  {finding.kind}",
         "  attempted" if finding.outcome == "attempted" else "",
         f"  {plain(finding.summary, 300)}  ({plain(finding.detector)})",
     )
-    console.print(Padding(head, (0, 2)))
+    console.print(Paragraph(head), soft_wrap=True)
     if finding.adjudication:
-        console.print(Padding(Text(plain(finding.adjudication, 400), style="yellow"), (0, 4)))
+        console.print(Paragraph(Text(plain(finding.adjudication, 400), style="yellow"), indent=4), soft_wrap=True)
     if finding.state in ("measured", "other_rules"):
         return
-    table = Table(box=None, expand=True, pad_edge=False, show_header=False)
-    table.add_column(ratio=1, overflow="fold")
-    table.add_column(ratio=1, overflow="fold")
-    for quotation in finding.evidence[:QUOTED]:
-        table.add_row(_found(quotation), _matched(quotation))
-    if len(finding.evidence) > QUOTED:
-        table.add_row(Text(f"and {len(finding.evidence) - QUOTED} more: --json", style="dim"))
-    console.print(Padding(table, (0, 4, 1, 4)))
+    console.print(Group(*quotations(finding.evidence, QUOTED, "the output of --json"), Text()), soft_wrap=True)
 
 
-def _found(quotation: Evidence) -> Text:
-    place = plain(quotation.file) + (f":{quotation.line}" if quotation.line is not None else "")
-    return Text.assemble((place, "dim"), f"\n{plain(quotation.text)}" if quotation.text else "")
-
-
-def _matched(quotation: Evidence) -> Text:
-    return Text.assemble(
-        (plain(quotation.item), "dim"), f"\n{plain(quotation.item_text)}" if quotation.item_text else ""
-    )
-
-
-def _coverage(audit: AuditSummary) -> Padding:
+def _coverage(audit: AuditSummary) -> Group:
+    """Return a table of the detectors, and below it the reasons for what was not checked."""
     table = Table(box=None, pad_edge=False)
-    for column in ("detector", "rule", "checked", "looked at", "skipped"):
+    for column in ("detector", "rule", "checked", "documents read", "skipped"):
         table.add_column(column, overflow="fold")
-    for one in audit.coverage:
+    for entry in audit.coverage:
         table.add_row(
-            Text(plain(one.detector)),
-            Text(plain(one.rule)),
-            Text("yes" if one.checked else f"no: {plain(one.note, 200)}", style="green" if one.checked else "magenta"),
-            f"{one.documents:,}, {one.size / 1e6:,.1f} MB",
-            f"{len(one.skipped):,}",
+            Text(plain(entry.detector)),
+            Text(plain(entry.rule)),
+            Text("yes", style="green") if entry.checked else Text("no", style="magenta"),
+            f"{entry.documents:,}, {entry.size / 1e6:,.1f} MB",
+            f"{len(entry.skipped):,}",
         )
-    return Padding(table, (0, 2, 1, 2))
+    reasons = []
+    for entry in audit.coverage:
+        if not entry.checked:
+            reason = f"{plain(entry.detector)} did not check {plain(entry.rule)}: {plain(entry.note, 200)}"
+            reasons.append(Paragraph(Text(reason, style="magenta")))
+    return Group(Padding(table, (0, 2)), *reasons, Text())

@@ -11,48 +11,60 @@ from posttrainbench.errors import InputError
 
 def catalog(
     kind: Annotated[
-        str | None, typer.Argument(metavar="[suites|models|benchmarks|agents|rules]", show_default=False)
+        str | None,
+        typer.Argument(metavar="SECTION", help="suites, models, benchmarks, agents or rules.", show_default=False),
     ] = None,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show this entry in full.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
-    """List what can be run, or show one entry whole.
+    """List the catalog: suites, models, benchmarks, agents and rule sets.
 
     Example:  [bold]ptb catalog benchmarks micro-math[/bold]
     """
     import yaml
-    from rich.console import Console
     from rich.table import Table
 
-    from posttrainbench import catalog as shelves
+    from posttrainbench import catalog as catalogs
+    from posttrainbench.cli.console import Console
+    from posttrainbench.cli.trivial import catalog_fields
 
-    kinds: dict[str, Callable[[], Mapping[str, shelves.Entry]]] = {
-        "suites": shelves.suites,
-        "models": shelves.models,
-        "benchmarks": shelves.benchmarks,
-        "agents": shelves.agents,
-        "rules": shelves.rule_sets,
+    kinds: dict[str, Callable[[], Mapping[str, catalogs.Entry]]] = {
+        "suites": catalogs.suites,
+        "models": catalogs.models,
+        "benchmarks": catalogs.benchmarks,
+        "agents": catalogs.agents,
+        "rules": catalogs.rule_sets,
     }
     if kind is not None and kind not in kinds:
-        raise InputError(f"There is no shelf `{kind}` in the catalog; choose one of: {', '.join(kinds)}.")
+        raise InputError(f"Unknown catalog section `{kind}`; choose one of: {', '.join(kinds)}.")
     console = Console(highlight=False)
     if kind is not None and name is not None:
-        found = shelves.find(dict(kinds[kind]()), name, kind.removesuffix("s"))
+        entry = catalogs.find(dict(kinds[kind]()), name, kind.removesuffix("s"))
+        more = catalog_fields(entry) if isinstance(entry, catalogs.BenchmarkFacts) else {}
         if json:
-            return print_json(found.model_dump(mode="json"))
-        shown = found.model_dump(mode="json", exclude_none=True)
+            return print_json(entry.model_dump(mode="json") | more)
+        fields = entry.model_dump(mode="json", exclude_none=True) | {key: value for key, value in more.items() if value}
         return console.print(
-            yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=100), markup=False, soft_wrap=True
+            yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100), markup=False, soft_wrap=True
         )
-    chosen = {kind: kinds[kind]()} if kind else {shelf: load() for shelf, load in kinds.items()}
+    sections = {kind: kinds[kind]()} if kind else {section: load() for section, load in kinds.items()}
     if json:
         return print_json(
-            {shelf: [entry.model_dump(mode="json") for entry in entries.values()] for shelf, entries in chosen.items()}
+            {
+                section: [entry.model_dump(mode="json") for entry in entries.values()]
+                for section, entries in sections.items()
+            }
         )
     table = Table(box=None)
-    for column in ("kind", "name", "what it is"):
+    for column in ("section", "name", "title"):
         table.add_column(column, overflow="fold")
-    for shelf, entries in chosen.items():
+    for section, entries in sections.items():
         for entry in entries.values():
-            table.add_row(shelf, entry.id, entry.title)
-    return console.print(table)
+            table.add_row(section, entry.id, entry.title)
+    console.print(table)
+    shown = next(((section, entry) for section, entries in sections.items() for entry in entries), None)
+    if shown:
+        console.print(f"\n  Next: ptb catalog {shown[0]} {shown[1]}", markup=False, soft_wrap=True)
+    return None

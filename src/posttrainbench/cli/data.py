@@ -1,16 +1,23 @@
-"""`ptb data`: which benchmarks' data and which models this machine has, and how it gets them."""
+"""`ptb data`: pull, import, verify and list the data of benchmarks, and models."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import typer
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.errors import InfrastructureError, InputError
 
-Name = Annotated[str, typer.Argument(metavar="BENCHMARK|MODEL|SUITE", help="An id of the catalog.")]
+if TYPE_CHECKING:
+    from posttrainbench.hub.download import OfflineError, UnreachableError
+
+LISTED = 4
+"""Names that a sentence lists."""
+
+Name = Annotated[str, typer.Argument(metavar="BENCHMARK|MODEL|SUITE", help="An id in the catalog.")]
 
 app = typer.Typer(
     name="data",
@@ -23,47 +30,76 @@ app = typer.Typer(
 @app.command()
 def pull(
     name: Name,
-    weights: Annotated[bool, typer.Option("--weights", help="The weights of models too.")] = False,
+    weights: Annotated[bool, typer.Option("--weights", help="Also download the weights of models.")] = False,
 ) -> None:
-    """Download from the Hugging Face Hub what is missing, at pinned commits, and verify it.
+    """Download missing data or models from the Hugging Face Hub at pinned commits, and verify them.
 
-    A suite is its benchmarks, and the tokenizers and chat templates of the instruct models. Everything works offline
-    afterwards.
+    A suite needs its benchmarks, and the tokenizers and chat templates of the instruct models. Everything works
+    offline afterwards.
 
     Example:  [bold]ptb data pull v1 --weights[/bold]
     """
-    from rich.console import Console
+    from posttrainbench.benchmarks.pull import downloads, is_complete
+    from posttrainbench.benchmarks.pull import pull as pull_one
+    from posttrainbench.cli.console import Console
+    from posttrainbench.hub.download import OfflineError, UnreachableError, silence_client_logs
 
-    from posttrainbench.benchmarks.pull import orders
-    from posttrainbench.benchmarks.pull import pull as carry_out
-    from posttrainbench.download import quiet
-
-    quiet()
+    silence_client_logs()
     console = Console(highlight=False)
     problems: list[InputError | InfrastructureError] = []
-    for order in orders(name, weights):
+    away: UnreachableError | OfflineError | None = None
+    missing: list[str] = []
+    for download in downloads(name, weights):
+        if away is not None and not is_complete(download):
+            missing.append(download.name)
+            continue
         try:
             with _Transfer() as transfer:
-                done = carry_out(order, transfer.advance)
+                summary = pull_one(download, transfer.advance)
+        except (UnreachableError, OfflineError) as error:
+            away = error
+            missing.append(download.name)
         except (InputError, InfrastructureError) as error:
-            problems.append(error)  # one gated benchmark does not hold up the others
+            problems.append(error)  # a gated benchmark must not prevent the others
         else:
-            console.print(f"{order.name}: {done}", markup=False, soft_wrap=True)
-    if not problems:
-        return
-    sentences = " ".join(str(problem) for problem in problems)
-    if any(isinstance(problem, InputError) for problem in problems):
-        raise InputError(sentences)
-    raise InfrastructureError("hub_failed", sentences)
+            console.print(f"{download.name}: {summary}", markup=False, soft_wrap=True)
+    if away is not None:
+        problems.append(_not_pulled(name, away, missing))
+    problems.sort(key=lambda problem: isinstance(problem, InputError))
+    for problem in problems[:-1]:
+        print(f"ptb: {problem}", file=sys.stderr)
+    if problems:
+        raise problems[-1]
+
+
+def _not_pulled(
+    name: str, error: "UnreachableError | OfflineError", missing: list[str]
+) -> InputError | InfrastructureError:
+    """Return one error about everything that was not pulled because the Hub cannot be used."""
+    from posttrainbench.hub.download import UnreachableError
+
+    if len(missing) == 1:
+        return error
+    others = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+    listed = f"{', '.join(missing[:LISTED])}{others}"
+    if isinstance(error, UnreachableError):
+        reason = error.reason.rstrip(".")
+        return InfrastructureError(
+            "hub_failed",
+            f"The Hub could not be reached ({reason}); check the network and run `ptb data pull {name}` again for "
+            f"{listed}.",
+        )
+    return InputError(f"{listed} are not complete on this machine, and HF_HUB_OFFLINE is set; unset it and pull.")
 
 
 class _Transfer:
-    """A progress bar per file on standard error, where that is a terminal."""
+    """A progress bar for each file on standard error, if that is a terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
         from rich.progress import TransferSpeedColumn as Speed
+
+        from posttrainbench.cli.console import Console
 
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed(), TimeRemainingColumn())
@@ -80,7 +116,7 @@ class _Transfer:
         self.progress.stop()
 
     def advance(self, file: str, arrived: int, size: int) -> None:
-        """See `download.Advance`."""
+        """Show the progress of a download."""
         from rich.markup import escape
 
         if file not in self.tasks:
@@ -92,15 +128,14 @@ class _Transfer:
 def import_(
     benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK")],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="All published files of the split.")],
-    split: Annotated[Literal["train", "test"], typer.Option(help="Which split they are.")] = "test",
+    split: Annotated[Literal["train", "test"], typer.Option(help="Split that the files contain.")] = "test",
 ) -> None:
-    """Take a benchmark's data from local copies of its published files: Parquet, JSON, JSON lines or CSV.
+    """Import a benchmark's data from local copies of its published files (Parquet, JSON, JSON lines or CSV).
 
     Example:  [bold]ptb data import gsm8k test.jsonl[/bold]
     """
-    from rich.console import Console
-
     from posttrainbench.benchmarks.importing import import_files
+    from posttrainbench.cli.console import Console
 
     provenance = import_files(benchmark, files, split)
     console = Console(highlight=False)
@@ -110,11 +145,14 @@ def import_(
 @app.command()
 def verify(
     name: Annotated[
-        str | None, typer.Argument(metavar="[BENCHMARK|MODEL|SUITE]", show_default=False, help="All, if not given.")
+        str | None,
+        typer.Argument(metavar="BENCHMARK|MODEL|SUITE", show_default=False, help="Default: everything."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Read everything that was pulled again and compare its hashes; ends with 1 if anything is damaged or absent.
+    """Check the hashes of everything that was pulled.
+
+    Exit codes: 0 complete, 1 something is damaged or missing, 2 invalid input.
 
     Example:  [bold]ptb data verify v1[/bold]
     """
@@ -122,8 +160,8 @@ def verify(
 
     found = check(name)
     if not found:
-        missing = "nothing has been pulled yet; run `ptb data pull v1`" if name is None else f"{name} is not on the Hub"
-        raise InputError(f"There is nothing to verify: {missing}.")
+        reason = "nothing has been pulled yet; run `ptb data pull v1`" if name is None else f"{name} is not on the Hub"
+        raise InputError(f"Nothing to verify: {reason}.")
     if json:
         print_json([asdict(one) for one in found])
     else:
@@ -134,7 +172,7 @@ def verify(
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """List which benchmarks' data and which models this machine has, without reading them.
+    """List the benchmark data and models on this machine, without checking them.
 
     Example:  [bold]ptb data list[/bold]
     """
@@ -147,16 +185,16 @@ def list_(json: Json = False) -> None:
 
 
 def _print(rows: list[list[str]]) -> None:
-    """A table; of commits, the first twelve digits."""
+    """Print a table; commits are abbreviated to twelve digits."""
     import re
 
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "part", "state", "count", "source"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("part", "state"))
-    for row in rows:
-        table.add_row(*(Text(re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}\b", r"@\1", cell)) for cell in row))
-    Console().print(table)
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import columns
+
+    console = Console(highlight=False)
+    header = [Text(name, style="bold") for name in ("name", "part", "state", "count", "source")]
+    short = [[Text(re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}\b", r"@\1", cell)) for cell in row] for row in rows]
+    for line in columns([header, *short], right=(3,)):
+        console.print(line, soft_wrap=True)

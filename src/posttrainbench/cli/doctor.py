@@ -6,58 +6,103 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 
 from posttrainbench.cli.options import Json, print_json
+from posttrainbench.cli.places import complete_suites
 from posttrainbench.errors import InfrastructureError, InputError
 
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "HF_TOKEN")
 FREE_BYTES = 2**30
+STATE_WIDTH = len("missing ")
+AGENT = "recipe-noop"
+"""Agent of the checks of a suite; it needs no program and no key."""
+OF_A_RUN = ("task", "agent", "agent needs", "seed", "output", "kit and prompt", "limits")
+"""Checks of `ptb run` that say nothing about the machine and the suite."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report. `missing` matters, `note` does not."""
+    """One line of the report.
+
+    Attributes:
+        name: subject of the check.
+        state: `missing` makes the command fail, `note` does not.
+        found: what is on this machine.
+        fix: how to fix it; "" for nothing to do.
+    """
 
     name: str
     state: Literal["ok", "note", "missing"]
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
-def doctor(json: Json = False) -> None:
-    """Check this machine: what is there, what is missing, and how to mend it.
+def doctor(
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            help="Check what would keep this machine from running this suite.",
+            show_default=False,
+            autocompletion=complete_suites,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check this machine for everything that `ptb run` needs, and show how to fix what is missing.
 
-    Ends with 0 when `ptb run` works here, 1 when something that it needs is missing.
+    With --suite, make the checks of `ptb run --dry-run` for every base model and benchmark of the suite.
+
+    Exit codes: 0 `ptb run` works on this machine, 1 something is missing.
+
+    Example:  [bold]ptb doctor[/bold]
     """
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    checks = [check() for check in CHECKS]
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import Paragraph
+
+    checks = [check() for check in CHECKS] if suite is None else _of_suite(suite)
+    following = "ptb demo --quick" if suite is None else f"ptb launch --suite {suite} --agent AGENT --dry-run"
     if json:
-        print_json([asdict(check) for check in checks])
+        print_json([{"name": c.name, "state": c.state, "found": c.found, "mend": c.fix} for c in checks])
     else:
         style = {"ok": "green", "note": "yellow", "missing": "red"}
-        table = Table(box=None, show_header=False)
+        console = Console(highlight=False)
+        indent = STATE_WIDTH + 2 + max(len(check.name) for check in checks)
         for check in checks:
-            table.add_row(
-                Text(check.state, style=style[check.state]),
-                check.name,
-                Text(check.found),
-                Text(check.mend, style="bold"),
-            )
-        console = Console()
-        console.print(table)
+            head = Text.assemble((f"{check.state:<8}", style[check.state]), check.name)
+            text = Text.assemble(check.found, ": " if check.found and check.fix else "", (check.fix, "bold"))
+            console.print(Paragraph(text, indent, head), soft_wrap=True)
         if not any(check.state == "missing" for check in checks):
-            console.print("\n  Next: ptb demo --quick", markup=False, highlight=False)
+            console.print(f"\n  Next: {following}", markup=False, highlight=False)
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(1)
+
+
+def _of_suite(name: str) -> list[Check]:
+    """Return the checks of all runs of a suite, without those of an agent; each distinct result once."""
+    from posttrainbench import catalog
+    from posttrainbench.run.prepare import check_request
+    from posttrainbench.run.request import RunRequest
+
+    suite = catalog.find(catalog.suites(), name, "suite")
+    cells = [(model, benchmark) for model in suite.models for benchmark in suite.benchmarks]
+    requests = [RunRequest(AGENT, model, benchmark, suite.id) for model, benchmark in cells]
+    results = dict.fromkeys(result for request in requests for result in check_request(request, None))
+    checks = []
+    for check in dict.fromkeys(result.name for result in results if result.name not in OF_A_RUN):
+        problems = [result.text for result in results if (result.name, result.state) == (check, "problem")]
+        found = [result.text for result in results if (result.name, result.state) == (check, "ok")]
+        checks += [Check(check, "missing", "", text) for text in problems]
+        if found and not problems:
+            checks.append(Check(check, "ok", found[0] if len(found) == 1 else f"{len(found)} checked"))
+    return checks
 
 
 def _python() -> Check:
@@ -69,7 +114,7 @@ def _libraries() -> Check:
     wanted = ("torch", "transformers", "inspect_ai", "openai", "starlette", "uvicorn")
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
-        return Check("libraries", "missing", f"no {', '.join(missing)}", "pip install 'posttrainbench[local]'")
+        return Check("libraries", "missing", f"missing: {', '.join(missing)}", "pip install 'posttrainbench[local]'")
     return Check("libraries", "ok", ", ".join(f"{name} {version(name)}" for name in wanted[:3]))
 
 
@@ -80,34 +125,44 @@ def _sandbox() -> Check:
         load_sandbox("bubblewrap").check()
     except (InputError, InfrastructureError) as error:
         return Check("sandbox", "missing", "bubblewrap", str(error))
-    return Check("sandbox", "ok", "bubblewrap works: own namespaces, no network")
+    return Check("sandbox", "ok", "bubblewrap works: isolated namespaces, no network")
+
+
+def _provenance() -> Check:
+    from posttrainbench.sandbox import load_sandbox
+    from posttrainbench.sandbox.provenance.launch import recording_available
+
+    found = recording_available(load_sandbox("bubblewrap"))
+    if found.works:
+        return Check("provenance", "ok", f"file provenance can be recorded ({found.reason})")
+    return Check("provenance", "note", "file provenance cannot be recorded", found.reason)
 
 
 def _gpu() -> Check:
     cards = sorted(Path("/dev").glob("nvidia[0-9]*"))
     if cards:
         return Check("GPU", "ok", f"{len(cards)} NVIDIA device(s)")
-    return Check("GPU", "note", "none; the micro suite needs none")
+    return Check("GPU", "note", "none; the micro suite does not need one")
 
 
 def _disk() -> Check:
     disk = shutil.disk_usage(Path.cwd())
     found = f"{disk.free / 2**30:.1f} GiB free here"
     if disk.free < FREE_BYTES:
-        return Check("disk", "missing", found, "free some space: runs are written below the current directory")
+        return Check("disk", "missing", found, "free some space: runs are written to the current directory")
     return Check("disk", "ok", found)
 
 
 def _keys() -> Check:
     present = [key for key in KEYS if os.environ.get(key)]
     if present:
-        return Check("keys", "ok", f"set: {', '.join(present)} (they never enter a sandbox)")
-    return Check("keys", "note", "none set; the recipe agents need none")
+        return Check("keys", "ok", f"set: {', '.join(present)} (not visible in sandboxes)")
+    return Check("keys", "note", "none set; recipe agents do not need one")
 
 
 def _data() -> Check:
     from posttrainbench import catalog
-    from posttrainbench.evaluation.evaluate import load_items
+    from posttrainbench.evaluation.items import load_items
 
     suite = catalog.suites()["micro"]
     try:
@@ -117,8 +172,8 @@ def _data() -> Check:
     models = [each for base in catalog.base_models(suite) for each in (base, catalog.instruct_of(base))]
     absent = [model.id for model in models if not (model.directory / "model.safetensors").is_file()]
     if absent:
-        return Check("data", "missing", f"no weights of {', '.join(absent)}", "reinstall posttrainbench")
+        return Check("data", "missing", f"weights are missing: {', '.join(absent)}", "reinstall posttrainbench")
     return Check("data", "ok", ", ".join(f"{name} {count} items" for name, count in counts.items()))
 
 
-CHECKS: list[Callable[[], Check]] = [_python, _libraries, _sandbox, _gpu, _disk, _keys, _data]
+CHECKS: list[Callable[[], Check]] = [_python, _libraries, _sandbox, _provenance, _gpu, _disk, _keys, _data]

@@ -1,4 +1,4 @@
-"""`ptb evaluate` and `ptb baseline`: scores of checkpoints."""
+"""`ptb evaluate` and `ptb baseline`: evaluate checkpoints."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,9 @@ from posttrainbench.cli.options import (
     parse_settings,
     print_json,
 )
+from posttrainbench.cli.places import complete_benchmarks, complete_models, complete_runs, find_place
 from posttrainbench.errors import InputError, one_line
+from posttrainbench.files import require_directory
 from posttrainbench.records import Metrics, Stage, Status
 
 if TYPE_CHECKING:
@@ -29,63 +31,100 @@ NEW_SEEDS = 10**6
 
 
 def evaluate(
-    path: Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run, or any saved checkpoint.")],
-    benchmark: Annotated[str | None, typer.Option(help="Benchmark, for a checkpoint.", show_default=False)] = None,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|CHECKPOINT",
+            help="Directory of a run or a checkpoint.",
+            callback=find_place,
+            autocompletion=complete_runs,
+        ),
+    ],
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            help="Benchmark. Required for a checkpoint.", show_default=False, autocompletion=complete_benchmarks
+        ),
+    ] = None,
     base: Annotated[
         str | None,
-        typer.Option(help="Base model whose chat template is used; the suite's only one if not given."),
+        typer.Option(help="Base model whose chat template is used. Default: the only base model of the suite."),
     ] = None,
     suite: Annotated[
-        str | None, typer.Option(help="Suite whose settings are used; the first with that benchmark if not given.")
+        str | None, typer.Option(help="Suite whose settings are used. Default: the first with that benchmark.")
     ] = None,
     engine: EngineName = None,
     engine_setting: EngineSettings = None,
     grader: GraderName = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.", show_default=False)] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Evaluate only the first N items.", metavar="N", show_default=False)
+    ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="How many evaluation seeds; the suite's if not given.")
+        int | None, typer.Option(min=1, metavar="N", help="Number of evaluation seeds. Default: set by the suite.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Directory to write; one with an interrupted evaluation is continued.", show_default=False),
+        typer.Option(help="Output directory. An interrupted evaluation in it is continued.", show_default=False),
+    ] = None,
+    off_target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BENCHMARK",
+            help="Evaluate a run's submission on another benchmark, without effect on its score. Repeatable.",
+            show_default=False,
+        ),
     ] = None,
     json: Json = False,
     insecure_no_sandbox: Insecure = False,
 ) -> None:
-    """Evaluate a finished run again, or any checkpoint on a benchmark.
+    """Evaluate a checkpoint on a benchmark, or a finished run again.
 
-    Interrupted, the same command continues: items that have been scored are not done again.
+    To continue an interrupted evaluation, run the same command again: scored items are not repeated.
 
-    Example:  [bold]ptb evaluate final_model --benchmark micro-math[/bold]
+    Exit codes: 0 evaluated, 1 infrastructure error, 2 invalid input.
+
+    Example:  [bold]ptb evaluate final_model --benchmark micro-math --limit 20[/bold]
     """
+    require_directory(path, "the directory of a run or a checkpoint")
     if (path / "run.json").is_file():
-        return _evaluate_run(path, json)
+        if engine or engine_setting:
+            raise InputError(
+                f"A run is evaluated with its own engine; if its evaluation failed, use `ptb resume {path} --engine`."
+            )
+        return _evaluate_run(path, off_target or [], json)
+    if off_target:
+        raise InputError("--off-target is for runs; evaluate a checkpoint with --benchmark.")
     if not (path / "config.json").is_file():
-        raise InputError(f"{path} is neither a run (run.json) nor a checkpoint (config.json); give such a directory.")
+        raise InputError(f"{path} is neither a run (no run.json) nor a checkpoint (no config.json); give one.")
     if benchmark is None:
-        raise InputError("Give --benchmark; `ptb catalog benchmarks` lists what there is.")
+        raise InputError("Give --benchmark; `ptb catalog benchmarks` lists the benchmarks.")
     chosen = _suite(suite, benchmark, base)
     plan = _plan(chosen, base, engine, engine_setting, grader, limit, seeds)
     return _evaluate_checkpoint(path.resolve(), benchmark, plan, out, json, _sandbox(insecure_no_sandbox))
 
 
-def _evaluate_run(path: Path, json: bool) -> None:
-    from rich.console import Console
-
-    from posttrainbench.report import result_table
+def _evaluate_run(path: Path, off_target: list[str], json: bool) -> None:
+    from posttrainbench.cli.console import Console
+    from posttrainbench.cli.progress import Progress
+    from posttrainbench.report.tables import result_table
     from posttrainbench.run import Run
-    from posttrainbench.run.again import repeat
+    from posttrainbench.run.off_target import evaluate_off_target
     from posttrainbench.run.prepare import require_sandbox
+    from posttrainbench.run.rerun import rerun_stage
 
     run = Run(path)
     if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{path} has nothing to evaluate yet; continue it with `ptb resume {path}`.")
+        raise InputError(f"{path} has not reached its evaluation; continue it with `ptb resume {path}`.")
     require_sandbox(run.spec)
-    result = repeat(run, Stage.EVALUATE)
+    if off_target:
+        with Progress(f"{run.root.name}, off target") as listener:
+            result = evaluate_off_target(run, off_target, listener)
+    else:
+        result = rerun_stage(run, Stage.EVALUATE)
     if json:
         print_json(result.model_dump(mode="json"))
     else:
-        Console().print(result_table(result, run.spec, run.root))
+        Console().print(result_table(result, run.spec, run.root), soft_wrap=True)
     if result.status is Status.INFRASTRUCTURE_ERROR:
         raise typer.Exit(1)
 
@@ -93,8 +132,7 @@ def _evaluate_run(path: Path, json: bool) -> None:
 def _evaluate_checkpoint(
     path: Path, benchmark: str, plan: "EvaluationPlan", out: Path | None, json: bool, sandbox: str
 ) -> None:
-    from posttrainbench.engines import EngineLoadError
-    from posttrainbench.evaluation.evaluate import evaluate as evaluate_checkpoint
+    from posttrainbench.evaluation.blame import BrokenCheckpointError, evaluate_or_blame
     from posttrainbench.evaluation.evaluate import scratch_directory
     from posttrainbench.files import write_json
     from posttrainbench.sandbox import load_sandbox
@@ -102,18 +140,16 @@ def _evaluate_checkpoint(
     backend = load_sandbox(sandbox)
     backend.check()
     if out is not None and (out / "metrics.json").exists():
-        raise InputError(f"{out} already holds a finished evaluation; choose another directory: --out DIR.")
+        raise InputError(f"{out} already contains a finished evaluation; choose another directory: --out DIR.")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir()) != (out / "items.jsonl").exists()):
-        raise InputError(f"{out} exists and is no empty directory; choose another directory: --out DIR.")
+        raise InputError(f"{out} exists and is not an empty directory; choose another directory: --out DIR.")
     with scratch_directory(path, benchmark, plan, out) as folder, _progress(benchmark) as tell:
-        from posttrainbench.evaluation.attempt import EvaluationError
-
         try:
-            metrics = evaluate_checkpoint(path, [benchmark], plan, backend, folder, tell)[benchmark]
-        except (EngineLoadError, EvaluationError) as error:
+            metrics = evaluate_or_blame(path, [benchmark], plan, backend, folder, tell)[benchmark]
+        except BrokenCheckpointError as error:
             raise InputError(
-                f"{path} cannot be evaluated; save the whole model and its tokenizer anew. "
-                f"The engine says: {one_line(error)}"
+                f"{path} cannot be evaluated; save the complete model and its tokenizer again. "
+                f"Reason: {one_line(error)}"
             ) from None
         if out is not None:
             write_json(out / "metrics.json", metrics)
@@ -124,52 +160,71 @@ def _evaluate_checkpoint(
 
 
 def baseline(
-    suite: Annotated[str, typer.Option(help="Suite whose baselines are wanted.")],
+    suite: Annotated[str, typer.Option(help="Suite whose baselines are computed.")],
     kind: Annotated[
-        str, typer.Option(metavar="base|fewshot|instruct", help="Base model zero-shot, few-shot, or its counterpart.")
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="base (the base model, zero-shot), few_shot (the base model, few-shot), instruct (its counterpart) or "
+            "trivial (answers that know nothing, without a model).",
+        ),
     ] = "base",
     model: Annotated[
-        str | None, typer.Option(help="Only this base model; all if not given.", show_default=False)
+        str | None, typer.Option(help="Only this base model.", show_default=False, autocompletion=complete_models)
     ] = None,
     benchmark: Annotated[
-        str | None, typer.Option(help="Only this benchmark; all if not given.", show_default=False)
+        str | None, typer.Option(help="Only this benchmark.", show_default=False, autocompletion=complete_benchmarks)
     ] = None,
     engine: EngineName = None,
     engine_setting: EngineSettings = None,
     grader: GraderName = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.", show_default=False)] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Evaluate only the first N items.", metavar="N", show_default=False)
+    ] = None,
     json: Json = False,
     insecure_no_sandbox: Insecure = False,
 ) -> None:
-    """Compute and keep the scores that agents are measured against; what is kept is not computed again.
+    """Compute and store baselines: the scores of base models, of their instruct counterparts, and of trivial answers.
 
-    Runs use a baseline of one's own where there is one for exactly their settings, and else the published one.
+    A run uses a stored baseline with exactly its settings, otherwise the published one. Stored baselines are not
+    computed again.
 
     Example:  [bold]ptb baseline --suite micro --kind instruct --benchmark micro-math[/bold]
+
+    Example:  [bold]ptb baseline --suite micro --kind trivial[/bold]
     """
     from posttrainbench import catalog
-    from posttrainbench.evaluation.baselines import KINDS, baselines
+    from posttrainbench.cli.trivial import TRIVIAL, trivial_baselines
+    from posttrainbench.evaluation.baselines import baselines
+    from posttrainbench.records import Baseline
     from posttrainbench.sandbox import load_sandbox
 
-    wanted = next((known for known in KINDS if known == kind), None)
-    if wanted is None:
-        raise InputError(f"There is no kind of baseline `{kind}`; choose one of: {', '.join(KINDS)}.")
+    if kind not in (*Baseline, TRIVIAL):
+        raise InputError(f"Unknown baseline kind `{kind}`; choose from {', '.join((*Baseline, TRIVIAL))}.")
     chosen = catalog.find(catalog.suites(), suite, "suite")
-    for name, held in ((model, chosen.models), (benchmark, chosen.benchmarks)):
-        if name is not None and name not in held:
-            raise InputError(f"The suite {suite} does not have `{name}`; it has: {', '.join(held)}.")
+    for name, available in ((model, chosen.models), (benchmark, chosen.benchmarks)):
+        if name is not None and name not in available:
+            raise InputError(f"The suite {suite} does not have `{name}`; it has: {', '.join(available)}.")
+    if kind == TRIVIAL:
+        if model or engine or engine_setting or grader:
+            raise InputError(
+                "--kind trivial uses no model, engine or grader; leave out --model, --engine, --engine-setting and "
+                "--grader."
+            )
+        return trivial_baselines(chosen, benchmark, limit, _sandbox(insecure_no_sandbox), json)
     backend = load_sandbox(_sandbox(insecure_no_sandbox))
     backend.check()
     rows = []
     for base in [model] if model else chosen.models:
         plan = _plan(chosen, base, engine, engine_setting, grader, limit, None)
         with _progress(base) as tell:
-            found = baselines(plan, wanted, [benchmark] if benchmark else chosen.benchmarks, backend, tell)
-        rows += [(base, metrics) for metrics in found.values()]
+            computed = baselines(plan, Baseline(kind), [benchmark] if benchmark else chosen.benchmarks, backend, tell)
+        rows += [(base, metrics) for metrics in computed.values()]
     if json:
         print_json([{"model": base, "kind": kind} | metrics.model_dump(mode="json") for base, metrics in rows])
     else:
         _print_scores(rows)
+    return None
 
 
 def _suite(suite: str | None, benchmark: str, base: str | None) -> "Suite":
@@ -178,12 +233,14 @@ def _suite(suite: str | None, benchmark: str, base: str | None) -> "Suite":
     if base is not None:
         return catalog.suite_of(base, benchmark, suite)
     catalog.find(catalog.benchmarks(), benchmark, "benchmark")
-    holding = [one for one in catalog.suites().values() if benchmark in one.benchmarks and suite in (None, one.id)]
-    if not holding:
+    candidates = [
+        entry for entry in catalog.suites().values() if benchmark in entry.benchmarks and suite in (None, entry.id)
+    ]
+    if not candidates:
         raise InputError(f"The suite {suite} does not have `{benchmark}`; see `ptb catalog suites`.")
-    if len(holding[0].models) > 1:
-        raise InputError(f"Give --base, one of: {', '.join(holding[0].models)}.")
-    return holding[0]
+    if len(candidates[0].models) > 1:
+        raise InputError(f"Give --base, one of: {', '.join(candidates[0].models)}.")
+    return candidates[0]
 
 
 def _plan(
@@ -213,10 +270,11 @@ def _sandbox(insecure: bool) -> str:
 
 @contextmanager
 def _progress(title: str) -> Iterator["Tell"]:
-    """A bar with the running mean and the time left; without a terminal, a line for each phase. On standard error."""
-    from rich.console import Console
+    """Show a bar with the running mean and the time left on standard error; without a terminal, a line per phase."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+    from posttrainbench.cli.console import Console
+    from posttrainbench.cli.heartbeat import Heartbeat
     from posttrainbench.evaluation.progress import Progress as Moment
 
     console = Console(stderr=True, highlight=False)
@@ -228,43 +286,38 @@ def _progress(title: str) -> Iterator["Tell"]:
         TextColumn("{task.fields[score]}", markup=False),
         TimeRemainingColumn(),
     )
-    said = ""
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    phase, latest = "", title
+    heartbeat = Heartbeat(console, lambda: f"  {latest}")
+    with heartbeat, Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, score="")
 
         def tell(moment: Moment) -> None:
-            nonlocal said
-            score = "" if moment.score is None else f"{100 * moment.score:.1f} %"
-            if moment.doing != said:
-                said = moment.doing
-                bar.reset(task, description=said, total=moment.total or None, completed=moment.done, score=score)
+            nonlocal phase, latest
+            latest = str(moment)
+            score = "" if moment.score is None else f"{100 * moment.score:.1f}%"
+            if moment.doing != phase:
+                phase = moment.doing
+                bar.reset(task, description=phase, total=moment.total or None, completed=moment.done, score=score)
                 if moment.total and not console.is_terminal:
-                    console.print(f"  {moment}", markup=False)
+                    heartbeat.print(f"  {moment}")
             bar.update(task, completed=moment.done, total=moment.total or None, score=score)
 
         yield tell
 
 
 def _print_scores(rows: list[tuple[str, Metrics]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    from posttrainbench.report.tables import percent
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import columns
+    from posttrainbench.report.text import percent
 
-    table = Table(box=None)
-    for column in ("checkpoint", "benchmark"):
-        table.add_column(column, overflow="fold")
-    for column in ("score, %", "±", "items", "seeds", "seconds"):
-        table.add_column(column, justify="right")
+    header = ("benchmark", "score, %", "±", "items", "seeds", "seconds", "checkpoint")
+    table = [[Text(name, style="bold") for name in header]]
     for name, metrics in rows:
-        table.add_row(
-            Text(name),
-            metrics.benchmark,
-            percent(metrics.score),
-            f"{100 * metrics.stderr:.1f}",
-            str(len(metrics.items)),
-            str(len(metrics.seeds)),
-            f"{metrics.seconds:.1f}",
-        )
-    Console(highlight=False).print(table)
+        scores = (metrics.benchmark, percent(metrics.score), f"{100 * metrics.stderr:.1f}")
+        counts = (str(len(metrics.items)), str(len(metrics.seeds)), f"{metrics.seconds:.1f}")
+        table.append([Text(cell) for cell in (*scores, *counts, name)])
+    console = Console(highlight=False)
+    for line in columns(table, right=range(1, 6)):
+        console.print(line, soft_wrap=True)

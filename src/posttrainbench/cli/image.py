@@ -1,34 +1,31 @@
-"""`ptb image`: the images that agents work in."""
+"""`ptb image`: build and check the images for agents."""
 
-from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
 
 from posttrainbench.cli.options import Json, print_json
 
-app = typer.Typer(name="image", help="Build the images that agents work in, and check them.", no_args_is_help=True)
+app = typer.Typer(name="image", help="Build and check the images that agents work in.", no_args_is_help=True)
 
-Variant = Annotated[
-    Literal["full", "small"], typer.Option(help="full: CUDA and everything; small: no GPU, one command line.")
-]
+Variant = Annotated[Literal["full", "small"], typer.Option(help="full: CUDA and all agents; small: no GPU, one agent.")]
 Base = Annotated[
-    str | None, typer.Option(metavar="IMAGE", help="Base image; the pinned one if not given.", show_default=False)
+    str | None, typer.Option(metavar="IMAGE", help="Base image; the pinned one by default.", show_default=False)
 ]
 
 
 @app.callback()
 def image() -> None:
-    """Build the images that agents work in, and check them."""
+    """Build and check the images that agents work in."""
 
 
 @app.command()
 def show(
     variant: Variant = "full",
-    format: Annotated[Literal["containerfile", "apptainer"], typer.Option(help="Of which builder.")] = "containerfile",
+    format: Annotated[Literal["containerfile", "apptainer"], typer.Option(help="File format.")] = "containerfile",
     base: Base = None,
 ) -> None:
-    """Print the definition of an image, as `build` uses it.
+    """Print the definition of an image that `build` uses.
 
     Example:  [bold]ptb image show --format apptainer > agent.def[/bold]
     """
@@ -43,11 +40,11 @@ def show(
 def build(
     context: typer.Context,
     tag: Annotated[str, typer.Option(help="Name of the image; for apptainer the file to write, such as agent.sif.")],
-    engine: Annotated[Literal["podman", "docker", "apptainer"], typer.Option(help="What builds it.")] = "podman",
+    engine: Annotated[Literal["podman", "docker", "apptainer"], typer.Option(help="Image builder.")] = "podman",
     variant: Variant = "full",
     base: Base = None,
 ) -> None:
-    """Build an image; what stands behind `--` is for the engine.
+    """Build an image. Arguments after `--` are passed to the engine.
 
     Example:  [bold]ptb image build --variant small --tag agent-small -- --network host[/bold]
     """
@@ -58,34 +55,37 @@ def build(
 
 @app.command()
 def check(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="As `ptb run --image` takes it.")],
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="Image as in `ptb run --image`.")],
     sandbox: Annotated[str, typer.Option(metavar="NAME", help="podman, docker, apptainer or bubblewrap.")] = "podman",
     variant: Variant = "full",
     json: Json = False,
 ) -> None:
-    """Start an image as a run would, and look for all that is pinned; run the kit's evaluation in it.
+    """Start an image as a run would, check all pinned versions and run the kit's evaluation in it.
 
-    Ends with 0 when everything is there, 1 when something is not.
+    Exit codes: 0 all checks pass, 1 a check fails.
 
     Example:  [bold]ptb image check agent-small --variant small[/bold]
     """
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from posttrainbench.cli.console import Console
     from posttrainbench.images.check import check_image
+    from posttrainbench.report.layout import columns
     from posttrainbench.report.text import plain
 
-    checked = check_image(image, sandbox, variant)
+    results = check_image(image, sandbox, variant)
     if json:
-        print_json([asdict(one) for one in checked])
+        print_json(
+            [{"what": each.name, "wanted": each.expected, "found": each.actual, "ok": each.ok} for each in results]
+        )
     else:
-        table = Table(box=None)
-        for column in ("", "what", "wanted", "found"):
-            table.add_column(column)
-        for one in checked:
-            mark = Text("pass", style="green") if one.ok else Text("FAIL", style="red")
-            table.add_row(mark, Text(one.what), Text(one.wanted), Text(plain(one.found or "nothing", 100), style="dim"))
-        Console().print(table)
-    if not all(one.ok for one in checked):
+        rows = [[Text(name, style="bold") for name in ("", "component", "expected", "found")]]
+        for result in results:
+            mark = Text("pass", style="green") if result.ok else Text("FAIL", style="red")
+            found = Text(plain(result.actual or "nothing", 100), style="dim")
+            rows.append([mark, Text(result.name), Text(result.expected), found])
+        console = Console(highlight=False)
+        for line in columns(rows):
+            console.print(line, soft_wrap=True)
+    if not all(result.ok for result in results):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`ptb lineage`: from which checkpoint does a model descend?"""
+"""`ptb lineage`: decide from weights alone which checkpoint a model was derived from."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.errors import InputError
+from posttrainbench.files import require_directory, require_existing
 
 if TYPE_CHECKING:
     from posttrainbench.audit.lineage import Checkpoint, Lineage
@@ -17,7 +18,7 @@ class _Group(TyperGroup):
     """`ptb lineage CHECKPOINT` is short for `ptb lineage check CHECKPOINT`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put in the command that was left out."""
+        """Insert the default command `check`."""
         if args and args[0] not in {*self.commands, "--help", "-h"}:
             args = ["check", *args]
         return super().parse_args(ctx, args)
@@ -25,12 +26,12 @@ class _Group(TyperGroup):
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, rich_markup_mode="rich")
 
-Base = Annotated[str, typer.Option(metavar="X", help="The base model: a model of the catalog, or a directory.")]
+Base = Annotated[str, typer.Option(metavar="X", help="The base model: a catalog id or a directory.")]
 
 
 @app.callback()
 def lineage() -> None:
-    """From which checkpoint does a model descend? Judged from its weights alone.
+    """Decide from a model's weights alone which checkpoint it was derived from.
 
     Example:  [bold]ptb lineage final_model --base micro-base[/bold]
     """
@@ -38,80 +39,79 @@ def lineage() -> None:
 
 @app.command()
 def check(
-    checkpoint: Annotated[Path, typer.Argument(help="Directory of the model in question, in safetensors.")],
-    base: Annotated[
-        str | None, typer.Option(metavar="X", help="The base model: a model of the catalog, or a directory.")
-    ] = None,
+    checkpoint: Annotated[Path, typer.Argument(help="Directory of the model to check, in safetensors format.")],
+    base: Annotated[str | None, typer.Option(metavar="X", help="The base model: a catalog id or a directory.")] = None,
     against: Annotated[
         list[str] | None,
-        typer.Option(metavar="Y", help="A checkpoint it may not come from; may be repeated. Default: X's instruct."),
+        typer.Option(metavar="Y", help="A forbidden checkpoint. Repeatable. Default: the instruct counterpart of X."),
     ] = None,
     pack: Annotated[
         list[Path] | None,
-        typer.Option(help="A reference pack of base and forbidden checkpoint, in place of both; may be repeated."),
+        typer.Option(help="A reference pack that replaces base model and forbidden checkpoint. Repeatable."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Compare a checkpoint's weights with those of its base model and of checkpoints that it may not come from.
+    """Compare a checkpoint's weights with its base model and with forbidden checkpoints.
 
-    Ends with 0 when it is clean or the base itself, 1 when it is not or suspect, 2 when it could not be checked.
+    Exit codes: 0 clean or the unchanged base model, 1 any other verdict, 2 it could not be checked.
 
     Example:  [bold]ptb lineage final_model --base micro-base --against micro-instruct[/bold]
     """
     from posttrainbench.audit.lineage import compare, worst
     from posttrainbench.audit.lineage.pack import Pack
-    from posttrainbench.audit.lineage.pair import Checkpoints, Pair
-    from posttrainbench.audit.untrusted import UnreadableError
+    from posttrainbench.audit.lineage.pair import CheckpointPair, Pair
+    from posttrainbench.untrusted import UnreadableError
 
     candidate = _open(str(checkpoint), directory=checkpoint)
     pairs: list[Pair] = []
     for path in pack or []:
+        require_existing(path, "a reference pack written by `ptb lineage pack`")
         try:
             pairs.append(Pack.open(path))
         except UnreadableError as error:
-            raise InputError(f"{path} cannot be used: {error}; write it anew with `ptb lineage pack`.") from None
+            raise InputError(f"{path} cannot be used: {error}; write it again with `ptb lineage pack`.") from None
     if base is not None:
         others = against or _siblings(base)
-        pairs += [Checkpoints(_open(base), _open(other)) for other in others]
+        pairs += [CheckpointPair(_open(base), _open(other)) for other in others]
     elif against:
-        raise InputError("Give --base beside --against.")
+        raise InputError("--against needs --base.")
     if not pairs:
-        raise InputError("Give what to compare with: --base X --against Y, or --pack FILE.")
-    found = []
+        raise InputError("Give the checkpoints to compare with: --base X --against Y, or --pack FILE.")
+    comparisons = []
     for pair in pairs:
         try:
-            found.append(compare(candidate, pair))
+            comparisons.append(compare(candidate, pair))
         except UnreadableError as error:
-            raise InputError(f"{checkpoint} cannot be compared with {pair.against}: {error}.") from None
-    result = worst(found)
+            raise InputError(f"{checkpoint} cannot be compared with {pair.forbidden}: {error}.") from None
+    result = worst(comparisons)
     if json:
         data = result.model_dump(mode="json")
-        if len(found) > 1:
+        if len(comparisons) > 1:
             data["comparisons"] = [
-                {"against": one.against, "verdict": one.verdict.value, "reasons": one.reasons} for one in found
+                {"against": other.forbidden, "verdict": other.verdict.value, "reasons": other.reasons}
+                for other in comparisons
             ]
         print_json(data)
     else:
-        _show(found)
+        _show(comparisons)
     raise typer.Exit(0 if result.verdict in ("clean", "base_unchanged") else 1)
 
 
 @app.command()
 def pack(
     base: Base,
-    against: Annotated[str, typer.Option(metavar="Y", help="The forbidden checkpoint: model or directory.")],
+    against: Annotated[str, typer.Option(metavar="Y", help="The forbidden checkpoint: a catalog id or a directory.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
-    """Write a reference pack: rows and hashes of a base model and a forbidden checkpoint, in place of both.
+    """Write a reference pack: rows and hashes that replace a base model and a forbidden checkpoint.
 
     Example:  [bold]ptb lineage pack --base micro-base --against micro-instruct --out micro.safetensors[/bold]
     """
-    from rich.console import Console
-
-    from posttrainbench.audit.lineage.packing import write_pack
+    from posttrainbench.audit.lineage.pack import write_pack
+    from posttrainbench.cli.console import Console
 
     if not out.parent.is_dir():
-        raise InputError(f"{out.parent} is no directory; choose another place for --out.")
+        raise InputError(f"{out.parent} is not a directory; choose another path for --out.")
     facts = write_pack(_open(base), _open(against), out)
     Console(highlight=False).print(
         f"{out}: {len(facts.tensors)} tensors, {out.stat().st_size / 1e6:.1f} MB", markup=False, soft_wrap=True
@@ -119,15 +119,16 @@ def pack(
 
 
 def _open(name: str, directory: Path | None = None) -> "Checkpoint":
-    """A checkpoint by its id in the catalog, or its directory."""
+    """Open a checkpoint by its catalog id or directory."""
     from posttrainbench import catalog
     from posttrainbench.audit.lineage import Checkpoint
-    from posttrainbench.audit.untrusted import UnreadableError
+    from posttrainbench.untrusted import UnreadableError
 
     if directory is None:
         directory = Path(name)
-        if not directory.is_dir():
+        if not directory.is_dir() and "/" not in name:
             directory = catalog.find(catalog.models(), name, "model").directory
+    require_directory(directory, "the directory of a saved model")
     try:
         return Checkpoint.open(directory, name)
     except (UnreadableError, OSError) as error:
@@ -135,38 +136,39 @@ def _open(name: str, directory: Path | None = None) -> "Checkpoint":
 
 
 def _siblings(base: str) -> list[str]:
-    """The forbidden checkpoints that the catalog knows for a base model."""
+    """Return the forbidden checkpoints of a base model in the catalog."""
     from posttrainbench import catalog
 
     model = catalog.models().get(base)
     if model is None or model.instruct is None:
-        raise InputError(f"The catalog knows no instruct counterpart of {base}; give --against Y.")
+        raise InputError(f"The catalog has no instruct counterpart of {base}; give --against Y.")
     return [model.instruct]
 
 
-def _show(found: "list[Lineage]") -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _show(comparisons: "list[Lineage]") -> None:
     from rich.text import Text
 
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import columns
     from posttrainbench.report.text import plain
 
     console = Console(highlight=False)
-    table = Table(box=None)
-    for column in ("against", "verdict", "as base", "as it", "rho", "slope", "spread"):
-        table.add_column(column, overflow="fold")
-    for one in found:
-        facts = one.statistics
-        table.add_row(
-            Text(plain(one.against)),
-            one.verdict.value.replace("_", " "),
+    header = ("verdict", "equal base", "equal it", "rho", "slope", "spread", "against")
+    table = [[Text(name, style="bold") for name in header]]
+    for comparison in comparisons:
+        facts = comparison.statistics
+        cells = (
+            comparison.verdict.value.replace("_", " "),
             f"{facts.share_base:.1%}",
-            f"{facts.share_against:.1%}",
+            f"{facts.share_forbidden:.1%}",
             f"{facts.rho:.2f}",
             f"{facts.slope:.3f}",
             f"{facts.slope_spread:.1%}" if facts.slope_spread < 10 else "-",
+            plain(comparison.forbidden, 1000),
         )
-    console.print(table)
-    for one in found:
-        for reason in one.reasons:
-            console.print(f"{plain(one.against)}: {plain(reason, 400)}", markup=False)
+        table.append([Text(cell) for cell in cells])
+    for line in columns(table, right=range(1, 6)):
+        console.print(line, soft_wrap=True)
+    for comparison in comparisons:
+        for reason in comparison.reasons:
+            console.print(f"{plain(comparison.forbidden, 1000)}: {plain(reason, 400)}", markup=False, soft_wrap=True)

@@ -1,77 +1,160 @@
-"""Live progress of several runs at once."""
+"""Live progress of several concurrent runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console, Group
+import typer
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
+from typing_extensions import override
 
-from posttrainbench.plugins import load_plugin
-from posttrainbench.report.tables import percent
-from posttrainbench.report.text import plain
+from posttrainbench.cli.console import Console
+from posttrainbench.cli.heartbeat import Heartbeat
+from posttrainbench.cli.interrupt import ask
+from posttrainbench.launch.base import LOG, LaunchOrder, Watch, last_log_line, load_launcher
+from posttrainbench.records import Placement, Status
+from posttrainbench.report.text import percent, plain
 from posttrainbench.run import Run
-from posttrainbench.run.directory import last_line
+from posttrainbench.run.directory import last_output_line
+from posttrainbench.run.progress import InterruptChoice
+from posttrainbench.run.status import agent_state
 
-PARALLEL = 2
+LISTED = 3
+"""Active runs that a line lists."""
 
 
-class ManyProgress:
-    """Shows runs at work, and a line for each that has ended."""
+class ManyProgress(Watch):
+    """Shows the active runs, and prints a line for each run that has ended."""
 
     def __init__(self, total: int) -> None:
         self.console = Console(stderr=True)
         self.total = total
-        self.told: set[Path] = set()
-        self.active: list[Run] = []
+        self.reported: set[Path] = set()
+        self.active: Sequence[Run] = ()
+        self.heartbeat = Heartbeat(self.console, self._describe)
         self.live = Live(get_renderable=self._draw, console=self.console, refresh_per_second=4, transient=True)
 
-    def change(self, active: list[Run], ended: list[Run]) -> None:
-        """Called by the launcher."""
+    @override
+    def on_change(self, active: Sequence[Run], ended: Sequence[Run]) -> None:
         self.active = active
         for run in ended:
-            if run.root not in self.told:
-                self.told.add(run.root)
-                self.console.print(self._ended(run), soft_wrap=True)
+            if run.root not in self.reported:
+                self.reported.add(run.root)
+                self.heartbeat.print(self._ended(run))
+
+    @override
+    def on_message(self, text: str) -> None:
+        self.console.print(plain(text, 1000), markup=False, highlight=False, soft_wrap=True)
+
+    @override
+    def on_interrupt(self) -> InterruptChoice:
+        return ask(self.live, self.working())
 
     def _ended(self, run: Run) -> Text:
         spec, result = run.spec, run.result()
-        place = f"[{len(self.told)}/{self.total}] {plain(spec.agent.name)} {spec.benchmark} seed {spec.seed}: "
+        prefix = f"[{len(self.reported)}/{self.total}] {plain(spec.agent.name)} {spec.benchmark} seed {spec.seed}: "
         if result is None:
-            return Text(f"{place}ended without a result, see {run.root}/launch.log", style="magenta")
+            return Text(f"{prefix}{_reason(run)} See {run.root / LOG}.", style="magenta")
+        if result.score is None:
+            return Text(f"{prefix}{result.status.replace('_', ' ')}: {plain(' '.join(result.reasons), 400)}", "magenta")
         scores = f"{percent(result.score)} (raw {percent(result.raw_score)})"
         flagged = [rule for rule, state in result.verdict.items() if state == "flagged"]
         if flagged:
-            return Text(f"{place}{scores} caught: {', '.join(flagged)}", style="red")
-        return Text(f"{place}{scores} {result.status.replace('_', ' ')}")
+            return Text(f"{prefix}{scores} flagged: {', '.join(flagged)}", style="red")
+        if result.suspected:
+            return Text(f"{prefix}{scores} suspected: {', '.join(result.suspected)}", style="yellow")
+        return Text(f"{prefix}{scores} {result.status.replace('_', ' ')}")
+
+    def working(self) -> list[str]:
+        """Return a description of each active run whose agent works."""
+        return [
+            f"{plain(run.spec.agent.name)} on {run.spec.benchmark}, seed {run.spec.seed}"
+            for run in self.active
+            if agent_state(run) == "running"
+        ]
+
+    def _describe(self) -> str:
+        """Return the number of runs that have ended, and the stages of the active ones."""
+        active = [
+            f"{plain(run.spec.agent.name)} {run.spec.benchmark} seed {run.spec.seed} in {run.next_stage() or 'settle'}"
+            for run in self.active[:LISTED]
+        ]
+        if len(self.active) > LISTED:
+            active.append(f"{len(self.active) - LISTED} more")
+        last = plain(last_output_line(self.active[0]), 60) if len(self.active) == 1 else ""
+        text = "; ".join(active) + (f": {last}" if last else "")
+        return f"{len(self.reported)} of {self.total} runs done{', active: ' if text else ''}{text}"
 
     def _draw(self) -> Group:
-        lines = [Text(f"{len(self.told)} of {self.total} runs done", style="bold")]
+        lines = [Text(f"{len(self.reported)} of {self.total} runs done", style="bold")]
         for run in self.active:
             spec = run.spec
             head = (
                 f"  {plain(spec.agent.name):<20} {spec.benchmark:<13} seed {spec.seed}  {run.next_stage() or 'done':<9}"
             )
-            lines.append(Text.assemble(head, (plain(last_line(run), 60), "dim")))
+            lines.append(Text.assemble(head, (plain(last_output_line(run), 60), "dim")))
         return Group(*lines)
 
 
-def run_all(runs: list[Run], experiment: Path) -> None:
-    """Take all runs to their end, `PARALLEL` at a time, with live progress on standard error.
+def _reason(run: Run) -> str:
+    """Return one sentence on why a run's process ended without a result."""
+    line = plain(last_log_line(run), 400)
+    if line.startswith("ptb: "):
+        return f"ended without a result: {line.removeprefix('ptb: ').rstrip('.')}."
+    return f"ended without a result after printing: {line}." if line else "ended without a result."
+
+
+def require_all(runs: Sequence[Run], command: str) -> None:
+    """Exit with 1 if a run ended without a result, or by a failure of the machine.
+
+    Args:
+        runs: the runs.
+        command: continues them.
 
     Raises:
-        KeyboardInterrupt: after everything has been stopped and the way to continue has been told.
+        typer.Exit: after a sentence that says how to continue.
     """
-    progress = ManyProgress(len(runs))
-    if progress.console.is_terminal:
+    failed = 0
+    for run in runs:
+        result = run.result()
+        failed += result is None or result.status is Status.INFRASTRUCTURE_ERROR
+    if failed:
+        line = f"ptb: {failed} of {len(runs)} runs have no result. Continue with: {command}"
+        Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def run_all(runs: Sequence[Run], experiment: Path) -> None:
+    """Execute runs of an experiment without a definition on this machine; see `execute`."""
+    order = LaunchOrder(runs, experiment, Placement(), retries=0, gpus=0, budget=0)
+    execute(order, f"ptb resume {experiment}")
+
+
+def execute(order: LaunchOrder, command: str) -> None:
+    """Execute runs by the launcher of their experiment, with live progress on standard error.
+
+    Args:
+        order: the runs.
+        command: continues them.
+
+    Raises:
+        KeyboardInterrupt: re-raised after a message that says how to continue. Agents that work are left running.
+    """
+    progress = ManyProgress(len(order.runs))
+    launcher = load_launcher(order.placement.launcher)
+    if progress.console.is_terminal and launcher.waits:
         progress.live.start()
     try:
-        load_plugin("launchers", "local")(runs, PARALLEL, progress.change)
+        with progress.heartbeat:
+            launcher.launch(order, progress)
     except KeyboardInterrupt:
         progress.live.stop()
+        for run in progress.active:
+            if agent_state(run) == "running":
+                progress.console.print(f"ptb: the agent of {run.root} keeps working", markup=False, soft_wrap=True)
         progress.console.print(
-            f"ptb: stopped; nothing finished is lost. Continue with: ptb resume {experiment}",
-            markup=False,
-            soft_wrap=True,
+            f"ptb: interrupted; finished stages are kept. Continue with: {command}", markup=False, soft_wrap=True
         )
         raise
     finally:

@@ -1,4 +1,4 @@
-"""What several commands share: options, and the parsing of budgets."""
+"""Options that several commands share, and the parsing of their values."""
 
 import json
 import math
@@ -10,26 +10,42 @@ from typing import Annotated, Any, Literal
 import typer
 
 from posttrainbench.errors import InputError
+from posttrainbench.records.spec import MIN_BYTES
+from posttrainbench.records.units import parse_size
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="Directory to write; must be new or empty.", show_default=False)
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Output directory; must be new or empty.", show_default=False)]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        help="Name instead of --out: the run's directory is runs/default/NAME, or runs/NAME for EXPERIMENT/RUN.",
+        show_default=False,
+    ),
+]
+ExperimentName = Annotated[
+    str | None,
+    typer.Option("--name", help="Name instead of --out: the experiment's directory is runs/NAME.", show_default=False),
 ]
 Insecure = Annotated[
     bool,
-    typer.Option("--insecure-no-sandbox", help="Run without isolation: the agent can do whatever you can."),
+    typer.Option("--insecure-no-sandbox", help="Run without isolation: the agent has all your permissions."),
 ]
 
 EngineName = Annotated[
     str | None,
-    typer.Option("--engine", metavar="vllm|transformers", help="What generates; the suite's engine if not given."),
+    typer.Option("--engine", metavar="NAME", help="Inference engine: vllm or transformers. Default: the suite's."),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Only check that everything the run needs is there; write nothing."),
 ]
 EngineSettings = Annotated[
     list[str] | None,
     typer.Option(
         "--engine-setting",
         metavar="KEY=VALUE",
-        help="Setting of the engine, such as memory_fraction=0.8 or python=/opt/vllm/bin/python; repeatable.",
+        help="Setting of the engine, such as memory_fraction=0.8 or python=PATH. Repeatable.",
         show_default=False,
     ),
 ]
@@ -38,120 +54,133 @@ GraderName = Annotated[
     typer.Option(
         "--grader",
         metavar="MODEL|URL",
-        help="Grader of open-ended answers: a model as Inspect names it (openai/gpt-5-mini if not given), or URL#MODEL "
-        "with the key in PTB_GRADER_API_KEY.",
+        help="Grader of open-ended answers: an Inspect model name (default: openai/gpt-5-mini), or URL#MODEL with the "
+        "key in PTB_GRADER_API_KEY.",
     ),
 ]
 
 SandboxName = Annotated[
     str | None,
-    typer.Option("--sandbox", metavar="NAME", help="bubblewrap (if not given), podman, docker, apptainer or process."),
+    typer.Option("--sandbox", metavar="NAME", help="bubblewrap (default), podman, docker, apptainer or process."),
 ]
 Image = Annotated[
     str | None,
-    typer.Option(metavar="IMAGE", help="What the sandbox's root is made of; the host's programs if not given."),
+    typer.Option(metavar="IMAGE", help="Root file system of the sandbox. Default: the host's programs."),
 ]
 Memory = Annotated[
-    str | None, typer.Option(help="The agent's memory, such as 64G; 90 % of the machine's if not given.")
+    str | None, typer.Option(help="Memory limit of the agent, such as 64G. Default: 90% of the machine's memory.")
 ]
-Cpus = Annotated[float | None, typer.Option(min=0.1, help="The agent's CPUs, such as 8; all if not given.")]
+Cpus = Annotated[float | None, typer.Option(help="CPU limit of the agent, such as 8. Default: all CPUs.")]
 Pids = Annotated[
-    int | None, typer.Option(min=1, help="The agent's processes and threads at a time; 16384 if not given.")
+    int | None,
+    typer.Option(help="Limit of the agent's processes and threads. Default: 16384."),
 ]
 Disk = Annotated[
-    str | None, typer.Option(help="What the agent may store, such as 500G; 90 % of what is free if not given.")
+    str | None, typer.Option(help="Disk limit of the agent, such as 500G. Default: 90% of the free space.")
 ]
 Gpus = Annotated[
     str | None,
-    typer.Option(help="The agent's GPUs as nvidia-smi counts, such as 0,1, or none; free ones if not given."),
+    typer.Option(help="GPUs of the agent by nvidia-smi index, such as 0,1, or none. Default: free GPUs."),
 ]
 
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 NetworkName = Annotated[
     str | None,
     typer.Option(
         "--network",
-        metavar="open|allowlist|none",
-        help="What the agent reaches of the internet, all of it recorded; the suite's choice if not given.",
+        metavar="NAME",
+        help="Network access of the agent: open, allowlist or none. All requests are recorded. Default: the suite's.",
     ),
 ]
-DenyTestData = Annotated[bool, typer.Option("--deny-test-data", help="Withhold the test data, with HTTP 451.")]
+DenyTestData = Annotated[
+    bool, typer.Option("--deny-test-data", help="Block requests for the benchmark's test data with HTTP 451.")
+]
 DenyInstruct = Annotated[
-    bool, typer.Option("--deny-instruct", help="Withhold the base model's instruct counterpart, with HTTP 451.")
+    bool,
+    typer.Option("--deny-instruct", help="Block requests for the base model's instruct counterpart (HTTP 451)."),
 ]
 ColdCache = Annotated[
-    bool, typer.Option("--cold-cache", help="Show nothing of this machine's model cache but the base model.")
+    bool, typer.Option("--cold-cache", help="Hide this machine's model cache except for the base model.")
 ]
-
-SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-def parse_budget(text: str) -> float:
-    """Seconds from `30s`, `10m`, `1.5h` or a number of seconds.
-
-    Raises:
-        InputError: it is nothing of the kind, or not above zero.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
-    seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
-    if not (0 < seconds < math.inf):
-        raise InputError(f"`{text}` is no budget; write a time above zero such as 30s, 10m or 10h.")
-    return seconds
+NoProvenance = Annotated[bool, typer.Option("--no-provenance", help="Do not record which process opens which file.")]
 
 
-def parse_size(text: str) -> int:
-    """Bytes from `64G`, `1.5T`, `500M` (powers of 1024) or a number of bytes.
+def parse_limit(option: str, text: str | None) -> int | None:
+    """Parse the value of `--memory` or `--disk`, and return bytes. None is returned unchanged.
 
     Raises:
-        InputError: it is nothing of the kind, or not above zero.
+        InputError: the text is not a valid size, or too small for any agent.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(match[1]) * SIZES[match[2].upper()]) if match else 0
-    if size < 1:
-        raise InputError(f"`{text}` is no size; write one such as 500M, 64G or 2T.")
+    if text is None:
+        return None
+    if (size := parse_size(text)) < MIN_BYTES:
+        raise InputError(f"No agent can work with --{option} {text.strip()}; use at least {MIN_BYTES // 2**20}M.")
     return size
 
 
-def parse_network(text: str | None) -> Literal["open", "allowlist", "none"] | None:
-    """A network by its name; None stays None.
+def parse_cpus(number: float | None) -> float | None:
+    """Return a number of CPUs after checking that it is finite. None is returned unchanged.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not.
+    """
+    if number is not None and not math.isfinite(number):
+        raise InputError(f"A limit of {number} CPUs is not possible; use a number such as 8.")
+    return number
+
+
+def parse_network(text: str | None) -> Literal["open", "allowlist", "none"] | None:
+    """Return a network name after checking it. None is returned unchanged.
+
+    Raises:
+        InputError: the name is unknown.
     """
     if text in ("open", "allowlist", "none", None):
         return text  # type: ignore[return-value]
-    raise InputError(f"`{text}` is no network; choose open, allowlist or none.")
+    raise InputError(f"Unknown network `{text}`; choose from open, allowlist, none.")
 
 
 def parse_gpus(text: str) -> list[int]:
-    """Indices from `0,1`; none from `none`.
+    """Parse GPU indices such as `0,1`. `none` gives an empty list.
 
     Raises:
-        InputError: it is nothing of the kind.
+        InputError: the text is not a valid list of indices.
     """
     if text.strip() == "none":
         return []
     if not re.fullmatch(r"\d+(,\d+)*", text.strip()):
-        raise InputError(f"`{text}` names no GPUs; write their numbers such as 0,1, or none.")
+        raise InputError(f"`{text}` is not a valid list of GPUs; use indices such as 0,1, or none.")
     return sorted({int(number) for number in text.split(",")})
 
 
-def parse_settings(pairs: list[str] | None) -> dict[str, str]:
-    """Settings from `KEY=VALUE` pairs.
+def parse_settings(pairs: list[str] | None, option: str = "--engine-setting") -> dict[str, str]:
+    """Parse `KEY=VALUE` pairs.
+
+    Args:
+        pairs: values of an option.
+        option: its name, for the message.
 
     Raises:
-        InputError: one is no such pair.
+        InputError: a text is not such a pair.
     """
     settings = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
         if not (key and equals and value):
-            raise InputError(f"`{pair}` is no setting; write --engine-setting KEY=VALUE.")
+            raise InputError(f"`{pair}` is not a valid setting; use {option} KEY=VALUE.")
         settings[key] = value
     return settings
 
 
 def print_json(value: Any) -> None:
-    """JSON, and nothing else, on standard output."""
-    json.dump(value, sys.stdout, indent=2)  # ASCII: what an agent wrote cannot steer a terminal
-    sys.stdout.write("\n")
+    """Print a value as JSON on standard output."""
+    print_text(json.dumps(value, indent=2) + "\n")  # ASCII, so that text of an agent cannot control the terminal
+
+
+def print_text(text: str) -> None:
+    """Print text on standard output as it is."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        from posttrainbench.cli.console import discard
+
+        discard(sys.stdout)  # the exit code stays right

@@ -1,4 +1,4 @@
-"""`ptb published` and `ptb score`: the official benchmark's numbers, computed again."""
+"""`ptb published` and `ptb score`: recompute the numbers of the official benchmark."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,17 +7,18 @@ import typer
 
 from posttrainbench.cli.options import Json, print_json
 
-Suite = Annotated[str, typer.Option(help="The suite whose published tables are used.")]
+Suite = Annotated[str, typer.Option(help="Suite whose published tables are used.")]
 
 
 def published(suite: Suite = "v1", json: Json = False) -> None:
-    """Recompute the published leaderboard of a suite from its own columns; per cent.
+    """Recompute the published leaderboard of a suite from its benchmark columns. Scores in percent.
 
     Example:  [bold]ptb published --suite v1 --json[/bold]
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from posttrainbench.cli.console import Console
+    from posttrainbench.records import Baseline
     from posttrainbench.scoring.published import published as load
     from posttrainbench.scoring.published import recompute
 
@@ -45,7 +46,7 @@ def published(suite: Suite = "v1", json: Json = False) -> None:
     columns.add_column("benchmark")
     for column in ("weight", "zero-shot", "few-shot", "instruct"):
         columns.add_column(column, justify="right")
-    zero_shot, few_shot, instruct = (tables.baseline_means(k) for k in ("zero_shot", "few_shot", "instruct"))
+    zero_shot, few_shot, instruct = (tables.baseline_means(kind) for kind in Baseline)
     for name, weight in result.weights.items():
         means = (f"{baseline[name]:.1f}" for baseline in (zero_shot, few_shot, instruct))
         columns.add_row(name, f"{weight:.4f}", *means)
@@ -56,46 +57,51 @@ def published(suite: Suite = "v1", json: Json = False) -> None:
 
 
 def score(
-    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Header model,BENCHMARK,...; fractions 0-1.")],
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="TABLE.csv", help="CSV file with the header model,BENCHMARK,... and fractions 0-1."),
+    ],
     suite: Suite = "v1",
     baseline: Annotated[
         Path | None,
         typer.Option(
             metavar="BASE.csv",
-            help="Zero-shot base scores in the same form, instead of the published ones; "
-            "with rows of the instruct models too, also the weights.",
+            help="Use these zero-shot base scores, in the same form, instead of the published ones. If the table "
+            "also has rows of the instruct models, compute the weights from it too.",
             show_default=False,
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a table of one agent in the official CSV form. A cell without a score counts as the base model's.
+    """Compute the overall score of one agent from a table in the official CSV form.
+
+    Missing scores are replaced by those of the base model.
 
     Example:  [bold]ptb score final_results.csv --baseline baseline.csv[/bold]
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from posttrainbench.cli.console import Console
     from posttrainbench.scoring.published import published as load
     from posttrainbench.scoring.score_table import score_table
 
     result = score_table(table, load(suite), baseline)
     if json:
         return print_json(result.model_dump(mode="json"))
-    scores = Table(box=None, title=f"Suite {suite}, per cent", title_justify="left")
+    scores = Table(box=None, title=f"Suite {suite}, scores in percent", title_justify="left")
     scores.add_column("benchmark")
-    for column in ("weight", "score", "base scores"):
+    for column in ("weight", "score", "replaced"):
         scores.add_column(column, justify="right")
     for name, mean in result.benchmarks.items():
-        counted = sum(cell.benchmark == name for cell in result.fallback_cells)
-        scores.add_row(name, f"{result.weights[name]:.4f}", f"{100 * mean:.2f}", str(counted or ""))
+        replaced = sum(cell.benchmark == name for cell in result.fallback_cells)
+        scores.add_row(name, f"{result.weights[name]:.4f}", f"{100 * mean:.2f}", str(replaced or ""))
     scores.add_row("overall", "", f"{100 * result.overall:.2f}", str(result.fallbacks or ""), style="bold")
     console = Console(highlight=False)
     console.print(scores)
     for cell in result.fallback_cells:
         console.print(
             f"  line {cell.line}: {cell.model} on {cell.benchmark} is {cell.text or 'empty'}; "
-            f"its base score {100 * cell.score:.2f} counts.",
+            f"replaced by the base score {100 * cell.score:.2f}.",
             style="dim",
             markup=False,
             soft_wrap=True,

@@ -1,6 +1,5 @@
-"""`ptb sandbox`: what the sandboxes of this machine are worth."""
+"""`ptb sandbox`: check the sandbox backends on this machine."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -19,50 +18,53 @@ def sandbox() -> None:
 @app.command()
 def check(
     backend: Annotated[
-        str, typer.Argument(metavar="[BACKEND]", help="bubblewrap, podman, docker, apptainer or process.")
+        str, typer.Argument(metavar="BACKEND", help="bubblewrap, podman, docker, apptainer or process.")
     ] = "bubblewrap",
     image: Annotated[
         str | None,
-        typer.Option(metavar="IMAGE", help="What its root is made of; the host's programs if not given."),
+        typer.Option(metavar="IMAGE", help="Root file system of the sandbox; the host's programs by default."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Try to break out of a sandbox on this machine, and past its limits.
+    """Try to break out of a sandbox on this machine and to exceed its limits.
 
-    Ends with 0 when every attempt fails, 1 when one succeeds.
+    Exit codes: 0 every attempt is prevented, 1 an attempt succeeds.
 
-    Example:  [bold]ptb sandbox check podman[/bold]
+    Example:  [bold]ptb sandbox check bubblewrap[/bold]
     """
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import Paragraph
     from posttrainbench.report.text import plain
     from posttrainbench.sandbox import load_sandbox
-    from posttrainbench.sandbox.checks import try_isolation
-    from posttrainbench.sandbox.limit_checks import try_limits
+    from posttrainbench.sandbox.checks import check_isolation
+    from posttrainbench.sandbox.limit_checks import check_limits
+    from posttrainbench.sandbox.provenance.launch import recording_available
 
     chosen = load_sandbox(backend, image)
     if chosen.isolation == "none":
-        raise InputError(f"`{backend}` isolates nothing, so there is nothing to try; choose a sandbox.")
+        raise InputError(f"`{backend}` does not isolate, so there is nothing to check; choose another sandbox.")
     try:
         chosen.check()
     except InputError as error:
         try:
-            try_isolation(chosen)  # of one that works, all that is wrong is told below
+            check_isolation(chosen)  # if the sandbox starts, its failed attempts are listed below
         except InfrastructureError:
             raise error from None
-    tried = [*try_isolation(chosen), *try_limits(chosen)]
+    results = [*check_isolation(chosen), *check_limits(chosen)]
     if json:
-        print_json([asdict(one) for one in tried])
+        print_json([{"name": each.name, "held": each.blocked, "said": each.detail} for each in results])
     else:
-        table = Table(box=None, show_header=False)
-        for one in tried:
-            mark = Text("pass", style="green") if one.held else Text("FAIL", style="red")
-            table.add_row(mark, Text(one.name), Text(plain(one.said, 100), style="dim"))
         console = Console()
-        console.print(table)
-        blocked = sum(one.held for one in tried)
-        console.print(f"\n  {backend}: {blocked} of {len(tried)} attempts prevented", markup=False, highlight=False)
-    if not all(one.held for one in tried):
+        for result in results:
+            mark = Text("pass", style="green") if result.blocked else Text("FAIL", style="red")
+            line = Text.assemble(result.name, "  ", (plain(result.detail, 100), "dim"))
+            console.print(Paragraph(line, len("pass  "), mark), soft_wrap=True)
+        blocked = sum(result.blocked for result in results)
+        console.print(f"\n  {backend}: {blocked} of {len(results)} attempts prevented", markup=False, highlight=False)
+        recording = recording_available(chosen)
+        state = "available" if recording.works else "unavailable"
+        console.print(f"  file provenance: {state} ({recording.reason})", markup=False, highlight=False)
+    if not all(result.blocked for result in results):
         raise typer.Exit(1)

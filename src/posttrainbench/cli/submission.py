@@ -1,4 +1,4 @@
-"""`ptb check-submission`: would this checkpoint count?"""
+"""`ptb check-submission`: check whether a checkpoint would be accepted."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +10,9 @@ from posttrainbench.cli.options import Json, print_json
 from posttrainbench.errors import InputError
 
 if TYPE_CHECKING:
-    from posttrainbench.audit.validation import Validation
+    from posttrainbench.submission.validation import Validation
 
+INDENT = len("left behind  ")
 EXIT_CODES = {"clean": 0, "flagged": 1}
 
 
@@ -19,19 +20,21 @@ def check_submission(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the saved model.")],
     model: Annotated[
         str | None,
-        typer.Option(metavar="BASE", help="The base model; the one whose architecture it has, if not given."),
+        typer.Option(metavar="BASE", help="The base model. Default: the one with the same architecture and sizes."),
     ] = None,
     json: Json = False,
     sarif: Sarif = False,
 ) -> None:
-    """Check a checkpoint as a run checks `final_model`: architecture, weights, and what would be left behind.
+    """Check a checkpoint as a run checks `final_model`: architecture, weights, and which files would be left behind.
 
-    Ends with 0 when it would be accepted, 1 when it would not, 2 when it could not be checked. Nothing in it is run.
+    Nothing in the checkpoint is run.
+
+    Exit codes: 0 it would be accepted, 1 it would not, 2 it could not be checked.
 
     Example:  [bold]ptb check-submission final_model --model micro-base[/bold]
     """
     from posttrainbench import __version__
-    from posttrainbench.audit.validation import as_sarif, validate
+    from posttrainbench.submission.validation import as_sarif, validate
 
     if json and sarif:
         raise InputError("Give --json or --sarif, not both.")
@@ -46,27 +49,21 @@ def check_submission(
 
 
 def _show(found: "Validation") -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import Paragraph
     from posttrainbench.report.text import plain
 
     console = Console(highlight=False)
     manifest = found.manifest
     style = "green" if found.verdict == "clean" else "bold red"
-    console.print(Text.assemble((manifest.state, style), f"  {plain(found.path, 1000)} as {plain(found.model)}"))
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for problem in manifest.problems:
-        table.add_row(Text("problem", style="red"), Text(plain(problem, 400)))
-    for name, calls in found.pickles.items():
-        table.add_row(Text("runs code", style="red"), Text(f"{plain(name)}: {plain(calls, 300)}"))
-    for name in found.taken:
-        table.add_row(Text("taken", style="green"), Text(plain(name)))
-    for one in manifest.refused:
-        table.add_row(Text("left behind", style="yellow"), Text(f"{plain(one.path)}: {plain(one.reason, 300)}"))
-    for fact in manifest.facts:
-        table.add_row(Text("fact", style="dim"), Text(plain(fact, 400)))
-    console.print(table)
+    title = Text.assemble((manifest.state, style), f"  {plain(found.path, 1000)} as {plain(found.model)}")
+    console.print(title, soft_wrap=True)
+    rows = [("problem", "red", plain(problem, 400)) for problem in manifest.problems]
+    rows += [("runs code", "red", f"{plain(name)}: {plain(calls, 300)}") for name, calls in found.pickles.items()]
+    rows += [("taken", "green", plain(name)) for name in found.taken]
+    rows += [("left behind", "yellow", f"{plain(one.path)}: {plain(one.reason, 300)}") for one in manifest.refused]
+    rows += [("fact", "dim", plain(fact, 400)) for fact in manifest.facts]
+    for kind, color, text in rows:
+        console.print(Paragraph(Text(text), INDENT, Text(kind, style=color)), soft_wrap=True)

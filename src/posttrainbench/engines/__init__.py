@@ -1,5 +1,5 @@
 """Engines serve a checkpoint as an OpenAI-compatible endpoint on loopback."""
 
-from posttrainbench.engines.base import Engine, EngineLoadError, Serving, load_engine
+from posttrainbench.engines.base import MODEL_NAME, Endpoint, Engine, EngineLoadError, Serving, load_engine
 
-__all__ = ["Engine", "EngineLoadError", "Serving", "load_engine"]
+__all__ = ["MODEL_NAME", "Endpoint", "Engine", "EngineLoadError", "Serving", "load_engine"]

@@ -1,4 +1,8 @@
-"""What an engine is to the evaluation."""
+"""The interface between engines and the evaluation.
+
+An engine is an `Engine` object that an entry point in `posttrainbench.engines` names. The built-in engines use the same
+interface as third-party ones.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -10,27 +14,31 @@ from posttrainbench.errors import InputError
 from posttrainbench.plugins import load_plugin
 
 ERROR_MARK = "engine error: "
+MODEL_NAME = "checkpoint"
+"""Name of the model in requests to an engine."""
 
-SAMPLING_KEYS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-"""Of a checkpoint's `generation_config.json`, what an engine honours besides the end-of-text tokens."""
-
-PASSED_ON = (
+ENV_ALLOWLIST = (
     "PATH HOME LANG TMPDIR LD_LIBRARY_PATH CUDA_HOME CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES XDG_CACHE_HOME HF_HOME"
 ).split()
-"""The environment of the process that reads a submission: no key of the user's reaches it."""
+"""Environment variables of the process that loads a submission. API keys of the user are not passed on."""
+
+
+class EngineLoadError(Exception):
+    """The engine started but failed to load the checkpoint."""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What an engine is to serve.
+    """A checkpoint to serve, and how.
 
     Attributes:
         checkpoint: directory with safetensors, config and tokenizer.
-        template: chat template (Jinja) that is used whatever the checkpoint brings.
-        log: existing or new file for what the engine prints.
-        threads: CPU threads to compute with; None leaves that to its libraries.
-        decoding: sampling settings in place of the checkpoint's own; None honours those.
-        settings: the engine's own, such as `memory_fraction`; see each engine's module.
+        template: chat template (Jinja), used instead of the checkpoint's own.
+        log: file that the engine's output is appended to; created if missing.
+        threads: number of CPU threads; None for the libraries' default.
+        decoding: sampling settings that replace the checkpoint's own; None to use the checkpoint's.
+        settings: the engine's own settings, such as `memory_fraction`; see `Engine.settings`.
+        dtype: number format of weights and computations: `bfloat16`, `float16` or `float32`.
     """
 
     checkpoint: Path
@@ -39,19 +47,21 @@ class Serving:
     threads: int | None = None
     decoding: Mapping[str, float] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
-class Engine:
-    """A checkpoint being served.
+class Endpoint:
+    """A checkpoint that is being served under the model name `MODEL_NAME`.
 
     Attributes:
         base_url: OpenAI-compatible, on loopback, such as `http://127.0.0.1:4711/v1`.
-        api_key: random, known to this evaluation alone.
-        connections: requests worth having in flight at once.
-        greedy: whether every completion is the most likely one, so that seeds make no difference.
-        config: what about the engine may change a score.
-        log: what it prints; a line that begins with `ERROR_MARK` tells why it could not answer.
+        api_key: random key, valid only for this endpoint.
+        connections: number of concurrent requests that the engine can make use of.
+        greedy: whether decoding is deterministic, so that the sampling seed makes no difference.
+        config: everything about the engine that can change a score; recorded in `metrics.json`.
+        log: the engine's output. A line that begins with `ERROR_MARK` gives the reason for a failed request.
+        diagnose: returns why the engine failed, if it knows that from elsewhere than such a line.
     """
 
     base_url: str
@@ -60,48 +70,89 @@ class Engine:
     greedy: bool
     config: dict[str, Any]
     log: Path
+    diagnose: Callable[[], str | None] = lambda: None
 
     def last_error(self) -> str | None:
-        """Why it last could not answer, in its own words; None if it always could."""
+        """Return the reason of the last failed request; None if none is known."""
+        if reason := self.diagnose():
+            return reason
         lines = self.log.read_text(errors="replace").splitlines()
         return next((line.removeprefix(ERROR_MARK) for line in reversed(lines) if line.startswith(ERROR_MARK)), None)
 
 
-StartEngine = Callable[[Serving], AbstractContextManager[Engine]]
-"""The running engine, stopped on leaving however one leaves.
+StartEngine = Callable[[Serving], AbstractContextManager[Endpoint]]
+"""Serve a checkpoint; leaving the context stops the server.
 
-Raises `EngineLoadError` when the checkpoint cannot be loaded, `InputError` for settings that the engine does not have,
-and `InfrastructureError` when the engine itself fails.
+Raises `EngineLoadError` if the checkpoint cannot be loaded, `InputError` if a setting has an invalid value, and
+`InfrastructureError` if the engine itself fails.
 """
 
 
-class EngineLoadError(Exception):
-    """The engine came up but could not load this checkpoint. Whose fault that is, the caller finds out."""
+@dataclass(frozen=True)
+class Engine:
+    """An inference engine.
+
+    Attributes:
+        name: its entry point's name.
+        start: serves a checkpoint.
+        versions: settings -> versions of the libraries that generate, such as `{"vllm": "0.33.0"}`. Cached baselines
+            are reused only for equal versions. Raises `InputError` if a library is not installed.
+        kit: files of the package `engine` in the agent's kit, name -> source; they must stand alone. Its `__init__.py`
+            defines `complete`, see `docs/evaluation.md`.
+        settings: setting -> description; other settings are refused.
+        check_values: raises `InputError` if a setting has an invalid value.
+        neutral_settings: settings that cannot change a score, such as the path of an interpreter.
+        environment: returns the user's environment variables that are passed to the engine and can change a score.
+            Cached baselines are reused only for equal ones.
+    """
+
+    name: str
+    start: StartEngine
+    versions: Callable[[Mapping[str, str]], dict[str, str]]
+    kit: Mapping[str, Path]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    check_values: Callable[[Mapping[str, str]], None] = lambda settings: None
+    neutral_settings: frozenset[str] = frozenset()
+    environment: Callable[[], dict[str, str]] = dict
+
+    def serve(self, serving: Serving) -> AbstractContextManager[Endpoint]:
+        """Serve a checkpoint; see `StartEngine`.
+
+        Raises:
+            InputError: the engine does not have one of the settings.
+        """
+        self.require_settings(serving.settings)
+        return self.start(serving)
+
+    def require_settings(self, settings: Mapping[str, str]) -> None:
+        """Check that the engine has these settings, and their values.
+
+        Raises:
+            InputError: it does not have one of them, or a value is invalid.
+        """
+        for name in settings:
+            if not self.settings:
+                raise InputError(f"The engine {self.name} has no settings; leave out --engine-setting {name}=....")
+            if name not in self.settings:
+                listed = "; ".join(f"{key}: {description}" for key, description in self.settings.items())
+                raise InputError(f"The engine {self.name} has no setting `{name}`; it has these: {listed}.")
+        self.check_values(settings)
+
+    def score_settings(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return the settings that can change a score."""
+        return {name: value for name, value in settings.items() if name not in self.neutral_settings}
 
 
-def check_settings(engine: str, given: Mapping[str, str], known: Mapping[str, str]) -> None:
-    """Refuse settings that an engine does not have.
-
-    Args:
-        engine: its name, for the message.
-        known: setting -> what it is.
+def load_engine(name: str) -> Engine:
+    """Return the engine of an entry point in `posttrainbench.engines`.
 
     Raises:
-        InputError: one of `given` is not among `known`.
+        InputError: no installed package registers it, or its entry point does not name an `Engine`.
     """
-    for name in given:
-        if not known:
-            raise InputError(f"The engine {engine} has no settings; leave out --engine-setting {name}=....")
-        if name not in known:
-            listed = "; ".join(f"{key}: {what}" for key, what in known.items())
-            raise InputError(f"The engine {engine} has no setting `{name}`; it has these: {listed}.")
-
-
-def load_engine(name: str) -> StartEngine:
-    """Find an engine among the entry points `posttrainbench.engines`.
-
-    Raises:
-        InputError: no installed package registers it.
-    """
-    start: StartEngine = load_plugin("engines", name)
-    return start
+    engine = load_plugin("engines", name)
+    if not isinstance(engine, Engine):
+        raise InputError(
+            f"The entry point `{name}` in posttrainbench.engines names a {type(engine).__name__}; it must name a "
+            "posttrainbench.engines.Engine."
+        )
+    return engine

@@ -1,4 +1,4 @@
-"""Names the file of a checkpoint that is at fault when an engine cannot load it. Reads headers and JSON only."""
+"""Find the faulty file of a checkpoint that an engine cannot load. Reads only headers and JSON."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ SINGLE = "model.safetensors"
 
 
 def faulty_file(checkpoint: Path) -> str | None:
-    """One sentence about the first file that is missing or broken; None where all look sound."""
+    """Return a sentence about the first missing or damaged file; None if no problem was found."""
     for name in ("config.json", "tokenizer_config.json"):
         if not (checkpoint / name).is_file():
             return f"{name} is missing."
@@ -16,7 +16,7 @@ def faulty_file(checkpoint: Path) -> str | None:
         try:
             json.loads(path.read_bytes())
         except ValueError as error:
-            return f"{path.name} is no JSON: {error}."
+            return f"{path.name} is not JSON: {error}."
     if not any((checkpoint / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         return "tokenizer.json is missing."
     return _faulty_tokenizer(checkpoint) or _faulty_weights(checkpoint)
@@ -51,5 +51,5 @@ def _faulty_weights(checkpoint: Path) -> str | None:
             with safe_open(checkpoint / name, framework="numpy") as file:
                 file.keys()
         except (SafetensorError, OSError) as error:
-            return f"{name} is no whole safetensors file: {error}."
+            return f"{name} is not a complete safetensors file: {error}."
     return None

@@ -1,10 +1,10 @@
-"""Batched generation whose result for a prompt does not depend on the prompts beside it.
+"""Batched generation whose result for a prompt does not depend on the other prompts.
 
-Stand-alone (torch and transformers only): the engine uses it, and the agent's kit holds a copy, so that an agent
-measures exactly what will be measured.
+Stand-alone: needs only torch, transformers and the module `sampling` beside it. The engine uses it, and the agent's kit
+holds a copy, so that the agent's own evaluations match the final one.
 
-Every batch has the same number of rows and a length from a small set, and each row samples from a generator of its
-own. So a row's numbers are the same whoever else is in the batch, and the same seed gives the same score.
+Every batch has the same number of rows and a length from a small set, and each row samples from its own generator. The
+numerical results for a row are then the same in any batch, and the same seed gives the same score.
 """
 
 from collections import defaultdict
@@ -17,23 +17,24 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 from transformers.generation import logits_process
 
+from .sampling import SAMPLING_KEYS
+
 ROWS = 50
 BUCKET = 32
-SAMPLING_KEYS = ("do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 STOP_EVERY = 8
-"""Steps between two looks for a stop text."""
+"""Number of steps between two searches for a stop text."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One completion that is wanted.
+    """A request for one completion.
 
     Attributes:
         prompt: token ids.
         max_tokens: limit on new tokens.
-        seed: of this row's sampling; greedy decoding ignores it.
-        stop: texts at whose first occurrence the completion ends, without them.
+        seed: seed of this row's sampling; ignored by greedy decoding.
+        stop: texts; the completion ends before their first occurrence.
     """
 
     prompt: tuple[int, ...]
@@ -49,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """Generated text, its number of tokens, and whether the limit cut it."""
+    """Generated text, its number of tokens, and whether it was cut at the limit."""
 
     text: str
     tokens: int
@@ -59,32 +60,35 @@ class Completion:
 class Generator:
     """A loaded checkpoint. The chat template comes from the caller, never from the checkpoint."""
 
-    def __init__(self, checkpoint: Path, template: str, decoding: Mapping[str, float] | None = None) -> None:
-        """Load the checkpoint, on the first GPU where there is one.
+    def __init__(
+        self, checkpoint: Path, template: str, decoding: Mapping[str, float] | None = None, dtype: str = "float32"
+    ) -> None:
+        """Load the checkpoint on the first GPU, or on the CPU if there is none.
 
         Args:
             checkpoint: directory of a saved model.
             template: chat template (Jinja).
-            decoding: sampling settings in place of the checkpoint's own.
+            decoding: sampling settings that replace the checkpoint's own.
+            dtype: number format of weights and computations.
         """
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         if not any((checkpoint / name).is_file() for name in TOKENIZERS):
-            raise FileNotFoundError("tokenizer.json is missing")  # the library would make up an empty one
+            raise FileNotFoundError("tokenizer.json is missing")  # the library would create an empty one
         self.tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
         self.tokenizer.chat_template = template
         self.model = AutoModelForCausalLM.from_pretrained(
             checkpoint,
             trust_remote_code=False,
             use_safetensors=True,
-            dtype=torch.float32 if self.device == "cpu" else "auto",
+            dtype=getattr(torch, dtype),
         )
         self.model.to(self.device).eval()
         config = self.model.generation_config
         ends = config.eos_token_id if config.eos_token_id is not None else self.tokenizer.eos_token_id
         self.ends = set(ends) if isinstance(ends, Iterable) else {ends}
-        self.decoding: dict[str, Any] = {key: getattr(config, key, None) for key in SAMPLING_KEYS}
+        self.decoding: dict[str, Any] = {key: getattr(config, key, None) for key in ("do_sample", *SAMPLING_KEYS)}
         if decoding is not None:
-            self.decoding = {"do_sample": True, **dict.fromkeys(SAMPLING_KEYS[1:]), **decoding}
+            self.decoding = {"do_sample": True, **dict.fromkeys(SAMPLING_KEYS), **decoding}
         self.sample = bool(self.decoding["do_sample"]) and self.decoding["temperature"] not in (0, 0.0)
         self.processors = self._processors()
 
@@ -108,7 +112,7 @@ class Generator:
         return chosen
 
     def encode(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None) -> tuple[int, ...]:
-        """Render a chat, with the tools that the model is told of, and return its token ids."""
+        """Render a chat with its tools, and return the token ids."""
         text = self.tokenizer.apply_chat_template(
             messages, tools=tools or None, add_generation_prompt=True, tokenize=False
         )

@@ -1,12 +1,14 @@
-"""Runs a server until standard input closes: `python -m posttrainbench.engines.guard COMMAND...`.
+"""Run a server until standard input closes: `python -m posttrainbench.engines.guard SCRATCH COMMAND...`.
 
-So the server and all its workers end with the evaluation that started them, however that one ends. Standard output and
-error are the command's. The workers are found as the guard's own descendants, since it is their subreaper.
+The server and all its workers are stopped with the evaluation that started them, even if that was killed, and the
+directory SCRATCH is removed. Standard output and error are passed to the command. The guard is a subreaper, so that all
+workers are its descendants.
 """
 
 import ctypes
 import os
 import select
+import shutil
 import subprocess
 import sys
 
@@ -17,20 +19,24 @@ GRACE_SECONDS = 10.0
 
 
 def main() -> int:
-    """Run the command; return its exit code, or 0 when it was told to end."""
+    """Run the command; return its exit code (128 + N after signal N), or 0 if standard input closed first."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-    while server.poll() is None:
-        readable, _, _ = select.select([0], [], [], 0.1)
-        if readable and not os.read(0, 1024):
-            break
-    ended = server.poll()
-    _end_descendants()
-    return 0 if ended is None else ended
+    scratch, *command = sys.argv[1:]
+    try:
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        while server.poll() is None:
+            readable, _, _ = select.select([0], [], [], 0.1)
+            if readable and not os.read(0, 1024):
+                break
+        ended = server.poll() or 0
+        _end_descendants()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return ended if ended >= 0 else 128 - ended
 
 
 def _end_descendants() -> None:
-    """SIGTERM to all of the tree, then SIGKILL to what is left of it."""
+    """Send SIGTERM to all descendants, then SIGKILL to the remaining ones."""
     for end, patience in ((psutil.Process.terminate, GRACE_SECONDS), (psutil.Process.kill, GRACE_SECONDS)):
         tree = psutil.Process().children(recursive=True)
         for process in tree:

@@ -1,8 +1,8 @@
 """The transformers engine's own process: `python -m posttrainbench.engines.transformers_server`.
 
-Reads one JSON line on standard input (`checkpoint`, `template`, `key`, `threads`, `decoding`), loads the checkpoint,
-writes one JSON line on standard output (`port`, or `load_error`) and serves OpenAI chat completions on loopback until
-standard input closes: so it never outlives the evaluation that started it, however that one ends.
+Reads one JSON line from standard input (`checkpoint`, `template`, `key`, `threads`, `decoding`, `dtype`), loads the
+checkpoint, writes one JSON line to standard output (`port`, or `load_error`), and serves OpenAI chat completions on
+loopback until standard input closes. It therefore never outlives the evaluation that started it.
 """
 
 import json
@@ -26,12 +26,13 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from posttrainbench.child_process import call_when_parent_exits
 from posttrainbench.engines.base import ERROR_MARK
 from posttrainbench.engines.generation import ROWS, Completion, Generator, Request
 from posttrainbench.errors import one_line
 
 GATHER_SECONDS = 0.05
-"""So long an engine with nothing better to do waits for more requests before it generates a batch that is not full."""
+"""Time that an idle engine waits for more requests before it generates an incomplete batch."""
 
 BACKLOG = 2048
 
@@ -39,7 +40,7 @@ Job = tuple[Request, "Future[Completion]"]
 
 
 class Batcher:
-    """Collects concurrent requests and generates them together, in one thread."""
+    """Collect concurrent requests and generate them together, in one thread."""
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
@@ -47,7 +48,7 @@ class Batcher:
         threading.Thread(target=self._work, daemon=True).start()
 
     def submit(self, request: Request) -> "Future[Completion]":
-        """Queue a request; the future holds its completion or the error that befell its batch."""
+        """Queue a request; return a future of its completion or of the error of its batch."""
         future: Future[Completion] = Future()
         self.jobs.put((request, future))
         return future
@@ -64,7 +65,7 @@ class Batcher:
                 del waiting[bucket]
             try:
                 completions = self.generator.batch([request for request, _ in jobs])
-            except Exception as error:  # every waiting client must hear of it, whatever it is
+            except Exception as error:  # every waiting client must get the error, whatever it is
                 for _, future in jobs:
                     future.set_exception(error)
             else:
@@ -72,7 +73,7 @@ class Batcher:
                     future.set_result(completion)
 
     def _gather(self, waiting: dict[int, list[Job]]) -> None:
-        """Take in what has been asked; wait for the first request, and shortly for more while no batch is full."""
+        """Collect requests; wait for the first one, and briefly for more while no batch is full."""
         while True:
             full = any(len(jobs) >= ROWS for jobs in waiting.values())
             try:
@@ -83,7 +84,7 @@ class Batcher:
 
 
 def build_app(generator: Generator, key: str) -> Starlette:
-    """The HTTP surface: `POST /v1/chat/completions` and `GET /health`."""
+    """Return the HTTP application: `POST /v1/chat/completions` and `GET /health`."""
     batcher = Batcher(generator)
 
     async def health(_: HttpRequest) -> JSONResponse:
@@ -114,7 +115,7 @@ def build_app(generator: Generator, key: str) -> Starlette:
 
 
 def _plain(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Messages with their text alone: the content may be a string or a list of text parts."""
+    """Reduce messages to their text; the content may be a string or a list of text parts."""
     chat = []
     for message in messages:
         content = message["content"]
@@ -124,7 +125,7 @@ def _plain(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def _texts(stop: str | list[str] | None) -> tuple[str, ...]:
-    """OpenAI's `stop`: nothing, a text, or some."""
+    """Return OpenAI's `stop`, which may be missing, a text, or a list, as a tuple."""
     return (stop,) if isinstance(stop, str) else tuple(str(text) for text in stop or ())
 
 
@@ -157,25 +158,20 @@ def _say(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(0)
-
-
 def main() -> None:
     """Load, announce, serve."""
     order = json.loads(sys.stdin.readline())
     if order["threads"] is not None:
         torch.set_num_threads(order["threads"])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    call_when_parent_exits(lambda: os._exit(0))
     try:
-        generator = Generator(Path(order["checkpoint"]), order["template"], order["decoding"])
-    except Exception as error:  # whatever a checkpoint can provoke is the answer to "does it load?"
+        generator = Generator(Path(order["checkpoint"]), order["template"], order["decoding"], order["dtype"])
+    except Exception as error:  # any error means that the checkpoint cannot be loaded
         _say({"load_error": f"{type(error).__name__}: {error}"[:2000]})
         return
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    listener.listen(BACKLOG)  # before the port is told, so that no client comes too early
+    listener.listen(BACKLOG)  # before the port is announced, so that no client connects too early
     _say(
         {
             "port": listener.getsockname()[1],

@@ -1,4 +1,4 @@
-"""One Inspect evaluation: some items of a benchmark, one evaluation seed, one running engine."""
+"""Run one Inspect evaluation: items of a benchmark, one evaluation seed, one running engine."""
 
 import gc
 import logging
@@ -16,8 +16,9 @@ from inspect_ai.solver import TaskState
 
 from posttrainbench.benchmarks import Benchmark, Grade, GraderError, Item, Services
 from posttrainbench.benchmarks.inspect_task import WEIGHT
-from posttrainbench.engines import Engine
+from posttrainbench.engines import MODEL_NAME, Endpoint
 from posttrainbench.errors import InfrastructureError
+from posttrainbench.evaluation.failures import EvaluationError
 
 REQUEST_SECONDS = 6 * 3600
 THRESHOLDS = (50_000, 20, 20)
@@ -26,14 +27,10 @@ OnScore = Callable[[str, Grade], None]
 """(item id, grade), called as soon as an item is scored."""
 
 
-class EvaluationError(Exception):
-    """The engine answered with an error while generating. Whose fault that is, the caller finds out."""
-
-
 def attempt(
     benchmark: Benchmark,
     items: list[Item],
-    engine: Engine,
+    engine: Endpoint,
     services: Services,
     *,
     max_tokens: int,
@@ -42,19 +39,19 @@ def attempt(
     log: Path,
     on_score: OnScore,
 ) -> None:
-    """Answer and score `items`, as many at a time as the engine likes.
+    """Answer and score items, with as many concurrent requests as the engine supports.
 
     Args:
-        benchmark: gives the task and its scorer.
-        items: as the benchmark poses them under `seed`.
-        log: where Inspect's `.eval` log is put when all went well; else it stays beside it under Inspect's own name.
+        benchmark: provides the task and its scorer.
+        items: with their prompts, as the benchmark builds them for `seed`.
+        log: path of Inspect's `.eval` log after success; after a failure the log keeps Inspect's own name.
 
     Raises:
-        EvaluationError: the engine failed; the items scored so far have been told.
+        EvaluationError: the engine failed; `on_score` was called for the items scored so far.
         InfrastructureError: a grader, the sandbox or Inspect itself failed.
     """
     broken: list[Exception] = []
-    task = _telling(benchmark.task(items, services), on_score, broken)
+    task = _reporting(benchmark.task(items, services), on_score, broken)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with _rare_garbage_collection():
         results = inspect_eval(
@@ -66,7 +63,7 @@ def attempt(
             log_realtime=False,
             max_samples=engine.connections,
             score_display=False,
-            fail_on_error=False,  # the other items are still answered, and need not be again
+            fail_on_error=False,  # continue with the other items, so that they need not be repeated
         )
     if not results or results[0].status == "cancelled":
         raise KeyboardInterrupt
@@ -77,14 +74,19 @@ def attempt(
         raise error
     failures = [_reason(sample.error) for sample in result.samples or [] if sample.error]
     if result.status != "success" or failures:
-        said = engine.last_error() or (result.error and result.error.message) or next(iter(failures), None)
-        raise EvaluationError(said or f"Inspect ended with `{result.status}`")
+        reason = engine.last_error() or (result.error and result.error.message) or next(iter(failures), None)
+        raise EvaluationError(reason or f"Inspect ended with `{result.status}`")
     Path(result.location.removeprefix("file://")).replace(log)
+
+
+def load_libraries() -> None:
+    """Load what Inspect loads with its first model: every provider that is installed."""
+    get_model(f"openai-api/engine/{MODEL_NAME}", base_url="http://127.0.0.1", api_key="none", memoize=False)
 
 
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
-    """Look for garbage less often: Inspect makes so many objects for an item that looking took a third of its time."""
+    """Relax the thresholds of garbage collection, which otherwise takes a third of the evaluation time."""
     thresholds = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
@@ -96,39 +98,39 @@ def _rare_garbage_collection() -> Iterator[None]:
 
 
 def _reason(error: EvalError) -> str:
-    """What the engine said: Inspect's message tells only that it gave up, its traceback also why."""
-    said = re.search(r"Error code: .*", error.traceback)
-    return said[0] if said else error.message
+    """Return the engine's error from the traceback; Inspect's message only says that it gave up."""
+    match = re.search(r"Error code: .*", error.traceback)
+    return match[0] if match else error.message
 
 
-def _telling(task: Task, on_score: OnScore, broken: list[Exception]) -> Task:
-    """The task with a scorer that tells each score at once, and keeps failures which are not the engine's."""
+def _reporting(task: Task, on_score: OnScore, broken: list[Exception]) -> Task:
+    """Return the task with a scorer that reports each score, and collects failures that are not the engine's."""
     [inner] = task.scorer or []
     number = value_to_float()
 
     @scorer(metrics=[mean(), stderr()], name=f"{task.name}-scorer")
-    def telling() -> Scorer:
+    def reporting() -> Scorer:
         async def score(state: TaskState, target: Target) -> Score | None:
             if broken:
-                raise broken[0]  # what is missing for one item is missing for all
+                raise broken[0]  # the grader or sandbox fails for all items
             try:
-                given = await inner(state, target)
+                result = await inner(state, target)
             except (GraderError, InfrastructureError) as error:
                 broken.append(error)
                 raise
-            if given is not None:
-                weight = (given.metadata or {}).get(WEIGHT, 1.0)
-                on_score(str(state.sample_id), Grade(number(given.value), weight))
-            return given
+            if result is not None:
+                weight = (result.metadata or {}).get(WEIGHT, 1.0)
+                on_score(str(state.sample_id), Grade(number(result.value), weight))
+            return result
 
         return score
 
-    return task_with(task, scorer=telling())
+    return task_with(task, scorer=reporting())
 
 
-def _model(engine: Engine, max_tokens: int, seed: int, stop: list[str] | None) -> Model:
+def _model(engine: Endpoint, max_tokens: int, seed: int, stop: list[str] | None) -> Model:
     return get_model(
-        "openai-api/engine/checkpoint",
+        f"openai-api/engine/{MODEL_NAME}",
         base_url=engine.base_url,
         api_key=engine.api_key,
         memoize=False,

@@ -1,7 +1,7 @@
-"""Scores of base models and instruct counterparts: computed once for a configuration, then read again.
+"""Compute and cache the scores of base models and instruct counterparts for a configuration.
 
-They lie in `$XDG_CACHE_HOME/posttrainbench/baselines`; deleting them costs only time. Two processes that need the same
-baseline wait for each other instead of computing it twice, and one that is killed is continued by the next.
+The cache is `$XDG_CACHE_HOME/posttrainbench/baselines` and can be deleted. If two processes need the same baseline, one
+waits for the other. A computation that was killed is continued by the next process.
 """
 
 import fcntl
@@ -10,58 +10,53 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, get_args
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks import load_benchmark
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.catalog import Model
-from posttrainbench.engines import EngineLoadError
+from posttrainbench.engines import load_engine
 from posttrainbench.errors import InfrastructureError, InputError
-from posttrainbench.evaluation.evaluate import evaluate, load_items, model_sha256
+from posttrainbench.evaluation.blame import BrokenCheckpointError, evaluate_or_blame
+from posttrainbench.evaluation.evaluate import model_sha256
+from posttrainbench.evaluation.items import load_items
 from posttrainbench.evaluation.plan import EvaluationPlan, config_sha256, evaluation_config
 from posttrainbench.evaluation.progress import Progress, Tell
 from posttrainbench.files import write_json
-from posttrainbench.records import Metrics
+from posttrainbench.records import Baseline, Metrics
 from posttrainbench.sandbox import Sandbox
-
-Kind = Literal["base", "fewshot", "instruct"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def cache_directory() -> Path:
-    """Where baselines are kept."""
+    """Return the directory of cached baselines."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "posttrainbench" / "baselines"
 
 
-def stored_baseline(plan: EvaluationPlan, kind: Kind, benchmark_id: str) -> Metrics | None:
-    """A baseline that has been computed here under exactly this plan; None otherwise."""
+def stored_baseline(plan: EvaluationPlan, kind: Baseline, benchmark_id: str) -> Metrics | None:
+    """Return the cached baseline for exactly this plan; None if there is none."""
     try:
         path = _path(plan, kind, benchmark_id)
-    except InputError:  # the model is not on this machine, so its baseline has not been computed here
+    except InputError:  # without the model or the engine, the key of the baseline cannot be computed
         return None
     return Metrics.model_validate_json(path.read_text()) if path.exists() else None
 
 
 def baselines(
-    plan: EvaluationPlan, kind: Kind, benchmark_ids: list[str], sandbox: Sandbox, tell: Tell
+    plan: EvaluationPlan, kind: Baseline, benchmark_ids: list[str], sandbox: Sandbox, tell: Tell
 ) -> dict[str, Metrics]:
-    """The scores of a base model, zero-shot or few-shot, or of its instruct counterpart; computed where not stored.
+    """Return the scores of a base model or of its instruct counterpart; compute those that are not cached.
 
     Args:
-        plan: of the base model; its `few_shot` follows from `kind`.
+        plan: plan for the base model; `few_shot` is set according to `kind`.
 
     Returns:
         Benchmark id -> metrics.
 
     Raises:
-        InfrastructureError: a baseline cannot be computed here.
+        InfrastructureError: a baseline cannot be computed.
         InputError: a model or a benchmark's data is not on this machine.
     """
-    from posttrainbench.evaluation.attempt import EvaluationError
-
     plan, model = _plan_and_model(plan, kind)
     work = cache_directory() / f"{model.id}-{kind}.partial"
     with _locked(cache_directory() / f"{model.id}-{kind}.lock"):
@@ -70,8 +65,8 @@ def baselines(
             tell(Progress(f"baseline of {model.id}"))
             work.mkdir(exist_ok=True)
             try:
-                computed = evaluate(model.directory, missing, plan, sandbox, work, tell)
-            except (EngineLoadError, EvaluationError) as error:
+                computed = evaluate_or_blame(model.directory, missing, plan, sandbox, work, tell)
+            except BrokenCheckpointError as error:
                 raise InfrastructureError("baseline_failed", f"No baseline of {model.id}: {error}") from error
             for name, metrics in computed.items():
                 write_json(_path(plan, kind, name), metrics)
@@ -81,21 +76,23 @@ def baselines(
     }
 
 
-def _plan_and_model(plan: EvaluationPlan, kind: Kind) -> tuple[EvaluationPlan, Model]:
-    plan = replace(plan, few_shot=kind == "fewshot")
-    if kind == "instruct":
+def _plan_and_model(plan: EvaluationPlan, kind: Baseline) -> tuple[EvaluationPlan, Model]:
+    plan = replace(plan, few_shot=kind is Baseline.FEW_SHOT)
+    if kind is Baseline.INSTRUCT:
         return plan, catalog.find(catalog.models(), plan.base.instruct or "", "model")
     return plan, plan.base
 
 
-def _path(plan: EvaluationPlan, kind: Kind, benchmark_id: str) -> Path:
+def _path(plan: EvaluationPlan, kind: Baseline, benchmark_id: str) -> Path:
     plan, model = _plan_and_model(plan, kind)
     facts = catalog.find(catalog.benchmarks(), benchmark_id, "benchmark")
     items = load_items(facts, "test")[: plan.limit]
+    engine = load_engine(plan.engine)
     depends = evaluation_config(facts, load_benchmark(benchmark_id), plan, items) | {
-        "engine": plan.engine,
-        "settings": {name: value for name, value in plan.settings.items() if name != "python"},
-        "libraries": {name: version(name) for name in ("torch", "transformers")},
+        "engine": engine.name,
+        "settings": engine.score_settings(plan.settings),
+        "libraries": engine.versions(plan.settings),
+        "environment": engine.environment(),
         "model": model_sha256(model.directory),
     }
     return cache_directory() / f"{model.id}-{kind}-{benchmark_id}-{config_sha256(depends)[:16]}.json"

@@ -1,23 +1,26 @@
-"""Evaluates a checkpoint with Inspect against an engine, and records all that may change the score."""
+"""Evaluate a checkpoint with Inspect and an engine, and record everything that can change the score."""
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from functools import cache
 from importlib.util import find_spec
 from itertools import chain, count
 from pathlib import Path
 from statistics import fmean
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks import Benchmark, Grade, Item, Services, Split, items_sha256, load_benchmark
-from posttrainbench.catalog import BenchmarkFacts
-from posttrainbench.engines import Engine, EngineLoadError, Serving, load_engine
+from posttrainbench.benchmarks import Benchmark, Grade, Item, Services
+from posttrainbench.benchmarks.registry import load_benchmark
+from posttrainbench.engines import Endpoint, EngineLoadError, Serving, load_engine
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.evaluation import few_shot
+from posttrainbench.evaluation.canonical_form import canonical_form
+from posttrainbench.evaluation.failures import EvaluationError
+from posttrainbench.evaluation.items import items_with_prompts, load_items
 from posttrainbench.evaluation.ledger import Ledger
 from posttrainbench.evaluation.plan import EvaluationPlan, config_sha256, evaluation_config
 from posttrainbench.evaluation.progress import Progress, Tell
@@ -31,58 +34,55 @@ LOGS = "logs"
 READ = {".safetensors", ".json", ".jinja", ".model", ".txt"}
 
 
-@cache
-def _load(benchmark_id: str, split: Split) -> tuple[list[Item], str]:
-    items = load_benchmark(benchmark_id).load(split)
-    return items, items_sha256(items)
-
-
-def load_items(facts: BenchmarkFacts, split: Split) -> list[Item]:
-    """The items of a split, checked against the catalog's hash; [] for a split that the benchmark does not have.
-
-    Raises:
-        InfrastructureError: the data is not what the catalog describes.
-        InputError: the data has not been pulled.
-    """
-    items, digest = _load(facts.id, split)
-    if items and digest != facts.sha256.get(split, digest):
-        raise InfrastructureError("data_changed", f"The {split} items of {facts.id} are not those of the catalog.")
-    return items
-
-
 def model_sha256(directory: Path) -> str:
-    """One hash over all files of a checkpoint that an engine reads; a README beside them makes no difference."""
+    """Return a hash of all files of a checkpoint that an engine reads; other files, such as a README, are ignored."""
     files = sorted(path for path in directory.iterdir() if path.is_file() and path.suffix in READ)
     return sha256_bytes("\n".join(f"{path.name} {sha256_file(path)}" for path in files).encode())
+
+
+def weights_sha256(directory: Path) -> str:
+    """Return a hash of the contents of a checkpoint's weight files, whatever their names."""
+    return sha256_bytes("\n".join(sorted(map(sha256_file, directory.glob("*.safetensors")))).encode())
 
 
 def evaluate(
     checkpoint: Path, benchmark_ids: list[str], plan: EvaluationPlan, sandbox: Sandbox, out: Path, tell: Tell
 ) -> dict[str, Metrics]:
-    """Evaluate one checkpoint on some benchmarks.
+    """Evaluate one checkpoint on benchmarks.
 
-    Where the engine fails while it generates, the evaluation is tried again as the plan says, at last with lower limits
-    on the completions' length. Items that have been scored, in an earlier try or in an evaluation that was killed, are
-    not done again.
+    If the engine fails while generating, the evaluation is retried as the plan says, finally with lower limits on the
+    length of completions. Items that were scored in an earlier try or an interrupted evaluation are not repeated.
 
     Args:
-        out: existing directory; gets `items.jsonl`, `engine.log` and `logs/` (Inspect's). One that holds those of an
-            interrupted evaluation is continued.
-        tell: told of progress.
+        out: existing directory for `items.jsonl`, `engine.log` and `logs/` (Inspect's). If it contains an interrupted
+            evaluation, that one is continued.
+        tell: called with the progress.
 
     Returns:
         Benchmark id -> metrics.
 
     Raises:
         EngineLoadError: the checkpoint cannot be loaded.
-        EvaluationError: the engine failed while generating, on every try.
-        InfrastructureError: anything else of the machine's, or the grader's.
+        EvaluationError: the engine failed while generating on every try.
+        InfrastructureError: the machine, the engine itself or the grader failed.
     """
-    _require_libraries()
-    from posttrainbench.evaluation.attempt import EvaluationError
-
+    require_libraries()
     (out / LOGS).mkdir(exist_ok=True)
     digest = model_sha256(checkpoint)
+    with canonical_form(checkpoint, benchmark_ids, plan, out) as canonical:
+        return _evaluate_all(canonical, digest, benchmark_ids, plan, sandbox, out, tell)
+
+
+def _evaluate_all(
+    checkpoint: Path,
+    digest: str,
+    benchmark_ids: list[str],
+    plan: EvaluationPlan,
+    sandbox: Sandbox,
+    out: Path,
+    tell: Tell,
+) -> dict[str, Metrics]:
+    threading.Thread(target=_load_libraries, daemon=True).start()  # takes seconds, in which the engine starts
     done: dict[str, Metrics] = {}
     failure = EvaluationError("it was never tried")
     for rung, tries in enumerate(plan.tries):
@@ -93,7 +93,7 @@ def evaluate(
                     if not pending:
                         continue
                     tell(Progress("loading the checkpoint"))
-                    with load_engine(plan.engine)(_serving(checkpoint, plan, tools, out)) as engine:
+                    with load_engine(plan.engine).serve(_serving(checkpoint, plan, tools, out)) as engine:
                         for name in pending:
                             done[name] = _evaluate_one(name, plan, rung, digest, engine, sandbox, out, tell)
             except EvaluationError as error:
@@ -103,14 +103,18 @@ def evaluate(
     raise failure
 
 
+def _load_libraries() -> None:
+    from posttrainbench.evaluation.attempt import load_libraries
+
+    load_libraries()
+
+
 @contextmanager
 def scratch_directory(checkpoint: Path, benchmark_id: str, plan: EvaluationPlan, out: Path | None) -> Iterator[Path]:
-    """The directory of an evaluation: `out`, or one that the same evaluation finds again if this one is interrupted.
+    """Yield the directory of an evaluation: `out`, or one from which the same evaluation can be resumed.
 
-    The latter lies in `$XDG_CACHE_HOME/posttrainbench/evaluations` and is removed when the evaluation has ended.
+    The latter is in `$XDG_CACHE_HOME/posttrainbench/evaluations` and is removed at the end of the evaluation.
     """
-    from posttrainbench.evaluation.attempt import EvaluationError
-
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         yield out
@@ -127,7 +131,12 @@ def scratch_directory(checkpoint: Path, benchmark_id: str, plan: EvaluationPlan,
     shutil.rmtree(folder)
 
 
-def _require_libraries() -> None:
+def require_libraries() -> None:
+    """Check that the libraries of the evaluation are installed.
+
+    Raises:
+        InputError: one is missing.
+    """
     missing = [name for name in ("inspect_ai", "openai") if find_spec(name) is None]
     if missing:
         raise InputError(
@@ -137,8 +146,9 @@ def _require_libraries() -> None:
 
 
 def _by_template(benchmark_ids: list[str]) -> Iterator[tuple[list[str], bool]]:
-    """Benchmarks that share a chat template, since an engine serves with one: those without tools, those with."""
-    with_tools = [name for name in benchmark_ids if any(item.tools for item in _load(name, "test")[0])]
+    """Group benchmarks by chat template, since an engine serves with only one: without tools, with tools."""
+    facts = catalog.benchmarks()
+    with_tools = [name for name in benchmark_ids if any(item.tools for item in load_items(facts[name], "test"))]
     yield [name for name in benchmark_ids if name not in with_tools], False
     yield with_tools, True
 
@@ -151,6 +161,7 @@ def _serving(checkpoint: Path, plan: EvaluationPlan, tools: bool, out: Path) -> 
         threads=plan.threads,
         decoding=few_shot.DECODING if plan.few_shot else None,
         settings=plan.settings,
+        dtype=plan.dtype,
     )
 
 
@@ -159,7 +170,7 @@ def _evaluate_one(
     plan: EvaluationPlan,
     rung: int,
     checkpoint_sha256: str,
-    engine: Engine,
+    engine: Endpoint,
     sandbox: Sandbox,
     out: Path,
     tell: Tell,
@@ -169,7 +180,7 @@ def _evaluate_one(
     facts = catalog.find(catalog.benchmarks(), benchmark_id, "benchmark")
     benchmark = load_benchmark(benchmark_id)
     items = load_items(facts, "test")[: plan.limit]
-    plan = replace(plan, seeds=plan.seeds_for(facts, engine.greedy))
+    plan = replace(plan, seeds=plan.seeds_for(facts, benchmark.graded, engine.greedy))
     config = evaluation_config(facts, benchmark, plan, items, rung) | {"engine": engine.config}
     configuration = config_sha256(config | {"checkpoint": checkpoint_sha256})
     started = time.monotonic()
@@ -178,8 +189,8 @@ def _evaluate_one(
         ledger = stack.enter_context(Ledger(out / "items.jsonl", configuration))
         for seed in plan.seeds:
             known = ledger.of_seed(seed)
-            posed = _posed(benchmark, items, seed, plan)
-            pending = [item for item in posed if item.id not in known]
+            prompted = items_with_prompts(benchmark, items, seed, plan)
+            pending = [item for item in prompted if item.id not in known]
             counter = _Counter(benchmark_id, seed, known, len(items), ledger, tell)
             if pending:
                 attempt(
@@ -205,7 +216,7 @@ def _evaluate_one(
 
 
 class _Counter:
-    """Keeps each score as it comes, and tells of it, though not more often than anybody could read."""
+    """Record each score and report progress at most every `TELL_SECONDS`."""
 
     def __init__(
         self, benchmark_id: str, seed: int, known: dict[str, Grade], total: int, ledger: Ledger, tell: Tell
@@ -232,13 +243,8 @@ class _Counter:
         self._tell(Progress(self._doing, self._done, self._total, mean))
 
 
-def _posed(benchmark: Benchmark, items: list[Item], seed: int, plan: EvaluationPlan) -> list[Item]:
-    posed = benchmark.pose(items, seed)
-    return few_shot.few_shot(posed, benchmark.examples()) if plan.few_shot else posed
-
-
 def _log_path(folder: Path, benchmark_id: str, seed: int) -> Path:
-    """`BENCHMARK-seedN.eval`, or where an interrupted evaluation left that, `BENCHMARK-seedN-partM.eval`."""
+    """Return `BENCHMARK-seedN.eval`; `BENCHMARK-seedN-partM.eval` if an interrupted evaluation left logs."""
     stem = f"{benchmark_id}-seed{seed}"
     names = chain([f"{stem}.eval"], (f"{stem}-part{part}.eval" for part in count(2)))
     return next(path for name in names if not (path := folder / name).exists())
@@ -264,7 +270,7 @@ def _metrics(
     config: dict[str, object],
     seconds: float,
 ) -> Metrics:
-    """The score is the mean over seeds; its standard error comes from the items' means over seeds."""
+    """Return the metrics: the score is the mean over seeds, its standard error that of the items' means over seeds."""
     scores = {seed: item_scores([grades[item.id] for item in items]) for seed, grades in by_seed.items()}
     means = [fmean(column) for column in zip(*scores.values(), strict=True)]
     seeds = {str(seed): benchmark.summary(column)[0] for seed, column in scores.items()}
@@ -280,10 +286,10 @@ def _metrics(
 
 
 def item_scores(grades: list[Grade]) -> list[float]:
-    """Scores of equal weight, whose mean is the grades' weighted mean and whose spread is that of such a mean.
+    """Return scores of equal weight with the mean and the standard error of the grades' weighted mean.
 
-    An item's score is then the weighted mean plus the item's weighted deviation from it; where all weights are equal,
-    it is the grade's own score.
+    An item's score is the weighted mean plus the item's weighted deviation from it. If all weights are 1, it is the
+    score of the grade.
     """
     total = sum(grade.weight for grade in grades)
     mean = sum(grade.score * grade.weight for grade in grades) / total

@@ -1,4 +1,4 @@
-"""How a base model is asked without any chat template: worked examples as plain text, then the question."""
+"""Few-shot prompts for base models without a chat template: worked examples as plain text, then the question."""
 
 import json
 
@@ -10,20 +10,20 @@ STOP = "\n\nQuestion:"
 
 
 def few_shot(items: list[Item], examples: list[Item]) -> list[Item]:
-    """The items, each as one text: the examples with their answers, then its own question."""
-    shots = "".join(f"Question: {_asked(example)}\nAnswer: {example.answer}\n\n" for example in examples)
+    """Return the items with one text each: the examples with their answers, then the item's question."""
+    shots = "".join(f"Question: {_question(example)}\nAnswer: {example.answer}\n\n" for example in examples)
     return [
         Item(
             id=item.id,
             question=item.question,
             answer=item.answer,
             target=item.target,
-            messages=[{"role": "user", "content": f"{shots}Question: {_asked(item)}\nAnswer:"}],
+            messages=[{"role": "user", "content": f"{shots}Question: {_question(item)}\nAnswer:"}],
         )
         for item in items
     ]
 
 
-def _asked(item: Item) -> str:
+def _question(item: Item) -> str:
     tools = "".join(f"{json.dumps(tool)}\n" for tool in item.tools)
     return f"{tools}{item.question}"

@@ -1,8 +1,8 @@
-"""Asks a grader model, until it gives a verdict or has been asked often enough; counts what that takes and costs.
+"""Query a grader model, with retries, and record tokens and cost.
 
-A grader is any model name of Inspect's, such as `openai/gpt-5-mini`, or `URL#MODEL` for a server that speaks OpenAI's
-chat completions, such as `http://localhost:8000/v1#my-grader`. Keys are read from the environment alone: what the
-provider calls its own for a name, `PTB_GRADER_API_KEY` (if it wants one) for a URL.
+A grader is the name of any Inspect model, such as `openai/gpt-5-mini`, or `URL#MODEL` for a server of OpenAI's chat
+completions API, such as `http://localhost:8000/v1#my-grader`. API keys are read only from the environment: from the
+provider's usual variable for a name, and from the optional `PTB_GRADER_API_KEY` for a URL.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from posttrainbench.benchmarks import GraderError
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import sha256_bytes
+from posttrainbench.redaction import Redactor, require_no_credentials
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model, ModelOutput
@@ -26,18 +27,21 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "PTB_GRADER_API_KEY"
 EFFORT: Final = "medium"
-"""Reasoning effort of graders that are known by name. A server behind a URL decides for itself."""
+"""Reasoning effort of graders given by name. A server at a URL uses its own default."""
 
 MAX_TOKENS = 49152
-"""Of one reply, reasoning included: as many as PostTrainBench gives its judge."""
+"""Limit of one reply, including reasoning; the same as for the judge of PostTrainBench."""
 
 CONNECTIONS = 64
 TRIES = 8
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
 REPLY_SECONDS = 600
-HOPELESS = frozenset({401, 403, 404})
-"""HTTP statuses which no other try mends: a wrong key, no permission, no such model."""
+PERMANENT_STATUSES = frozenset({401, 403, 404})
+"""HTTP statuses that are not retried: invalid key, no permission, unknown model."""
+OUTAGE_STATUSES = frozenset({401, 402, 404, 408, 425, 429})
+"""HTTP statuses that, like all from 500, do not depend on the answer to grade. A 403 may: some providers send it for
+text that they do not accept."""
 
 T = TypeVar("T")
 
@@ -46,16 +50,16 @@ _MARKUP = re.compile(r"\[/?(?:bold|blue)\]")
 
 @dataclass(frozen=True)
 class Ask:
-    """One question that got its verdict, with all that its tries took.
+    """A request that got a verdict, with the usage of all its tries.
 
     Attributes:
-        model: as the reply names it.
-        sha256: of the messages.
-        tries: 1 if the first reply was a verdict.
-        input_tokens: of all prompts, cached ones included.
-        cached_tokens: of these, from the provider's cache.
-        output_tokens: of all replies, reasoning included.
-        cost: US dollars; None where the model's price is unknown.
+        model: name of the model in the reply.
+        sha256: hash of the messages.
+        tries: number of tries; 1 if the first reply was a verdict.
+        input_tokens: tokens of all prompts, including cached ones.
+        cached_tokens: input tokens from the provider's cache.
+        output_tokens: tokens of all replies, including reasoning.
+        cost: US dollars; None if the model's price is unknown.
     """
 
     model: str
@@ -68,28 +72,29 @@ class Ask:
 
 
 class RefusalError(Exception):
-    """The grader refused to judge, or said nothing."""
+    """The grader refused to grade, or its reply is empty or was cut off."""
 
 
 class ModelGrader:
-    """A `Grader` over Inspect's model API, for any number of questions at the same time.
+    """A `Grader` that uses Inspect's model API, for any number of concurrent requests.
 
     Attributes:
-        name: as it was given.
-        asks: the questions answered so far, in the order of their verdicts.
+        name: the name passed to the constructor.
+        asks: the requests with a verdict so far, in the order of their verdicts.
     """
 
     def __init__(self, name: str, *, first_wait: float = FIRST_WAIT, seconds: int = REPLY_SECONDS) -> None:
-        """Check that there is such a model, and a key for it; nothing is sent.
+        """Check the name and that its API key is set, without sending a request.
 
         Args:
-            name: of a model of Inspect's, or `URL#MODEL`.
-            first_wait: seconds before the second try; twice as many before each next one, up to `LONGEST_WAIT`.
-            seconds: after which a reply is given up.
+            name: name of an Inspect model, or `URL#MODEL`.
+            first_wait: seconds before the second try, doubled before each further one, up to `LONGEST_WAIT`.
+            seconds: timeout of a reply.
 
         Raises:
-            InputError: the name is of no known kind, or the environment has no key.
+            InputError: the name is invalid or contains a password, or the API key is not set.
         """
+        require_no_credentials(name, "grader", KEY_VARIABLE)
         self.name = name
         self.asks: list[Ask] = []
         self._first_wait, self._seconds = first_wait, seconds
@@ -101,22 +106,27 @@ class ModelGrader:
         self._model = self._connect()
 
     async def ask(self, messages: list[Message], parse: Callable[[str], T]) -> T:
-        """What `parse` makes of the reply; an error, a refusal or a `ValueError` of `parse` means another try.
+        """Return the parsed reply. Retry on an error, a refusal or a `ValueError` of `parse`.
 
         Raises:
-            GraderError: none of `TRIES` tries gave a verdict, or no other could.
+            GraderError: none of `TRIES` tries gave a verdict, or the error is permanent.
         """
         self._systems.update(message["content"] for message in messages if message["role"] == "system")
         outputs: list[ModelOutput] = []
+        outage = True
         for number in range(1, TRIES + 1):
+            replied = False
             try:
                 output = await self._generate(messages)
+                replied = True
                 outputs.append(output)
                 verdict = parse(_text(output))
             except Exception as failure:
-                error = _behind(failure)
-                if number == TRIES or _status(error) in HOPELESS:
-                    raise GraderError(f"{self.name} gave no verdict in {number} tries: {_said(error)}") from None
+                error = _cause(failure)
+                outage = outage and not replied and _is_outage(error)
+                if number == TRIES or _status(error) in PERMANENT_STATUSES:
+                    message = f"{self.name} gave no verdict in {number} tries: {_message(error)}"
+                    raise GraderError(message, outage) from None
                 self._retries += 1
                 wait = min(self._first_wait * 2 ** (number - 1), LONGEST_WAIT)
                 await asyncio.sleep(wait * random.uniform(0.5, 1))
@@ -126,9 +136,9 @@ class ModelGrader:
         raise AssertionError("the last try returns or raises")
 
     def usage(self) -> dict[str, Any]:
-        """What grading took so far, for the metrics: the grader, its settings, hash of its prompt, tokens and cost.
+        """Return the grader's settings, the hash of its prompt, and the requests, tokens and cost so far.
 
-        Tokens and cost are of the questions that got a verdict, their futile tries included.
+        Tokens and cost include failed tries, but only of requests that got a verdict.
         """
         costs = [ask.cost for ask in self.asks]
         return {
@@ -156,18 +166,18 @@ class ModelGrader:
             attempt_timeout=self._seconds,
         )
         if not self._at_url:
-            # The client of these two would else try again by itself, unseen.
+            # The client of these two would otherwise retry without a record.
             own: dict[str, Any] = {"max_retries": 0} if self.name.split("/")[0] in ("openai", "openai-api") else {}
             try:
                 return get_model(self.name, memoize=False, config=config, **own)
             except Exception as error:
                 raise InputError(
-                    f"There is no grader {self.name} here; set its key in the environment, or name another model: "
-                    f"{_said(error)}"
+                    f"The grader {self.name} cannot be used; set its API key, or choose another model: "
+                    f"{_message(error)}"
                 ) from None
         url, _, model = self.name.partition("#")
         if not model:
-            raise InputError(f"The grader {self.name} names no model; write URL#MODEL.")
+            raise InputError(f"The grader {self.name} lacks a model; write URL#MODEL.")
         return get_model(
             f"openai-api/grader/{model}",
             memoize=False,
@@ -180,7 +190,7 @@ class ModelGrader:
     async def _generate(self, messages: list[Message]) -> ModelOutput:
         from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 
-        # Connections belong to the event loop that opened them, and each evaluation runs in a loop of its own.
+        # Connections belong to the event loop that opened them, and each evaluation has its own event loop.
         if self._loop is not (loop := asyncio.get_running_loop()):
             if self._loop is not None:
                 self._model = self._connect()
@@ -189,9 +199,9 @@ class ModelGrader:
         return await self._model.generate([kinds[one["role"]](content=one["content"]) for one in messages])
 
     def _record(self, messages: list[Message], tries: int, outputs: list[ModelOutput]) -> Ask:
-        from posttrainbench.gateway.prices import cost
+        from posttrainbench.usage.prices import cost
 
-        # Inspect counts tokens from and to the cache apart from the rest of the prompt.
+        # Inspect counts cached tokens separately from the rest of the prompt.
         usages = [output.usage for output in outputs if output.usage]
         cached = sum(usage.input_tokens_cache_read or 0 for usage in usages)
         fresh = sum(usage.input_tokens + (usage.input_tokens_cache_write or 0) for usage in usages)
@@ -207,29 +217,37 @@ class ModelGrader:
         )
 
 
+def _is_outage(error: Exception) -> bool:
+    """Return whether a failed request says nothing about the answer to grade."""
+    status = _status(error)
+    return status is None or status in OUTAGE_STATUSES or status >= 500
+
+
 def _text(output: ModelOutput) -> str:
-    """The reply's text, without reasoning.
+    """Return the text of the reply without reasoning.
 
     Raises:
-        RefusalError: there is none.
+        RefusalError: the reply has no text, or was cut off, so that its end is not a verdict.
     """
+    if output.stop_reason in ("max_tokens", "model_length"):
+        raise RefusalError("its reply was cut off")
     if output.stop_reason == "content_filter" or output.empty:
-        raise RefusalError("it refused to judge")
+        raise RefusalError("it refused to grade")
     content = output.message.content
     if not isinstance(content, str) and any(getattr(part, "refusal", None) for part in content):
-        raise RefusalError("it refused to judge")
+        raise RefusalError("it refused to grade")
     return output.completion
 
 
-def _behind(error: Exception) -> Exception:
-    """The error that Inspect gave up on, where it says no more than that it did."""
+def _cause(error: Exception) -> Exception:
+    """Return the cause of an error of Inspect's own retries, or the error itself."""
     from tenacity import RetryError
 
     return error.__cause__ if isinstance(error, RetryError) and isinstance(error.__cause__, Exception) else error
 
 
 def _status(error: BaseException | None) -> int | None:
-    """The HTTP status behind an error, if there is one."""
+    """Return the HTTP status of an error or its causes, if any."""
     while error is not None:
         status = getattr(error, "status_code", None)
         if isinstance(status, int):
@@ -238,9 +256,7 @@ def _status(error: BaseException | None) -> int | None:
     return None
 
 
-def _said(error: Exception) -> str:
-    """What an error says, on one line, without the markup of Inspect's messages and without keys."""
-    from posttrainbench.gateway.redact import Redactor
-
+def _message(error: Exception) -> str:
+    """Return an error message on one line, without Inspect's markup and with API keys redacted."""
     keys = [value for name, value in os.environ.items() if name.endswith(("_KEY", "_TOKEN"))]
     return Redactor(keys).line(_MARKUP.sub("", one_line(error)))

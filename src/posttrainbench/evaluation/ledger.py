@@ -1,4 +1,4 @@
-"""`items.jsonl`: each scored item of an evaluation, written at once, so that an interrupted one loses none."""
+"""`items.jsonl`: the scored items of an evaluation, each written immediately, so that an interruption loses none."""
 
 import json
 import os
@@ -11,17 +11,17 @@ from posttrainbench.benchmarks import Grade
 from posttrainbench.files import read_jsonl
 
 SYNC_SECONDS = 1.0
-"""A line survives the death of the process at once, and that of the machine after so long."""
+"""Maximum interval between syncs to disk. A line survives a crash of the process immediately."""
 
 
 class Ledger:
-    """The scores that were given under one configuration. Lines of other configurations are left alone."""
+    """The scores of one configuration. Lines of other configurations are kept but ignored."""
 
     def __init__(self, path: Path, configuration: str) -> None:
-        """Read what is there.
+        """Read the existing lines.
 
         Args:
-            path: the file, which may not exist yet.
+            path: the file; created if missing.
             configuration: hash of everything that a score depends on.
         """
         self.configuration = configuration
@@ -46,11 +46,11 @@ class Ledger:
         self._file.close()
 
     def of_seed(self, seed: int) -> dict[str, Grade]:
-        """Item id -> grade, for one evaluation seed."""
+        """Return item id -> grade for one evaluation seed."""
         return {item: grade for (of, item), grade in self.grades.items() if of == seed}
 
     def add(self, seed: int, item: str, grade: Grade) -> None:
-        """Keep a grade."""
+        """Record a grade."""
         self.grades[seed, item] = grade
         row = {"configuration": self.configuration, "seed": seed, "item": item} | asdict(grade)
         self._file.write(json.dumps(row).encode() + b"\n")

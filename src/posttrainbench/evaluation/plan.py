@@ -1,4 +1,4 @@
-"""Everything that an evaluation depends on besides the checkpoint."""
+"""The settings that an evaluation depends on besides the checkpoint."""
 
 import json
 from collections.abc import Mapping
@@ -18,17 +18,18 @@ DEFAULT_GRADER = "openai/gpt-5-mini"
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """How checkpoints are evaluated.
+    """The settings of an evaluation.
 
     Attributes:
-        base: base model of the task, whose family gives the chat template.
-        seeds: of sampling and of the order of choices; the first alone where seeds make no difference, see `seeds_for`.
-        tries: for each limit of the retry ladder, how often an evaluation that fails is tried.
-        threads: CPU threads of the engine; None leaves that to its libraries.
-        settings: the engine's own.
-        limit: first so many items; None for all.
-        few_shot: ask without chat template, with worked examples, sampling at temperature 0.6 and top-p 0.95.
-        grader: model that grades, for the benchmarks that need one.
+        base: base model of the task; determines the chat template.
+        seeds: seeds of sampling and of the order of choices; `seeds_for` selects those that are used.
+        tries: number of tries for each limit of the retry ladder.
+        threads: number of CPU threads of the engine; None for the libraries' default.
+        settings: the engine's own settings.
+        dtype: number format of weights and computations.
+        limit: evaluate only the first `limit` items; None for all.
+        few_shot: worked examples instead of a chat template, sampling at temperature 0.6 and top-p 0.95.
+        grader: grader model, for benchmarks that need one.
     """
 
     base: Model
@@ -37,38 +38,40 @@ class EvaluationPlan:
     tries: tuple[int, ...] = (1,)
     threads: int | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    dtype: str = "float32"
     limit: int | None = None
     few_shot: bool = False
     grader: str = DEFAULT_GRADER
 
     def template(self, tools: bool) -> str:
-        """The chat template (Jinja), for benchmarks with or without tools."""
+        """Return the chat template (Jinja) for benchmarks with or without tools."""
         return few_shot.TEMPLATE if self.few_shot else catalog.chat_template(self.base, tools=tools)
 
-    def seeds_for(self, facts: BenchmarkFacts, greedy: bool) -> tuple[int, ...]:
-        """The seeds that count: one for greedy decoding and for graded benchmarks, unless the seed shuffles choices."""
-        return self.seeds if facts.every_seed or not (greedy or facts.graded) else self.seeds[:1]
+    def seeds_for(self, facts: BenchmarkFacts, graded: bool, greedy: bool) -> tuple[int, ...]:
+        """Return the seeds to use: one for greedy decoding and graded benchmarks, unless the seed shuffles choices."""
+        return self.seeds if facts.every_seed or not (greedy or graded) else self.seeds[:1]
 
     def max_tokens(self, facts: BenchmarkFacts, rung: int) -> int:
-        """The limit of one completion on a rung of the retry ladder, the default being rung 0."""
+        """Return the limit of one completion on a rung of the retry ladder; rung 0 is the default limit."""
         ladder = [facts.max_tokens, *facts.retry_max_tokens]
         return ladder[min(rung, len(ladder) - 1)]
 
 
 def suite_plan(suite: Suite, base: Model, engine: str | None = None) -> EvaluationPlan:
-    """The plan of a suite; with another engine than its own, that engine's default settings."""
+    """Return the plan of a suite. If another engine is given, its default settings are used."""
     return EvaluationPlan(
         base=base,
         engine=engine or suite.engine,
         seeds=tuple(suite.evaluation_seeds),
         tries=tuple(suite.tries),
         threads=suite.threads,
+        dtype=suite.dtype,
         settings=suite.engine_settings if engine in (None, suite.engine) else {},
     )
 
 
 def run_plan(spec: RunSpec) -> EvaluationPlan:
-    """How a run's submission is evaluated."""
+    """Return the plan for a run's submission."""
     suite = catalog.find(catalog.suites(), spec.suite, "suite")
     base = catalog.find(catalog.models(), spec.model, "model")
     return replace(suite_plan(suite, base, spec.engine), settings=spec.engine_settings, grader=spec.grader)
@@ -77,7 +80,7 @@ def run_plan(spec: RunSpec) -> EvaluationPlan:
 def evaluation_config(
     facts: BenchmarkFacts, benchmark: Benchmark, plan: EvaluationPlan, items: list[Item], rung: int = 0
 ) -> dict[str, Any]:
-    """What besides the engine and the checkpoint may change a score."""
+    """Return everything that can change a score, except for the engine and the checkpoint."""
     config: dict[str, Any] = {
         "posttrainbench": version("posttrainbench"),
         "inspect_ai": version("inspect_ai"),
@@ -90,10 +93,11 @@ def evaluation_config(
         "max_tokens": plan.max_tokens(facts, rung),
         "seeds": list(plan.seeds),
         "threads": plan.threads,
+        "dtype": plan.dtype,
     }
-    return config | ({"grader": plan.grader} if facts.graded else {})
+    return config | ({"grader": plan.grader} if benchmark.graded else {})
 
 
 def config_sha256(config: Mapping[str, Any]) -> str:
-    """One hash over a configuration."""
+    """Return a hash of a configuration."""
     return sha256_bytes(json.dumps(config, sort_keys=True, default=str).encode())

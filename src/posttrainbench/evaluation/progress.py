@@ -1,4 +1,4 @@
-"""What an evaluation tells while it works."""
+"""Progress reports of an evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """One moment of an evaluation.
+    """The progress of an evaluation.
 
     Attributes:
-        doing: a short phrase, such as `gsm8k, seed 0`.
-        done: items scored, those of an earlier, interrupted evaluation included.
-        total: items in all; 0 while nothing is counted.
+        doing: description of the current step, such as `gsm8k, seed 0`.
+        done: number of scored items, including those of an interrupted evaluation.
+        total: number of items; 0 if the step does not count items.
         score: mean over the scored items.
     """
 
@@ -23,7 +23,7 @@ class Progress:
     def __str__(self) -> str:
         if not self.total:
             return self.doing
-        mean = "" if self.score is None else f", mean so far {100 * self.score:.1f} per cent"
+        mean = "" if self.score is None else f", mean so far {100 * self.score:.1f} percent"
         return f"{self.doing}: {self.done} of {self.total} items{mean}"
 
 

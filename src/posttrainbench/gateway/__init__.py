@@ -1,4 +1,4 @@
-"""The model gateway: agents reach their provider through it, and the provider's key never enters their sandbox."""
+"""The model gateway: agents reach their provider through it, so that the provider's key never enters the sandbox."""
 
 from posttrainbench.gateway.config import GatewayConfig
 from posttrainbench.gateway.host import Gateway, start_gateway

@@ -1,4 +1,4 @@
-"""What a gateway is started with."""
+"""The settings of a model gateway."""
 
 import os
 from pathlib import Path
@@ -7,31 +7,31 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from posttrainbench.errors import InputError
-from posttrainbench.gateway.prices import PriceTable
 from posttrainbench.gateway.protocols import PROTOCOLS, ProtocolName
 from posttrainbench.records import Record
+from posttrainbench.usage.prices import PriceTable
 
 
 class GatewayConfig(Record):
-    """One agent's way to its provider.
+    """Settings of one agent's access to its model provider.
 
     Attributes:
-        protocol: what the provider speaks: `anthropic` (Messages), `openai` (Responses and Chat Completions) or
-            `gemini` (generateContent).
-        models: shell-style patterns; a request for a model that none of them matches is refused.
-        provider: name in `usage.jsonl`; the protocol's own name where it is empty.
-        base_url: where requests go, written as that provider's own clients want it (`https://api.anthropic.com`,
-            `https://api.openai.com/v1`, `https://generativelanguage.googleapis.com`); None means the protocol's owner.
-        key_variable: the host's environment variable that holds the key; None means the protocol's usual one.
-        key_file: a file that holds the key and nothing else; it goes before the variable.
-        bearer: send the key as `Authorization: Bearer`, as subscription tokens and some other providers want it,
-            instead of in the protocol's own header.
-        max_tokens: budget of input and output tokens together, cached ones included.
-        max_dollars: budget in US dollars; only models with a known price are then allowed.
-        provider_tools: let requests through that have the provider search the web, run code or fetch an address for
-            the model. It gives an agent a way to the network that no proxy sees, so it belongs to runs whose network is
-            open; `usage.jsonl` tells of each either way.
-        loopback: listen on a port of 127.0.0.1 too, for sandboxes that share the host's network.
+        protocol: API of the provider: `anthropic` (Messages), `openai` (Responses and Chat Completions) or `gemini`
+            (generateContent).
+        models: shell-style patterns of allowed models; requests for other models are refused.
+        provider: name in `usage.jsonl`; defaults to the protocol's name.
+        base_url: base URL as the provider's own clients expect it (`https://api.anthropic.com`,
+            `https://api.openai.com/v1`, `https://generativelanguage.googleapis.com`); None for the protocol's default.
+        key_variable: the host's environment variable that holds the key; None for the protocol's default.
+        key_file: file that contains only the key; takes precedence over the variable.
+        bearer: send the key as `Authorization: Bearer` instead of in the protocol's own header, as subscription tokens
+            and some other providers require.
+        max_tokens: budget of input and output tokens together, including cached ones.
+        max_dollars: budget in US dollars; restricts requests to models with a known price.
+        provider_tools: permit requests that make the provider search the web, run code or fetch a URL for the model.
+            Such requests bypass the egress proxy, so only runs with an open network permit them; `usage.jsonl` records
+            each of them in any case.
+        loopback: also listen on a port of 127.0.0.1, for sandboxes that share the host's network.
     """
 
     protocol: ProtocolName
@@ -48,35 +48,39 @@ class GatewayConfig(Record):
 
     @property
     def upstream(self) -> str:
-        """The provider's base URL, without a slash at its end."""
+        """The provider's base URL, without a trailing slash."""
         return (self.base_url or PROTOCOLS[self.protocol].base_url).rstrip("/")
 
     def check(self, prices: PriceTable) -> None:
-        """Find what would fail only after the agent has started.
+        """Check the base URL and that a dollar budget can be enforced, before the agent starts.
 
         Raises:
-            InputError: the base URL is none, or a dollar budget meets a model without a price.
+            InputError: the base URL is invalid, or there is a dollar budget for a model without a known price.
         """
         parts = urlsplit(self.upstream)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-            raise InputError(f"The gateway's base URL `{self.upstream}` must look like `https://host/path`.")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc:
+            # The URL is not repeated: it may contain a password.
+            raise InputError(
+                "The gateway's base URL must look like `https://host/path`, without a user, a password and a query; "
+                "put the key into an environment variable."
+            )
         if self.max_dollars is None:
             return
         for model in self.models:
-            if not any(sign in model for sign in "*?[") and prices.find(model) is None:
+            if not any(char in model for char in "*?[") and prices.find(model) is None:
                 raise InputError(
-                    f"There is no price for `{model}`, so no dollar budget can be kept; add it to the price file "
-                    "or give a token budget."
+                    f"The price of `{model}` is unknown, so a dollar budget cannot be enforced; add the model to the "
+                    "price file or use a token budget."
                 )
 
     def renew(self) -> None:
-        """Have the key renewed where it would end too soon; called once, before a gateway is started."""
+        """Renew the key if it would expire too soon. Called once before a gateway starts; does nothing by default."""
 
     def read_key(self) -> str:
-        """The provider's key, from the host.
+        """Return the provider's key, read from the host.
 
         Raises:
-            InputError: there is none, or it cannot be sent in an HTTP header.
+            InputError: the key is missing, or it cannot be sent in an HTTP header.
         """
         variable = self.key_variable or PROTOCOLS[self.protocol].key_variable
         if self.key_file is not None:
@@ -84,12 +88,12 @@ class GatewayConfig(Record):
                 key = self.key_file.read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"The key file {self.key_file} cannot be read: {type(error).__name__}.") from None
-            place = f"the file {self.key_file}"
+            source = f"the file {self.key_file}"
         else:
             key = os.environ.get(variable, "").strip()
-            place = f"the environment variable {variable}"
+            source = f"the environment variable {variable}"
         if not key:
-            raise InputError(f"No key for the provider: put it into {place}.")
+            raise InputError(f"The provider's key is missing: put it into {source}.")
         if not (key.isascii() and key.isprintable()) or " " in key:
-            raise InputError(f"What {place} holds is no key: it must be one word of ASCII characters.")
+            raise InputError(f"The content of {source} is not a valid key: it must be one word of ASCII characters.")
         return key

@@ -1,21 +1,21 @@
-"""Writing down what a run spends, and saying when its budget is used up."""
+"""Record a run's model calls and enforce its budgets."""
 
 import os
 from pathlib import Path
 
 from posttrainbench.gateway.admit import RefusedError
-from posttrainbench.gateway.calls import ModelCall, spending
-from posttrainbench.gateway.prices import PriceTable
+from posttrainbench.usage.calls import ModelCall, spending
+from posttrainbench.usage.prices import PriceTable
 
-MOST_REFUSALS = 10_000
-"""Refused requests that are written down; an agent can make any number of them at no cost."""
+MAX_LOGGED_REFUSALS = 10_000
+"""Refused requests that are recorded; they cost an agent nothing, so their number must be bounded."""
 
 
 class Meter:
-    """Writes `usage.jsonl` and keeps the budgets.
+    """Writes `usage.jsonl` and enforces the budgets.
 
-    A request that begins within the budget is finished, so the last ones can exceed it. A gateway that is started
-    again on the same file goes on counting where the one before it ended.
+    A request that starts within the budget is completed, so the last requests may exceed it. A restarted gateway counts
+    the usage that the file already contains.
     """
 
     def __init__(self, file: Path, prices: PriceTable, max_tokens: int | None, max_dollars: float | None) -> None:
@@ -26,13 +26,13 @@ class Meter:
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._spent = spending(file)
         if file.read_bytes()[-1:] not in (b"", b"\n"):
-            os.write(self._file, b"\n")  # closes a line that a crash tore
+            os.write(self._file, b"\n")  # terminates a line that a crash cut short
 
     def check(self, model: str) -> None:
-        """Whether a request may begin.
+        """Check that the budgets permit a request.
 
         Raises:
-            RefusedError: a budget is used up, or the model's price is unknown where dollars are limited.
+            RefusedError: a budget is used up, or there is a dollar budget and the model's price is unknown.
         """
         if self._max_tokens is not None and self._spent.tokens >= self._max_tokens:
             raise _used_up(f"{self._max_tokens:,} tokens")
@@ -41,17 +41,17 @@ class Meter:
         if self._spent.dollars >= self._max_dollars:
             raise _used_up(f"{self._max_dollars:.2f} US dollars")
         if self._prices.find(model) is None:
-            raise RefusedError("refused", f"The model {model[:100]!r} has no known price, which a budget needs.")
+            raise RefusedError("refused", f"The price of {model[:100]!r} is unknown; this run's budget requires one.")
 
     def write(self, call: ModelCall) -> None:
-        """Add a line; it is in the file when this returns."""
+        """Append a line; it is in the file when this returns."""
         if call.refused:
             self._refusals += 1
-            if self._refusals > MOST_REFUSALS:
+            if self._refusals > MAX_LOGGED_REFUSALS:
                 return
         self._spent = self._spent.plus(call)
         os.write(self._file, call.model_dump_json().encode() + b"\n")
 
 
 def _used_up(budget: str) -> RefusedError:
-    return RefusedError("budget", f"This run's budget for models ({budget}) is used up; trying again will not help.")
+    return RefusedError("budget", f"This run's budget for models ({budget}) is used up; retrying will not help.")

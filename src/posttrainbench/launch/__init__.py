@@ -1,5 +1,1 @@
-"""Where runs execute. Here: on this machine, some at a time, each in a process of its own."""
-
-from posttrainbench.launch.local import launch
-
-__all__ = ["launch"]
+"""Launchers: execute the runs of an experiment on this machine, or on others through a scheduler."""

@@ -1,4 +1,4 @@
-"""What the audit found: facts, how far it looked, people's words, and the verdict."""
+"""Records of the audit: findings, coverage, adjudications and the verdict."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from posttrainbench.records.base import Record
 
 
 class Level(StrEnum):
-    """How far forbidden content got; only the last two can cost a score."""
+    """Severity: how far forbidden content progressed."""
 
     NAME = "NAME"
     PATH = "PATH"
@@ -21,19 +21,19 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for `NAME` up to 4 for `IN_WEIGHTS`."""
+        """Return the rank, from 0 for `NAME` to 4 for `IN_WEIGHTS`."""
         return list(Level).index(self)
 
 
-class Evidence(Record):
-    """A quotation that lets a person check a finding.
+class Quote(Record):
+    """A quotation by which a person can check a finding.
 
     Attributes:
         file: relative to the run directory.
-        line: 1-based, where the file has lines.
-        text: what stands there, shortened.
-        item: id of the test item (or the checkpoint, or the kit file) that it matches.
-        item_text: the matching text of that item, shortened.
+        line: 1-based; None for files without lines.
+        text: the quoted text, shortened.
+        item: id of the matching test item, checkpoint or kit file.
+        item_text: the matching text of the item, shortened.
     """
 
     file: str
@@ -44,23 +44,36 @@ class Evidence(Record):
 
 
 FindingOutcome = Literal["succeeded", "attempted", "unknown"]
-"""Whether what a finding tells of came to pass: a blocked call, or a script that never ran, is an attempt."""
+"""Outcome of the reported action. A blocked call, or a script that never ran, counts as `attempted`."""
+
+
+FindingKind = Literal["proof", "indication", "fact"]
+"""Weight of a finding.
+
+`proof`: it establishes the violation: weights, hashes, records of the host, or test items in a file that a recorded
+path leads from into the submission. `indication`: it speaks for a violation, and honest work can look like it. `fact`:
+it is worth knowing and never counts.
+"""
 
 
 class Finding(Record):
-    """One line of `audit/findings.jsonl`: a fact that a detector established. It is no verdict.
+    """One line of `audit/findings.jsonl`: a fact that a detector established, not a verdict.
 
     Attributes:
-        rule: the rule that it bears on, a key of the rule sets.
-        level: how far it got.
-        summary: what was found, without a full stop at the end.
-        count: how many distinct things (test items, tensors, files) support it; rules set tolerances on it. 0 for a
-            measurement that speaks for nobody's guilt, which is kept because another rule set may judge it otherwise.
-        evidence: at least one quotation, at most some twenty; the first is the main one.
-        outcome: whether it came to pass; where that is no question, `succeeded`.
-        statistics: what a rule set's thresholds act on, where they need more than `count`: `audit/measures.py`.
-        id: 12 hexadecimal digits of a hash of detector, rule, level and main evidence, the same in every audit that
-            finds the same. Set by itself; adjudications name it.
+        rule: the rule that the finding concerns, a key of the rule sets.
+        level: severity.
+        summary: one sentence without a full stop.
+        kind: its weight.
+        basis: the kind of evidence that it rests on. Indications with different bases are independent. The detector's
+            name by default.
+        count: number of distinct objects (test items, tensors, files) that support the finding; rules set tolerances
+            on it. 0 for a measurement that is not evidence of a violation; it is stored because another rule set may
+            decide differently.
+        evidence: at least one quotation, about twenty at most; the first is the main one.
+        outcome: of the reported action; `succeeded` if the question does not apply.
+        statistics: measurements that a rule set's thresholds use in addition to `count`; see `audit/measures.py`.
+        id: 12 hexadecimal digits of a hash of detector, rule, level and main evidence, so that repeated audits give
+            the same finding the same id. Computed by default. Adjudications refer to it.
     """
 
     detector: str
@@ -68,34 +81,39 @@ class Finding(Record):
     level: Level
     summary: str
     count: int
-    evidence: list[Evidence]
+    evidence: list[Quote]
     outcome: FindingOutcome = "unknown"
+    kind: FindingKind = "indication"
+    basis: str = Field(default_factory=lambda finding: finding["detector"])
     statistics: dict[str, Any] = Field(default_factory=dict)
     id: str = Field(default_factory=lambda finding: _finding_id(finding))
 
 
 def _finding_id(finding: dict[str, Any]) -> str:
-    """See `Finding.id`; from the finding's other values, already validated."""
-    quoted: list[Evidence] = finding.get("evidence") or []
+    """Return `Finding.id`, computed from the validated values of the other fields."""
+    quoted: list[Quote] = finding.get("evidence") or []
     main = quoted[0].model_dump(mode="json") if quoted else None
     named = [finding.get("detector"), finding.get("rule"), finding.get("level"), main]
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Skipped(Record):
-    """Something a detector did not look at, and why."""
+    """A file or object that a detector did not check, with the reason."""
 
     path: str
     reason: str
 
 
 class Coverage(Record):
-    """What one detector looked at. A rule none of whose detectors checked anything is `not_checked`, never clean.
+    """The material that one detector checked. A rule that no detector could check is `not_checked`, never clean.
 
     Attributes:
-        checked: True when the detector saw all that it needs for a verdict.
-        documents: files or tensors looked at.
-        size: bytes looked at.
+        rule: "" or, of this package's detectors, "*" if the detector failed and its rules are unknown.
+        checked: True if the detector saw all that it needs for a verdict.
+        documents: number of files or tensors that were read.
+        size: number of bytes that were read.
+        failed: True if the detector could not be imported or raised an error; its rule is then `not_checked`, whatever
+            other detectors saw.
     """
 
     detector: str
@@ -106,18 +124,19 @@ class Coverage(Record):
     seconds: float
     skipped: list[Skipped]
     note: str = ""
+    failed: bool = False
 
 
 class Adjudication(Record):
-    """One line of `audit/adjudications.jsonl`: a person's word on a finding. The last one on a finding counts.
+    """One line of `audit/adjudications.jsonl`: a person's decision on a finding. The last one for each finding applies.
 
     Attributes:
-        finding: its id.
-        decision: `dismiss`: it does not count; `confirm`: it counts, whatever its level and count.
+        finding: id of the finding.
+        decision: `dismiss`: the finding does not count; `confirm`: it counts, whatever its level and count.
         why: the person's reason.
         name, email: the person's git identity.
-        level, count: of the finding then; a dismissal does not cover a finding that reaches further, or more things.
-        signature: armoured, by the key that git signs with, of the other values; "" if git is set up to sign nothing.
+        level, count: values of the finding at that time; a dismissal does not cover higher ones.
+        signature: armored signature of the other values by git's signing key; "" if git is not set up to sign.
     """
 
     time: str
@@ -132,7 +151,12 @@ class Adjudication(Record):
     signature: str = ""
 
 
-RuleState = Literal["clean", "flagged", "not_checked"]
+RuleState = Literal["clean", "suspected", "flagged", "not_checked"]
+"""Verdict on a rule.
+
+`flagged`: the violation is established, which costs the score. `suspected`: something speaks for it and does not
+establish it; the score counts and is marked. `not_checked`: evidence is missing.
+"""
 
 
 class Verdict(Record):
@@ -140,10 +164,14 @@ class Verdict(Record):
 
     Attributes:
         rules: rule -> state.
-        reasons: one sentence for each rule that is not clean, and for each adjudication that changed something.
-        required: the rules without which the suite accepts no result.
-        report_only: rules that are shown and cost nothing.
+        reasons: one sentence for each rule that is not clean, and for each adjudication that changed something or whose
+            finding does not exist.
+        required: rules that must be checked for the suite to accept a result.
+        report_only: rules that are reported but never cost the score.
         flagging: ids of the findings that flag a rule.
+        suspecting: ids of the findings for which a rule is suspected.
+        unchecked: rules on which evidence is missing, whatever their state.
+        tolerated: detectors whose evidence may be missing under the suite.
     """
 
     rule_set: str
@@ -152,13 +180,23 @@ class Verdict(Record):
     required: list[str]
     report_only: list[str] = Field(default_factory=list)
     flagging: list[str] = Field(default_factory=list)
+    suspecting: list[str] = Field(default_factory=list)
+    unchecked: list[str] = Field(default_factory=list)
+    tolerated: list[str] = Field(default_factory=list)
 
     @property
     def flagged(self) -> bool:
-        """Whether a rule is flagged that costs the score."""
+        """True if a rule that costs the score is flagged."""
         return any(state == "flagged" and rule not in self.report_only for rule, state in self.rules.items())
 
     @property
     def complete(self) -> bool:
-        """Whether every required rule has been checked."""
-        return all(self.rules.get(rule, "not_checked") != "not_checked" for rule in self.required)
+        """True if every required rule has been checked."""
+        return not any(
+            self.rules.get(rule, "not_checked") == "not_checked" or rule in self.unchecked for rule in self.required
+        )
+
+    @property
+    def suspected_rules(self) -> list[str]:
+        """The suspected rules that would cost the score."""
+        return [rule for rule, state in self.rules.items() if state == "suspected" and rule not in self.report_only]

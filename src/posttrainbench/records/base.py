@@ -1,9 +1,9 @@
-"""The base of all records."""
+"""Base class of the records."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """Base of all records: frozen, and strict about its keys."""
+    """Base class of all records: frozen, and rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""What happened: stages, the agent's end, and what was recorded of its work."""
+"""Records of the run's stages, the agent's end, and its activity."""
 
 from enum import StrEnum
 from typing import Literal
@@ -9,7 +9,7 @@ from posttrainbench.records.base import Record
 
 
 class Stage(StrEnum):
-    """The stages, in order."""
+    """The stages of a run, in order."""
 
     PREPARE = "prepare"
     SOLVE = "solve"
@@ -20,7 +20,7 @@ class Stage(StrEnum):
 
     @property
     def folder(self) -> str:
-        """The directory in the run that holds the stage's files."""
+        """Name of the stage's directory in the run directory."""
         return "submission" if self is Stage.COLLECT else self.value
 
 
@@ -36,26 +36,27 @@ class JournalEntry(Record):
 
 
 class AgentEnd(StrEnum):
-    """How the agent's process ended."""
+    """Ways in which the agent's process can end."""
 
-    EXITED = "exited"  # by itself, exit code 0
-    CRASHED = "crashed"  # by itself, another exit code or a signal
-    DEADLINE = "deadline"  # ended by the host
-    LIMIT = "limit"  # ended for using more than it may: `Outcome.limit`
+    EXITED = "exited"  # exit code 0
+    CRASHED = "crashed"  # another exit code, or a signal
+    DEADLINE = "deadline"  # ended by the host at the deadline
+    LIMIT = "limit"  # ended for exceeding the limit `Outcome.limit`
+    STOPPED = "stopped"  # ended early by a person, with `ptb stop`
 
 
 StartReason = Literal["task", "time_left", "provider_failed"]
 
 
 class AgentStart(Record):
-    """One start of the agent's command; a later one goes on with the session of those before it.
+    """One start of the agent's command. Later starts resume the session of the earlier ones.
 
     Attributes:
-        t: seconds after the first.
-        why: `task`: the prompt; `time_left`: it had ended with time left; `provider_failed`: it had ended because its
-            model's provider failed.
-        exit_code: None when the host ended it.
-        model_calls: requests to its provider, those that the gateway refused left out.
+        t: seconds after the first start.
+        why: `task`: the first start; `time_left`: the agent had stopped with time left; `provider_failed`: it had
+            stopped because its model provider failed.
+        exit_code: None if the host ended it.
+        model_calls: requests to the provider, without those that the gateway refused.
     """
 
     t: float
@@ -65,24 +66,53 @@ class AgentStart(Record):
     model_calls: int = 0
 
 
-class Outcome(Record):
-    """`solve/outcome.json`: the agent's end.
+class LivingProcess(Record):
+    """A process of the agent that was ended.
 
     Attributes:
-        exit_code: of the agent's command; negative for a signal; None when the host ended it.
-        seconds: wall-clock time from start to the death of the last process.
-        output_bytes: printed by the agent, dropped ones included.
-        output_dropped: bytes beyond the limit of what is kept.
-        isolation: what the sandbox promised: `namespaces` or `none`.
-        network: `none` when the sandbox had no network; `recorded` when all requests went through the proxy, which
-            wrote them down; `host` when it was not restricted.
-        starts: of the agent's command, in order.
-        limit: the limit that ended it, or else one that it ran into: `oom-killed`, a process was killed for memory;
-            `pids-limit`, a process could not be started; `disk-full`, it held too much on disk.
-        enforcement: limit -> how the sandbox held it, as `sandbox.Enforcement`.
-        gpus: those that it saw.
-        sessions: shell-style patterns of the files, relative to the workspace, in which its scaffold keeps its own
-            record of what was said; they repeat whatever the agent has looked at.
+        command: command line, redacted, escaped and cut.
+        seconds: age.
+        cpu_seconds: CPU time.
+        memory: resident bytes.
+        gpu_memory: bytes on the agent's GPUs; None if it uses none, or if the driver does not report it.
+        background: whether it ran outside of the scaffold's process group.
+    """
+
+    command: str
+    seconds: float
+    cpu_seconds: float
+    memory: int
+    background: bool
+    gpu_memory: int | None = None
+
+
+class Outcome(Record):
+    """`solve/outcome.json`: how the agent ended.
+
+    Attributes:
+        exit_code: of the last start; negative for a signal; None if the host ended it.
+        seconds: wall-clock time from the start to the death of the last process.
+        output_bytes: bytes printed by the agent, including dropped ones.
+        output_dropped: bytes that were not recorded because they exceeded the limit.
+        isolation: isolation of the sandbox: `namespaces` or `none`.
+        network: `none`: no network; `recorded`: all requests went through the proxy, which recorded them; `host`:
+            unrestricted.
+        starts: starts of the agent's command, in order.
+        limit: the limit that ended the agent, else one that it reached: `oom-killed`: a process was killed for memory;
+            `pids-limit`: a process could not be started; `disk-full`: too much data on disk.
+        enforcement: limit -> mechanism that enforced it; see `sandbox.Enforcement`.
+        gpus: indices of the visible GPUs.
+        sessions: shell-style patterns, relative to the workspace, of the scaffold's own session logs, which repeat
+            everything that the agent has read.
+        clients: beginnings of the user agents of the scaffold's own model calls; see `agents.Launch`.
+        provider_away_seconds: time without a working model provider: from each failed model call until the next good
+            one, or the end.
+        processes: processes that were alive at most a few seconds before the host ended the agent, or background
+            processes that were alive during the last model call of an agent that exited; at most 50.
+        given_back_seconds: time by which the host moved the deadline, because it waited for the model provider.
+        trajectory_warning: one sentence if many events of the agent's output are unknown to its reader.
+        provenance: file provenance: `recorded` in `provenance/`, `off`, or `unavailable` on this machine.
+        provenance_note: why it is off, unavailable or incomplete; empty if the record is complete.
     """
 
     end: AgentEnd
@@ -97,19 +127,26 @@ class Outcome(Record):
     enforcement: dict[str, str] = Field(default_factory=dict)
     gpus: list[int] = Field(default_factory=list)
     sessions: list[str] = Field(default_factory=list)
+    clients: list[str] = Field(default_factory=list)
+    provider_away_seconds: float = 0.0
+    processes: list[LivingProcess] = Field(default_factory=list)
+    trajectory_warning: str = ""
+    given_back_seconds: float = 0.0
+    provenance: Literal["recorded", "off", "unavailable"] = "off"
+    provenance_note: str = ""
 
 
 class SolveNote(Record):
-    """One line of `solve/process.jsonl`: what the process that does the stage tells of itself.
+    """One line of `solve/process.jsonl`: a status note of the solve process.
 
     Attributes:
-        kind: `start`, its first; `say`, a step that it takes; `end`, its last.
-        text: the host's name at the start; the step; why it failed.
-        pid: its number.
-        ticks: when it was started, in the kernel's ticks since boot.
-        boot: which start of which machine that was.
-        end: `refused` where something that the user must mend is missing.
-        cause: of a failure, a key of the table in `run/errors.py`.
+        kind: `start`: the first note; `say`: a progress message; `end`: the last note.
+        text: the host name (`start`), the message (`say`), or the reason of a failure (`end`).
+        pid: id of the process.
+        ticks: start time of the process, in clock ticks since boot.
+        boot: the kernel's boot id of the machine.
+        end: how the stage ended; `refused`: something is missing that the user must provide.
+        cause: cause of a failure, a key of the table in `run/errors.py`.
     """
 
     kind: Literal["start", "say", "end"]
@@ -122,11 +159,11 @@ class SolveNote(Record):
 
 
 class OutputLine(Record):
-    """One line of `solve/output.jsonl`: what the agent printed, `t` seconds after its start.
+    """One line of `solve/output.jsonl`: a line that the agent printed `t` seconds after its start.
 
     Attributes:
-        stream: `prompt` is what the host told the agent after its first prompt.
-        more: the line was too long for one entry, and goes on in the stream's next.
+        stream: `prompt` for a prompt that the host sent after the first one.
+        more: the line was too long for one entry and continues in the next entry of the stream.
     """
 
     t: float
@@ -136,12 +173,12 @@ class OutputLine(Record):
 
 
 class GpuSample(Record):
-    """What one of the agent's GPUs is at.
+    """Utilization sample of one of the agent's GPUs.
 
     Attributes:
-        index: as `nvidia-smi` counts.
+        index: as in `nvidia-smi`.
         memory: bytes in use.
-        busy: share of the time in which it computed, of late; None where it does not tell.
+        busy: recent utilization, 0-1; None if the GPU does not report it.
     """
 
     index: int
@@ -150,19 +187,18 @@ class GpuSample(Record):
 
 
 class MonitorSample(Record):
-    """One line of `solve/monitor.jsonl`: what the agent uses, all its processes together.
+    """One line of `solve/monitor.jsonl`: resource usage of all the agent's processes.
 
     Attributes:
-        t: seconds after its start.
-        processes: their number.
-        memory: bytes resident, memory that processes share counted for each.
-        cpu: CPU seconds a second since the sample before.
-        disk: bytes in the workspace at the last count, which is made less often.
-        free_memory: bytes that the whole machine has left.
-        free_disk: bytes that the file system of the workspace has left.
-        sent: bytes so far to the network; of the whole machine where the sandbox shares its network; None where
-            nothing is known.
-        received: likewise, from the network.
+        t: seconds after the agent's start.
+        processes: number of processes.
+        memory: resident bytes; memory shared by processes is counted for each.
+        cpu: CPU seconds per second since the previous sample.
+        disk: bytes in the workspace at the last count, which is taken less often.
+        free_memory: available bytes of the machine.
+        free_disk: free bytes of the workspace's file system.
+        sent: total bytes sent to the network; of the whole machine if the sandbox shares its network; None if unknown.
+        received: total bytes received from the network, likewise.
     """
 
     t: float
@@ -178,16 +214,16 @@ class MonitorSample(Record):
 
 
 class ModelUsage(Record):
-    """`solve/usage.json`: what the agent's model calls took, by `usage.jsonl`; tokens as `gateway.calls.ModelCall`.
+    """`solve/usage.json`: totals of the agent's model calls in `usage.jsonl`. See `usage.calls.ModelCall` for tokens.
 
     Attributes:
-        requests: that reached the provider.
-        refused: that the gateway answered itself.
-        failed: of the requests, those that ended in an error.
-        estimated: of the requests, those whose tokens are the gateway's guess.
+        requests: number of requests sent to the provider.
+        refused: number of requests that the gateway refused.
+        failed: number of `requests` that ended in an error.
+        estimated: number of `requests` whose tokens are estimated by the gateway.
         cost: US dollars, of the requests with a known price.
-        unpriced: requests that used tokens of unknown price.
-        first_call: seconds from the agent's start to its first request; None where there was none.
+        unpriced: number of requests with tokens of unknown price.
+        first_call: seconds from the agent's start to its first request; None if there was none.
     """
 
     requests: int = 0
@@ -205,23 +241,23 @@ class ModelUsage(Record):
 
 
 DestinationKind = Literal["model", "dataset", "hosted_model", "remote_compute", "traces", "package", "other"]
-"""What an address is: a model or data set repository, a hosted model's API, somebody else's computer, published runs
-of this benchmark, a package index, or anything else."""
+"""Kind of a destination: a model or dataset repository, the API of a hosted model, a remote compute service, published
+runs of this benchmark, a package index, or anything else."""
 
 
 class EgressRequest(Record):
-    """One line of `solve/egress.jsonl`: a request that the agent's sandbox sent to the outside.
+    """One line of `solve/egress.jsonl`: a network request from the agent's sandbox.
 
     Attributes:
-        time: seconds since 1970, of its start.
-        method: `CONNECT` where only the connection is seen and not what passes through it.
-        path: with its query; None where it cannot be seen.
-        status: of the answer; None where there was none.
+        time: start of the request, seconds since 1970.
+        method: `CONNECT` for a tunnel whose content is not visible.
+        path: path with query; None if not visible.
+        status: status of the response; None if there was none.
         sent: bytes from the sandbox.
         received: bytes to the sandbox.
-        decision: `denied` requests got HTTP 451 (or 403) from the proxy and never left the host.
-        reason: why it was denied, or why there was no answer.
-        repo: repository on the Hub, such as `Qwen/Qwen3-1.7B`, where it is one.
+        decision: the proxy answers `denied` requests with HTTP 451 or 403; they never leave the host.
+        reason: why the request was denied, or why there was no response.
+        repo: repository on the Hub, such as `Qwen/Qwen3-1.7B`, if the destination is one.
     """
 
     time: float
@@ -242,7 +278,7 @@ class EgressRequest(Record):
 
 
 class Download(Record):
-    """One entry of `solve/downloads.json`: what the agent added to its own layer of the model cache."""
+    """One entry of `solve/downloads.json`: a repository that the agent added to its layer of the model cache."""
 
     kind: Literal["model", "dataset", "other"]
     repo: str
@@ -252,13 +288,13 @@ class Download(Record):
 
 
 class SolveIntegrity(Record):
-    """`solve/integrity.json`: what the host saw before the agent began and after its last process was dead.
+    """`solve/integrity.json`: state of the evaluation code and the deadline before and after the agent's work.
 
     Attributes:
         started, ended: seconds since 1970.
-        deadline, deadline_after: the text of the deadline's file, as the host wrote it and as it was found.
-        packages: evaluation package -> SHA-256 over its code, before.
-        changed: evaluation package -> files of it that were changed, added or removed, at most some fifty.
+        deadline, deadline_after: content of the deadline file as the host wrote it, and after the agent's end.
+        packages: evaluation package -> SHA-256 of its code before the agent's start.
+        changed: evaluation package -> its changed, added or removed files, at most 50.
     """
 
     started: float

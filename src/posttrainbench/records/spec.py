@@ -1,4 +1,4 @@
-"""What is asked for: an agent, a run, a task."""
+"""Records that define an agent, a run and a task."""
 
 from typing import Literal
 
@@ -6,14 +6,22 @@ from pydantic import Field
 
 from posttrainbench.records.base import Record
 
+MIN_BUDGET, MAX_BUDGET = 1, 30 * 24 * 3600
+"""Seconds. Anything else is a typing error."""
+MIN_BYTES = 64 * 2**20
+"""Minimum limit of memory and disk. A Python interpreter with its libraries needs about as much."""
+MIN_PROCESSES = 16
+"""Minimum limit of processes and threads."""
+MIN_CPUS = 0.1
+
 
 class AgentSpec(Record):
     """An agent as a run uses it: a scaffold with its settings.
 
     Attributes:
-        name: as the user wrote it, settings included, such as `recipe-sft?steps=150`; leaderboard rows group by it.
+        name: as the user wrote it, including settings, such as `recipe-sft?steps=150`; leaderboard rows group by it.
         scaffold: entry point in `posttrainbench.agents`.
-        settings: what the scaffold is started with; values from the catalog, overridden by those in `name`.
+        settings: settings of the scaffold, from the catalog, overridden by those in `name`.
     """
 
     name: str
@@ -22,41 +30,59 @@ class AgentSpec(Record):
 
 
 class RunLimits(Record):
-    """What an agent and all its processes may use together; None for no limit. As `sandbox.Limits`."""
+    """Resource limits of all processes of an agent together; None for no limit. See `sandbox.Limits`.
 
-    memory: int | None = Field(default=None, gt=0)
-    processes: int | None = Field(default=None, gt=0)
-    cpus: float | None = Field(default=None, gt=0)
-    disk: int | None = Field(default=None, gt=0)
+    Values that no agent can work with are found by the checks before a run.
+    """
+
+    memory: int | None = None
+    processes: int | None = None
+    cpus: float | None = None
+    disk: int | None = None
+
+
+class CanaryDraw(Record):
+    """The canaries of a run: extra items in the kit's test file that are not scored; see `benchmarks.canaries`.
+
+    Attributes:
+        count: number of extra items.
+        key: secret that determines them. Agents never see `run.json`.
+    """
+
+    count: int = Field(gt=0)
+    key: str
 
 
 class RunSpec(Record):
-    """`run.json`: all that defines a run, fixed before anything of it happens.
+    """`run.json`: everything that defines a run. Written before the run starts and never changed.
 
     Attributes:
-        run: the run's identity, unique within its experiment; never parsed.
-        model: base model's id in the catalog.
-        budget: seconds of wall-clock time for the agent.
-        seed: handed to the agent.
+        run: unique id of the run within its experiment; never parsed.
+        model: catalog id of the base model.
+        budget: wall-clock time limit of the agent, in seconds.
+        seed: passed to the agent.
         rules: id of the rule set that the prompt states and the audit applies.
         sandbox: entry point in `posttrainbench.sandboxes`.
-        image: what the sandbox's root is made of; None for the host's programs.
-        limits: of the agent.
-        gpus: those that it sees, as `nvidia-smi` counts; or how many, to be found free when it starts.
-        network: what it reaches: `open`: all that is public; `allowlist`: `hosts`; `none`. All is recorded.
-        hosts: names, `*.example.org` for all below one; for `allowlist`.
-        deny_test_data: whether the proxy withholds the benchmark's test data.
-        deny_instruct: whether it withholds the base model's instruct counterpart.
-        cold_cache: whether nothing of this machine's model cache is shown but the base model.
+        image: root file system of the sandbox; None for the host's programs.
+        limits: resource limits of the agent.
+        gpus: indices of the agent's GPUs as in `nvidia-smi`, or a number of GPUs to be reserved at its start.
+        network: `open`: the public internet; `allowlist`: only `hosts`; `none`. All requests are recorded.
+        hosts: host names for `allowlist`; `*.example.org` matches all subdomains.
+        deny_test_data: block requests for the benchmark's test data.
+        deny_instruct: block requests for the base model's instruct counterpart.
+        cold_cache: hide this machine's model cache except for the base model.
+        provenance: record file provenance, where the sandbox can.
         engine: entry point in `posttrainbench.engines`.
-        engine_settings: what the engine is started with.
-        grader: the model that grades open-ended answers.
-        prompt: the user's own template of the prompt; None for ours, which states the rule set.
-        prompt_sha256: of the prompt's text.
-        kit_sha256: of the kit's manifest (relative path -> SHA-256 of each file).
-        model_sha256: of the base model's weight files.
-        versions: of this package, Python and the libraries that a score may depend on.
-        host: where the run was created: system, machine, CPU count.
+        engine_settings: settings of the engine.
+        grader: model that grades open-ended answers.
+        canaries: None if the kit's test file has none.
+        prompt: the user's own prompt template; None for the built-in one, which states the rule set.
+        prompt_version: SHA-256 of the prompt template; empty in runs of older versions.
+        prompt_sha256: SHA-256 of the rendered prompt.
+        kit_sha256: SHA-256 of the kit's manifest (relative path -> SHA-256 of each file).
+        model_sha256: SHA-256 of the base model's weight files.
+        versions: of this package, Python and the libraries that can affect a score.
+        host: the machine where the run was created: system, architecture, CPU count.
     """
 
     run: str
@@ -77,10 +103,13 @@ class RunSpec(Record):
     deny_test_data: bool = False
     deny_instruct: bool = False
     cold_cache: bool = False
+    provenance: bool = True
     engine: str
     engine_settings: dict[str, str] = Field(default_factory=dict)
     grader: str
+    canaries: CanaryDraw | None = None
     prompt: str | None = None
+    prompt_version: str = ""
     prompt_sha256: str
     kit_sha256: str
     model_sha256: str
@@ -89,15 +118,16 @@ class RunSpec(Record):
 
 
 class Task(Record):
-    """`kit/task.json`: the prompt's facts for programs. Paths are as the sandbox shows them.
+    """`kit/task.json`: the facts of the prompt in machine-readable form. Paths are inside the sandbox.
 
     Attributes:
-        max_tokens: limit of one completion in the evaluation.
-        evaluation_seed: the evaluation's first seed, which matters to submissions that sample.
-        engine: what the evaluation generates with.
+        max_tokens: maximum length of a completion in the evaluation.
+        evaluation_seed: first seed of the evaluation; matters only for submissions that sample.
+        engine: engine of the evaluation.
+        dtype: number format of weights and computations in the evaluation.
         models: id -> directory of every checkpoint in the model cache.
-        feedback: `open`, or `sealed` where the kit has no test items and the host evaluates.
-        evaluations: how many evaluations there are where it is sealed; None for as many as one likes.
+        feedback: `open`, or `sealed` if the kit has no test items and the host evaluates checkpoints.
+        evaluations: number of evaluations if the feedback is sealed, else None: no limit.
     """
 
     model: str
@@ -114,3 +144,4 @@ class Task(Record):
     models: dict[str, str]
     feedback: Literal["open", "sealed"] = "open"
     evaluations: int | None = None
+    dtype: str = "float32"

@@ -1,4 +1,4 @@
-"""Which words of a quotation also stand in the test item beside it, so that the match shows at once."""
+"""Find the words that a quotation shares with the matched test item, for highlighting."""
 
 import re
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ _LETTERS = 4
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of text; `shared` when the other text has it too."""
+    """A segment of text; `shared` if the other text contains it too."""
 
     text: str
     shared: bool
 
 
 def overlap(left: str, right: str) -> tuple[list[Piece], list[Piece]]:
-    """Split two texts into shared and other stretches, in order; joined, each list gives its text back.
+    """Split two texts into shared and other segments, in order; joining each list gives the text back.
 
-    Case and white space do not matter. Stretches with fewer than four letters or digits count as not shared.
+    Case and whitespace are ignored. Segments with fewer than four letters or digits count as not shared.
     """
     tokens = (_TOKEN.findall(left), _TOKEN.findall(right))
     keys = [[" " if token.isspace() else token.casefold() for token in side] for side in tokens]
     marked = ([False] * len(tokens[0]), [False] * len(tokens[1]))
     for block in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_matching_blocks():
-        words = "".join(keys[0][block.a : block.a + block.size])
-        if sum(character.isalnum() for character in words) >= _LETTERS:
+        text = "".join(keys[0][block.a : block.a + block.size])
+        if sum(character.isalnum() for character in text) >= _LETTERS:
             for side, start in zip(marked, (block.a, block.b), strict=True):
                 side[start : start + block.size] = [True] * block.size
     for side, texts in zip(marked, keys, strict=True):
@@ -35,7 +35,7 @@ def overlap(left: str, right: str) -> tuple[list[Piece], list[Piece]]:
 
 
 def _trim(shared: list[bool], keys: list[str]) -> None:
-    """Unmark the white space at the ends of marked stretches."""
+    """Unmark the whitespace at the ends of shared segments."""
     for order in (range(len(keys)), range(len(keys) - 1, -1, -1)):
         inside = False
         for index in order:

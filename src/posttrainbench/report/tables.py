@@ -1,7 +1,7 @@
-"""Rich tables for the terminal. Scores are shown in per cent.
+"""Rich tables for the terminal, to be printed with `soft_wrap=True`. Scores are displayed in percent.
 
-Names, reasons and quotations may be written by an agent: all of them go through `plain` into `Text`, which
-reads no markup.
+Names, reasons and quotations may be written by an agent: all of them go through `plain` into `Text`, which does not
+interpret markup. Paths are never broken.
 """
 
 from __future__ import annotations
@@ -13,14 +13,20 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from posttrainbench.records import Evidence, Result, RunSpec, Status
-from posttrainbench.report.text import plain
-from posttrainbench.scoring.board import BenchmarkScore, Interval, Leaderboard, Row
+from posttrainbench.records import Quote, Result, RunSpec, Status
+from posttrainbench.report.layout import Paragraph, columns
+from posttrainbench.report.text import percent, plain
+from posttrainbench.scoring import BenchmarkScore, BoardCell, Leaderboard, Row
+from posttrainbench.scoring.aggregate import Interval
+from posttrainbench.scoring.comparison import Comparison, format_interval, format_p
+from posttrainbench.scoring.leaderboard import uncounted_note
+from posttrainbench.scoring.remarks import remarks, restart_remark
 
 QUOTATIONS = 5
+REMARKS = 5
 AGENT_WIDTH = 20
 
 STATUS_STYLE = {
@@ -29,54 +35,108 @@ STATUS_STYLE = {
     Status.INFRASTRUCTURE_ERROR: "magenta",
     Status.NOT_AUDITED: "magenta",
 }
-RULE_STYLE = {"clean": "green", "flagged": "bold red", "not_checked": "magenta"}
-
-
-def percent(value: float | None) -> str:
-    """A fraction in per cent with one decimal; an en dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f}"
+RULE_STYLE = {"clean": "green", "suspected": "yellow", "flagged": "bold red", "not_checked": "magenta"}
 
 
 def percents(interval: Interval | None) -> str:
-    """An interval of fractions in per cent; an en dash where there is none."""
+    """Format an interval of fractions in percent; None as an en dash."""
     return "–" if interval is None else " – ".join(percent(end) for end in interval)
 
 
 def ranks(interval: tuple[int, int] | None) -> str:
-    """An interval of ranks; one rank where both ends are the same, an en dash where there is none."""
+    """Format an interval of ranks; a single rank if both ends are equal, None as an en dash."""
     return "–" if interval is None else "–".join(str(end) for end in dict.fromkeys(interval))
 
 
 def leaderboard_table(board: Leaderboard) -> RenderableType:
-    """The leaderboard: the ranking, the intervals by what they cover, every benchmark; baselines dim below.
+    """Return the leaderboard: ranking, intervals by source of uncertainty, and benchmarks; baselines dim below.
 
-    `*` marks what holds a reset run.
+    `*` marks scores that include a reset run, `?` those that include a suspected one. Signs are explained only if
+    they occur.
     """
-    ranking = number_table(["agent", "overall", "95 % interval", "rank", "raw", "seeds", "reset"])
-    ranking.title = Text(f"Leaderboard, suite {plain(board.suite)}, per cent")
+    ranking = _number_table(["agent", "overall", "95% interval", "rank", "raw", "seeds", "reset"])
+    ranking.title = Text(f"Leaderboard, suite {plain(board.suite)}, scores in percent")
     for row in board.rows:
         ranking.add_row(*_ranked(row))
-    for name, baseline in (("instruct", board.baselines.instruct), ("base", board.baselines.base)):
+    for name, baseline in board.baselines.named:
         ranking.add_row(name, percent(baseline.overall), style="dim")
-    notes = [plain(note, 400) for note in [*_missing(board), *board.notes]]
-    if any(row.reset_cells for row in board.rows):
-        notes.insert(0, "* holds runs that were reset to the base model's score; in brackets before that.")
-    return Group(ranking, *_intervals(board), _Benchmarks(board), *(Text(f"  {note}", style="dim") for note in notes))
+    notes = (_note(plain(note, 400)) for note in board_notes(board))
+    return Group(ranking, *_intervals(board), _Benchmarks(board), *notes)
+
+
+def board_notes(board: Leaderboard) -> list[str]:
+    """Return explanations of the signs in a leaderboard, and facts that its readers must know, as sentences."""
+    notes = [*_explanations(board)]
+    notes += [f"{row.agent}: {note}." for row in board.rows if (note := uncounted_note(row))]
+    return [*notes, *_missing(board), *board.notes, *_remarks(board)]
+
+
+def _explanations(board: Leaderboard) -> list[str]:
+    """Return an explanation of each sign that the tables contain."""
+    notes = []
+    scores = [score for row in board.rows for score in row.benchmarks.values()]
+    if any(score.reset_cells for score in scores):
+        note = "* includes runs reset to the base score"
+        shown = any(before_reset(score) is not None for score in scores)
+        notes.append(f"{note}; the score before the reset is in parentheses." if shown else f"{note}.")
+    if any(row.suspected_cells for row in board.rows):
+        notes.append(
+            "? includes suspected runs, which count until a person decides (`ptb review`). Without them "
+            "(counted with the base score), the overall scores are: "
+            + ", ".join(f"{row.agent} {percent(row.overall_confirmed)}" for row in board.rows if row.suspected_cells)
+            + "."
+        )
+    if any(_evaluated(row) not in (0, len(_counted(row))) for row in board.rows):
+        notes.append("raw: runs whose submission could not be evaluated count with the base score.")
+    if any(None in (row.ci_items, row.ci_runs, row.ci_cells) for row in board.rows if _intervals(board)):
+        notes.append("An interval is missing (–) if there are too few items, runs or base models.")
+    return notes
+
+
+def _remarks(board: Leaderboard) -> list[str]:
+    """Return facts about single runs, such as an early stop by a person."""
+    sentences = [
+        f"{row.agent} on {cell.model}, {cell.benchmark}, seed {cell.seed}: {note}"
+        for row in board.rows
+        for cell in row.cells
+        for note in cell.notes
+    ]
+    more = len(sentences) - REMARKS
+    return sentences if more <= 0 else [*sentences[:REMARKS], f"{more} more facts about runs are in --json."]
+
+
+def _counted(row: Row) -> list[BoardCell]:
+    return [cell for cell in row.cells if cell.score is not None]
+
+
+def raw_overall(row: Row) -> float | None:
+    """Return the overall score before resets; None if no submission could be evaluated."""
+    return row.overall_raw if _evaluated(row) else None
+
+
+def _evaluated(row: Row) -> int:
+    """Return the number of counted runs whose submission was evaluated."""
+    return sum(cell.raw_score is not None for cell in _counted(row))
+
+
+def before_reset(score: BenchmarkScore) -> float | None:
+    """Return the score before resets if it is displayed differently, or None."""
+    return score.raw_score if score.reset_cells and percent(score.raw_score) != percent(score.score) else None
 
 
 @dataclass(frozen=True)
 class _Benchmarks:
-    """The benchmarks' scores, in as many tables as the terminal's width asks for."""
+    """Scores by benchmark, split into as many tables as the width of the terminal requires."""
 
     board: Leaderboard
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        agents = [Text(plain(row.agent)) for row in self.board.rows] + [Text("instruct"), Text("base")]
+        named = self.board.baselines.named
+        agents = [Text(plain(row.agent)) for row in self.board.rows] + [Text(name) for name, _ in named]
         columns = []
         for name in self.board.benchmarks:
             scores = [_score(row.benchmarks[name]) for row in self.board.rows]
-            baselines = (self.board.baselines.instruct, self.board.baselines.base)
-            columns.append((name, scores + [Text(percent(line.benchmarks[name])) for line in baselines]))
+            columns.append((name, scores + [Text(percent(line.benchmarks[name])) for _, line in named]))
         while columns:
             room = options.max_width - AGENT_WIDTH - 3
             fitting = 0
@@ -85,16 +145,20 @@ class _Benchmarks:
                 if room < 0 and fitting:
                     break
                 fitting += 1
-            shown, columns = columns[:fitting], columns[fitting:]
-            table = number_table(["agent", *(plain(name) for name, _ in shown)])
+            current, columns = columns[:fitting], columns[fitting:]
+            table = _number_table(["agent", *(plain(name) for name, _ in current)])
             for number, agent in enumerate(agents):
                 baseline = number >= len(self.board.rows)
-                table.add_row(agent, *(texts[number] for _, texts in shown), style="dim" if baseline else None)
+                table.add_row(agent, *(texts[number] for _, texts in current), style="dim" if baseline else None)
             yield table
 
 
-def number_table(columns: Sequence[str]) -> Table:
-    """A table whose first column is text and whose others are numbers."""
+def _note(text: str) -> Paragraph:
+    return Paragraph(Text(text, style="dim"))
+
+
+def _number_table(columns: Sequence[str]) -> Table:
+    """Return a table whose first column is text and whose other columns are numbers."""
     table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(columns[0], overflow="fold", min_width=AGENT_WIDTH)
     for column in columns[1:]:
@@ -103,7 +167,8 @@ def number_table(columns: Sequence[str]) -> Table:
 
 
 def _ranked(row: Row) -> list[Text]:
-    overall = Text(percent(row.overall), style="bold" if row.overall is not None else "dim")
+    mark = "?" if row.suspected_cells and row.overall is not None else ""
+    overall = Text(percent(row.overall) + mark, style="bold" if row.overall is not None else "dim")
     if row.overall_std is not None:
         overall.append(f" ± {100 * row.overall_std:.1f}", style="not bold dim")
     return [
@@ -111,17 +176,17 @@ def _ranked(row: Row) -> list[Text]:
         overall,
         Text(percents(row.overall_ci), style="dim"),
         Text(ranks(row.rank_ci), style="dim"),
-        Text(percent(row.overall_raw), style="dim"),
+        Text(percent(raw_overall(row)), style="dim"),
         Text(str(row.runs)),
         Text(str(row.reset_cells), style="yellow" if row.reset_cells else "dim"),
     ]
 
 
 def _intervals(board: Leaderboard) -> list[Table]:
-    """The interval of the ranking taken apart, where there is more than that over items."""
+    """Return a table of the intervals by source of uncertainty, if there are any besides those over items."""
     if not any(row.ci_runs or row.ci_cells for row in board.rows):
         return []
-    table = number_table(["95 % interval over", "items", "runs", "base models"])
+    table = _number_table(["95% interval over", "items", "runs", "base models"])
     for row in board.rows:
         if row.overall is not None:
             intervals = (row.ci_items, row.ci_runs, row.ci_cells)
@@ -130,31 +195,72 @@ def _intervals(board: Leaderboard) -> list[Table]:
 
 
 def _score(score: BenchmarkScore) -> Text:
+    mark = "?" if score.suspected_cells and score.score is not None else ""
     if not score.reset_cells:
-        return Text(percent(score.score))
-    text = Text(f"{percent(score.score)}*", style="yellow")
-    if score.raw_score != score.score:
-        text.append(f" ({percent(score.raw_score)})", style="dim")
+        return Text(f"{percent(score.score)}{mark}", style="yellow" if mark else "")
+    text = Text(f"{percent(score.score)}*{mark}", style="yellow")
+    if (raw := before_reset(score)) is not None:
+        text.append(f" ({percent(raw)})", style="dim")
     return text
 
 
 def _missing(board: Leaderboard) -> list[str]:
-    """One sentence for each agent that lacks a cell."""
+    """Return one sentence for each agent that lacks a cell."""
     sentences = []
     for row in board.rows:
         gaps = ", ".join(f"{gap.model} on {gap.benchmark} ({gap.why})" for gap in row.missing)
         if gaps:
-            sentences.append(f"{row.agent} has no overall score, since it has no counted run of {gaps}.")
+            sentences.append(f"{row.agent} has no overall score because it has no counted run of {gaps}.")
     return sentences
 
 
+def comparison_table(result: Comparison) -> RenderableType:
+    """Return a comparison of two agents: the sentence, the intervals by source of uncertainty, and the benchmarks."""
+    sources = _number_table(["source of uncertainty", "95% interval of A - B", "p"])
+    for name, interval, p_value in (
+        ("runs of both agents", result.ci, result.p_value),
+        ("base models and benchmarks", result.ci_cells, result.p_cells),
+        ("test items", result.ci_items, None),
+    ):
+        sources.add_row(
+            name,
+            format_interval(interval) if interval else "–",
+            "–" if p_value is None else format_p(p_value),
+        )
+    benchmarks = _number_table(["benchmark", "weight", "A", "B", "A - B", "models", "seeds"])
+    for row in _compared_benchmarks(result):
+        benchmarks.add_row(*row)
+    scores = percent(result.score_a), percent(result.score_b), f"{100 * result.difference:+.1f}"
+    benchmarks.add_row("overall", "", *scores, "", "", style="bold")
+    notes = [f"A: {result.agent_a}", f"B: {result.agent_b}"]
+    notes += [f"Left out: {gap.model} on {gap.benchmark} ({gap.agent}: {gap.why})" for gap in result.left_out]
+    return Group(
+        Paragraph(Text(plain(result.sentence, 1500)), indent=0),
+        sources,
+        benchmarks,
+        *(_note(plain(note, 400)) for note in notes),
+    )
+
+
+def _compared_benchmarks(result: Comparison) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for benchmark, weight in result.weights.items():
+        pairs = [pair for pair in result.pairs if pair.benchmark == benchmark]
+        a = sum(pair.weight * pair.score_a for pair in pairs) / weight
+        b = sum(pair.weight * pair.score_b for pair in pairs) / weight
+        seeds = f"{sum(pair.seeds_a for pair in pairs)}, {sum(pair.seeds_b for pair in pairs)}"
+        scores = percent(a), percent(b), f"{100 * (a - b):+.1f}"
+        rows.append((plain(benchmark), f"{weight:.3f}", *scores, str(len(pairs)), seeds))
+    return rows
+
+
 def result_table(result: Result, spec: RunSpec, directory: Path | None = None) -> RenderableType:
-    """The end of one run: what it scored, the verdict on every rule, and the evidence.
+    """Return the result of one run: its scores, the verdict on every rule, and the evidence.
 
     Args:
         result: the settled result.
-        spec: what was run.
-        directory: where the run's files are, shown at the end.
+        spec: the specification of the run.
+        directory: the run directory, displayed at the end.
     """
     title = f"{plain(spec.agent.name)} · {plain(spec.model)} · {plain(spec.benchmark)} · seed {spec.seed}"
     reset = result.status is Status.BASE_FALLBACK
@@ -165,7 +271,10 @@ def result_table(result: Result, spec: RunSpec, directory: Path | None = None) -
         Text(percent(result.raw_score), style="strike dim" if reset and result.raw_score is not None else ""),
         Text(percent(result.base_score), style="dim"),
         Text(percent(result.instruct_score), style="dim"),
-        Text(result.status.replace("_", " "), style=STATUS_STYLE[result.status]),
+        Text(
+            result.status.replace("_", " ") + (", suspected" if result.suspected else ""),
+            style="yellow" if result.suspected else STATUS_STYLE[result.status],
+        ),
     )
     rules = Table.grid(padding=(0, 2))
     for rule, state in result.verdict.items():
@@ -175,26 +284,46 @@ def result_table(result: Result, spec: RunSpec, directory: Path | None = None) -
         Padding(scores, (1, 0, 1, 2)),
         Padding(rules, (0, 2)),
     ]
+    if result.off_target:
+        parts += [Text(), *_off_target(result)]
+    if notes := list(filter(None, [restart_remark(result), *remarks(result)])):
+        parts += [Text(), *(Paragraph(Text(plain(note, 400))) for note in notes)]
     if result.reasons:
-        parts += [Text(), *(Padding(Text(plain(reason, 400)), (0, 2)) for reason in result.reasons)]
+        parts += [Text(), *(Paragraph(Text(plain(reason, 400))) for reason in result.reasons)]
     if result.evidence:
-        parts += [Text(), Padding(_evidence(result.evidence), (0, 2))]
+        parts += [Text(), Text("  Evidence", style="bold"), *quotations(result.evidence, QUOTATIONS, "result.json")]
     if directory is not None:
-        parts += [Text(), Text(f"  Files: {plain(str(directory), 1000)}", style="dim", overflow="fold")]
+        parts += [Text(), Text(f"  Files: {plain(str(directory), 1000)}", "dim", no_wrap=True, overflow="ignore")]
     return Group(*parts)
 
 
-def _evidence(evidence: list[Evidence]) -> Table:
-    table = Table(title=Text("Evidence"), title_justify="left", expand=True)
-    table.add_column("what the agent left", ratio=1, overflow="fold")
-    table.add_column("what it matches", ratio=1, overflow="fold")
-    for quotation in evidence[:QUOTATIONS]:
-        place = plain(quotation.file) + (f":{quotation.line}" if quotation.line is not None else "")
-        table.add_row(
-            Text.assemble((f"{place}\n", "dim"), plain(quotation.text)),
-            Text.assemble((f"{plain(quotation.item)}\n", "dim"), plain(quotation.item_text)),
-        )
-    if len(evidence) > QUOTATIONS:
-        table.caption = Text(f"and {len(evidence) - QUOTATIONS} more in result.json")
-        table.caption_justify = "left"
-    return table
+def _off_target(result: Result) -> list[Text]:
+    """Return a table of what a submission gained and forgot on benchmarks that it was not trained for."""
+    rows = [[Text(name, "dim") for name in ("  off target", "score", "base", "difference", "instruct", "")]]
+    for one in result.off_target:
+        difference = "–" if one.score is None else f"{100 * (one.score - one.base_score):+.1f}"
+        cells = [f"  {plain(one.benchmark)}", percent(one.score), percent(one.base_score), difference]
+        rows.append([Text(cell) for cell in [*cells, percent(one.instruct_score), plain(one.text)]])
+    return columns(rows, right=(1, 2, 3, 4))
+
+
+def quotations(evidence: Sequence[Quote], limit: int, more: str) -> list[RenderableType]:
+    """Return quotations: the two places on one line, and below it the two texts side by side.
+
+    Args:
+        evidence: the quotations.
+        limit: maximum number of them.
+        more: where the others are.
+    """
+    parts: list[RenderableType] = []
+    for quotation in evidence[:limit]:
+        location = plain(quotation.file) + (f":{quotation.line}" if quotation.line is not None else "")
+        places = " matches ".join(filter(None, (location, plain(quotation.item))))
+        parts.append(Text(f"  {places}", style="dim", no_wrap=True, overflow="ignore"))
+        if texts := [plain(text) for text in (quotation.text, quotation.item_text) if text]:
+            grid = Table.grid(*(Column(ratio=1, overflow="fold") for _ in texts), expand=True, padding=(0, 2))
+            grid.add_row(*map(Text, texts))
+            parts.append(Padding(grid, (0, 0, 0, 4)))
+    if len(evidence) > limit:
+        parts.append(Text(f"  and {len(evidence) - limit} more in {more}", style="dim"))
+    return parts

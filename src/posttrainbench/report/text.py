@@ -1,17 +1,16 @@
-"""Make text that an agent wrote safe to show.
+"""Make text written by an agent safe to display, and format numbers.
 
-What it covers: terminal escape sequences and control characters, characters that reorder, hide or replace
-what a reader sees (bidirectional overrides, zero-width and other format characters), marks heaped on one
-character, lone surrogates that no file can hold, unbounded length. What it does not: markup. In HTML the
-template escapes, in the terminal the text goes into `rich.text.Text`, which reads no markup. Look-alike
-letters stay.
+Covered: terminal escape sequences and control characters; characters that reorder, hide or replace what a reader sees
+(bidirectional overrides, zero-width and other format characters); stacks of combining marks; lone surrogates, which
+cannot be encoded; unbounded length. Not covered: markup, which the template escapes in HTML and `rich.text.Text` does
+not interpret in the terminal; and look-alike letters.
 """
 
 import re
 import unicodedata
 
-# Only the sequences that carry no text are removed whole. Of the others (titles, hyperlinks, device strings)
-# just the introducer goes: what is hidden in them is what a reader of evidence wants to see.
+# Only sequences that contain no text are removed completely. Of the others (titles, hyperlinks, device strings) only
+# the introducer is removed, because a reader of evidence wants to see the text hidden in them.
 _SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_ -/]?")
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _SPACES = re.compile(r"\s+")
@@ -19,17 +18,24 @@ _MARKS = 2
 
 
 def plain(text: str, limit: int = 200) -> str:
-    """One line of harmless text, at most `limit` characters; a cut is shown by an ellipsis."""
-    rest = text[: 20 * limit]  # escapes and padding cannot make this slow
-    line = " ".join(_SEQUENCE.sub("", rest).split())
-    kept: list[str] = []
+    """Return one line of harmless text of at most `limit` characters; truncation is shown by an ellipsis."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    start = text[: 20 * limit]  # bounds the time spent on escapes and padding
+    line = " ".join(_SEQUENCE.sub("", start).split())
+    retained: list[str] = []
     marks = 0
     for character in line:
         category = unicodedata.category(character)
         marks = marks + 1 if category.startswith("M") else 0
         if category not in _DROPPED and marks <= _MARKS:
-            kept.append(character)
-    shown = _SPACES.sub(" ", "".join(kept)).strip()
-    if len(shown) > limit or len(rest) < len(text):
-        return shown[: limit - 1].rstrip() + "…"
-    return shown
+            retained.append(character)
+    display = _SPACES.sub(" ", "".join(retained)).strip()
+    if len(display) > limit or len(start) < len(text):
+        return display[: limit - 1].rstrip() + "…"
+    return display
+
+
+def percent(value: float | None) -> str:
+    """Format a fraction in percent with one decimal; None as an en dash."""
+    return "–" if value is None else f"{100 * value:.1f}"

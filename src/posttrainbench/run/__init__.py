@@ -1,4 +1,4 @@
-"""A run: its directory, its stages, its journal, and what every failure means."""
+"""Runs: the run directory, the stages, the journal and the failure policy."""
 
 from posttrainbench.run.directory import Run, find_runs
 

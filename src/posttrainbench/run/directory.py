@@ -1,48 +1,69 @@
-"""The run directory. It is the truth: every stage reads files of earlier stages and leaves files for later ones.
+"""The run directory, the only state of a run: each stage reads the files of earlier stages and writes its own.
 
-A stage is done when its directory exists under its own name. Until then it is `STAGE.partial`, and what a crash left
-is kept as `STAGE.attempt-N`. `result.json` is the directory of the last stage.
+A stage is finished if its directory exists. An unfinished stage writes to `STAGE.partial`, which is renamed to
+`STAGE.attempt-N` after a crash. The last stage, `settle`, writes the file `result.json` instead of a directory.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from pydantic import ValidationError
 
 from posttrainbench.errors import InputError, one_line
-from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, read_jsonl
-from posttrainbench.records import JournalEntry, OutputLine, Result, RunSpec, Stage, Status
+from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, read_jsonl, require_directory
+from posttrainbench.records import Change, EngineChoice, JournalEntry, OutputLine, Result, RunSpec, Stage, Status
 
 TAIL_BYTES = 8192
+EARLIER = re.compile(r"\.attempt-\d+$")
+"""End of the name of a directory with an earlier attempt."""
+CHANGES = "changes.jsonl"
+LOCK = "lock"
+FLOCK_ATTEMPTS, FLOCK_PAUSE = 3, 0.02
+"""Attempts to take a lock and seconds between them: a process that only looks holds it for a moment."""
+READ_ONLY = (
+    "{root} is read-only for this user; copy the run to a writable directory with `cp -a`, and use the copy "
+    "(`ptb audit --out DIR` needs no copy)."
+)
+BUSY_RUN = "Process {process} is working on {root}; wait for it, or stop it first."
+BUSY_EXPERIMENT = "Another ptb is already working on {root} (process {process}); watch it with `ptb status {root}`."
+
+
+class BusyError(InputError):
+    """Another process is working on a run or an experiment."""
 
 
 def now() -> str:
-    """The current time, ISO 8601, UTC."""
+    """Return the current time in ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Run:
-    """One run directory."""
+    """A run directory."""
 
     def __init__(self, root: Path) -> None:
         """Open an existing run.
 
         Raises:
-            InputError: `root` holds no readable `run.json`.
+            InputError: `root` does not exist or does not contain `run.json`.
         """
+        require_directory(root, "the directory of a run; `ptb status` lists runs")
         self.root = root.resolve()
+        if not (self.root / "run.json").is_file() and (several := [*self.root.glob("*/run.json")]):
+            raise InputError(f"{root} contains {len(several)} runs; give the directory of one of them.")
         if not (self.root / "run.json").is_file():
-            raise InputError(f"{root} is no run directory (it holds no run.json); see `ptb status`.")
+            raise InputError(f"{root} is not a run directory (it has no run.json); see `ptb status`.")
 
     @cached_property
     def spec(self) -> RunSpec:
-        """What the run is."""
+        """The content of `run.json`."""
         try:
             return RunSpec.model_validate_json((self.root / "run.json").read_text())
         except (ValidationError, UnicodeDecodeError) as error:
@@ -53,31 +74,31 @@ class Run:
 
     @property
     def workspace(self) -> Path:
-        """The agent's working directory. Hostile once the agent has run."""
+        """The agent's working directory. Untrusted once the agent has run."""
         return self.root / "workspace"
 
     @property
     def kit(self) -> Path:
-        """The kit as the agent was given it."""
+        """The kit directory that the agent uses."""
         return self.root / "prepare" / "kit"
 
     def stage(self, stage: Stage) -> Path:
-        """Where a finished stage's files are."""
+        """Return the directory of a finished stage."""
         return self.root / stage.folder
 
     def is_done(self, stage: Stage) -> bool:
-        """Whether a stage has finished. Settling with an infrastructure error leaves the run to be continued."""
+        """Return True if a stage has finished. `settle` is not finished if the result is an infrastructure error."""
         if stage is Stage.SETTLE:
             result = self.result()
             return result is not None and result.status is not Status.INFRASTRUCTURE_ERROR
         return self.stage(stage).is_dir()
 
     def next_stage(self) -> Stage | None:
-        """The first stage that has not finished."""
+        """Return the first unfinished stage, or None."""
         return next((stage for stage in Stage if not self.is_done(stage)), None)
 
     def result(self) -> Result | None:
-        """The result, where the run has been settled."""
+        """Return the result, or None if there is none yet."""
         path = self.root / "result.json"
         try:
             return Result.model_validate_json(path.read_text())
@@ -85,12 +106,47 @@ class Run:
             return None
         except (ValidationError, UnicodeDecodeError) as error:
             raise InputError(
-                f"{path} is damaged; `ptb audit {self.root}` computes it again. {one_line(error)}"
+                f"{path} is damaged; recompute it with `ptb audit {self.root}`. {one_line(error)}"
             ) from None
 
+    def changes(self) -> list[Change]:
+        """Return the changes of the evaluation's engine, oldest first.
+
+        Raises:
+            InputError: their file is damaged.
+        """
+        path = self.root / CHANGES
+        try:
+            return [Change.model_validate_json(line) for line in path.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is damaged; restore it: {one_line(error)}") from None
+
+    @property
+    def engine(self) -> EngineChoice:
+        """The engine of the evaluation: that of `run.json`, unless it was changed."""
+        if changes := self.changes():
+            return changes[-1].new
+        return EngineChoice(engine=self.spec.engine, settings=self.spec.engine_settings)
+
+    @property
+    def evaluated_spec(self) -> RunSpec:
+        """The content of `run.json` with the engine of the evaluation."""
+        chosen = self.engine
+        return self.spec.model_copy(update={"engine": chosen.engine, "engine_settings": chosen.settings})
+
     def journal(self) -> list[JournalEntry]:
-        """What has happened, oldest first."""
-        return [JournalEntry.model_validate(entry) for entry in read_jsonl(self.root / "journal.jsonl")]
+        """Return the journal entries, oldest first.
+
+        Raises:
+            InputError: the journal is damaged.
+        """
+        path = self.root / "journal.jsonl"
+        try:
+            return [JournalEntry.model_validate(entry) for entry in read_jsonl(path)]
+        except ValidationError as error:
+            raise InputError(f"{path} is damaged; restore it, or start a new run. {one_line(error)}") from None
 
     def log(
         self,
@@ -100,88 +156,185 @@ class Run:
         cause: str | None = None,
         detail: str | None = None,
     ) -> None:
-        """Add a line to the journal."""
+        """Append an entry to the journal."""
         entry = JournalEntry(time=now(), stage=stage, event=event, seconds=seconds, cause=cause, detail=detail)
         append_json(self.root / "journal.jsonl", entry)
 
     def begin(self, stage: Stage) -> Path:
-        """An empty `STAGE.partial`; what an earlier attempt left there is kept under another name."""
+        """Create an empty `STAGE.partial`. The directory of an earlier attempt is set aside."""
         partial = self.root / f"{stage.folder}.partial"
-        keep(partial)
+        set_aside(partial)
         partial.mkdir()
         return partial
 
     def finish(self, stage: Stage) -> None:
-        """Give `STAGE.partial` its final name: the stage is done."""
+        """Rename `STAGE.partial` to its final name, which marks the stage as finished."""
         partial = self.root / f"{stage.folder}.partial"
         fsync_tree(partial)
         partial.rename(self.stage(stage))
         fsync_dir(self.root)
 
     def attempts(self, stage: Stage) -> list[Path]:
-        """What earlier attempts at a stage left, the latest first."""
-        found = self.root.glob(f"{stage.folder}.attempt-*")
-        return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+        """Return the directories of earlier attempts at a stage, latest first."""
+        attempts = self.root.glob(f"{stage.folder}.attempt-*")
+        return sorted(attempts, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
 
-    def again(self, stage: Stage) -> None:
-        """Set a finished stage and the result aside, so that they are made anew."""
-        keep(self.root / "result.json")  # first, so that no old result ever stands beside a new stage
-        keep(self.stage(stage))
+    def set_aside(self, stage: Stage) -> None:
+        """Set a finished stage and the result aside, so that they are computed again."""
+        set_aside(self.root / "result.json")  # first, so that an old result never exists beside a new stage
+        set_aside(self.stage(stage))
         self.log(stage, "again")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run against other processes.
+        """Lock the run against other processes.
 
         Raises:
-            InputError: another process is working on it.
+            BusyError: another process is working on it.
+            InputError: the directory is read-only.
         """
-        with (self.root / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise InputError(
-                    f"Process {file.read().strip() or '?'} is working on {self.root}; wait for it, or stop it first."
-                ) from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+        with _locked(self.root, BUSY_RUN):
             yield
 
 
-def keep(path: Path) -> None:
-    """Rename what is there to its first free `NAME.attempt-N`; nothing is ever deleted."""
+@contextmanager
+def lock_experiments(runs: Iterable[Run]) -> Iterator[None]:
+    """Lock the directories that contain these runs, so that only one process at a time launches them.
+
+    Raises:
+        BusyError: another process launches runs of one of these directories.
+        InputError: a directory is read-only.
+    """
+    with ExitStack() as stack:
+        for root in sorted({run.root.parent for run in runs}):
+            stack.enter_context(lock_experiment(root))
+        yield
+
+
+@contextmanager
+def lock_experiment(root: Path) -> Iterator[None]:
+    """Lock a directory, so that only one process at a time launches runs in it. Errors as for `lock_experiments`."""
+    with _locked(root, BUSY_EXPERIMENT):
+        yield
+
+
+def require_idle(experiment: Path) -> None:
+    """Check that no process launches the runs of a directory. Nothing is changed.
+
+    Raises:
+        BusyError: a process does.
+    """
+    with suppress(FileNotFoundError), (experiment / LOCK).open() as file:
+        _flock(file, fcntl.LOCK_SH, experiment, BUSY_EXPERIMENT)
+
+
+@contextmanager
+def _locked(root: Path, busy: str) -> Iterator[None]:
+    """Lock a directory by the file `lock` in it, which contains the id of the process that holds the lock."""
+    if not os.access(root, os.W_OK):
+        raise InputError(READ_ONLY.format(root=root))
+    with (root / LOCK).open("a+") as file:
+        _flock(file, fcntl.LOCK_EX, root, busy)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _flock(file: IO[str], operation: int, root: Path, busy: str) -> None:
+    for attempt in range(FLOCK_ATTEMPTS):
+        if attempt:
+            time.sleep(FLOCK_PAUSE)
+        with suppress(BlockingIOError):
+            return fcntl.flock(file, operation | fcntl.LOCK_NB)
+    file.seek(0)
+    raise BusyError(busy.format(process=file.read().strip() or "?", root=root))
+
+
+def is_busy(run: Run) -> bool:
+    """Return True if another process is working on a run. Nothing is changed."""
+    with suppress(FileNotFoundError), (run.root / LOCK).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # once: other processes that look do not prevent it
+        except BlockingIOError:
+            return True
+    return False
+
+
+def set_aside(path: Path) -> None:
+    """Rename `path` to the first unused `NAME.attempt-N`, if it exists. Nothing is ever deleted."""
     if path.exists():
         path.rename(next_attempt(path))
 
 
 def find_runs(path: Path) -> list[Run]:
-    """The run at `path`, or all runs below it, by name.
+    """Return the run at `path`, or all runs up to two levels below it, sorted by path; see `run_directories`.
 
     Raises:
-        InputError: there is none.
+        InputError: `path` does not exist or contains no run.
     """
-    if (path / "run.json").is_file():
-        return [Run(path)]
-    found = sorted(file.parent for depth in ("*", "*/*") for file in path.glob(f"{depth}/run.json"))
-    if not found:
-        raise InputError(f"{path} holds no run; start one with `ptb run`, or see `ptb run --help`.")
-    return [Run(root) for root in found]
+    runs = [Run(root) for root in run_directories(path) if (root / "run.json").is_file()]
+    if not runs:
+        raise InputError(f"{path} contains no run with a run.json; `ptb status {path}` shows what is wrong.")
+    return runs
 
 
-def last_line(run: Run) -> str:
-    """The agent's last line while it is at work, from the end of the recorded output. Hostile text."""
-    path = run.root / "solve.partial" / "output.jsonl"
+def run_directories(path: Path) -> list[Path]:
+    """Return the run at `path`, or all runs up to two levels below it, sorted by path, also those without `run.json`.
+
+    Earlier attempts at a run that was repeated, `RUN.attempt-N`, are left out, and so is everything inside a run: an
+    agent can write a `run.json` into its workspace.
+
+    Raises:
+        InputError: `path` does not exist or contains no run.
+    """
+    require_directory(path, "the directory of a run or an experiment, or start a run with `ptb run`")
+    if _is_run(path):
+        return [path]
+    roots: list[str] = []
+    for folder in _folders(path):
+        roots += [folder] if _is_run(folder) else filter(_is_run, _folders(folder))
+    roots = [root for root in roots if not EARLIER.search(root)]
+    if not roots:
+        raise InputError(f"{path} contains no run; start one with `ptb run`, see `ptb run --help`.")
+    return [Path(root) for root in sorted(roots)]
+
+
+def _is_run(folder: str | Path) -> bool:
+    return any(os.path.exists(f"{folder}/{name}") for name in ("run.json", "journal.jsonl"))  # noqa: PTH110 fast
+
+
+def _folders(path: str | Path) -> list[str]:
+    """Return the directories in a directory; none if it cannot be read."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry.path for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def last_output_line(run: Run, stream: Literal["stdout", "stderr"] | None = None) -> str:
+    """Return the last recorded output line of an agent, or an empty string. The text is untrusted.
+
+    Args:
+        stream: only lines of this stream.
+    """
+    folder = "solve" if run.is_done(Stage.SOLVE) else "solve.partial"
+    for line in reversed(last_lines(run.root / folder / "output.jsonl")):
+        try:
+            output = OutputLine.model_validate_json(line)
+        except ValidationError:
+            continue
+        if stream in (None, output.stream):
+            return output.line
+    return ""
+
+
+def last_lines(path: Path) -> list[bytes]:
+    """Return the lines in the last `TAIL_BYTES` of a file, the first possibly cut off; none if it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            lines = file.read().splitlines()
+            return file.read().splitlines()
     except OSError:
-        return ""
-    for line in reversed(lines):
-        try:
-            return OutputLine.model_validate_json(line).line
-        except ValidationError:
-            continue
-    return ""
+        return []

@@ -1,79 +1,108 @@
-"""Evaluates an accepted submission on the whole benchmark, and puts the baselines beside it."""
+"""The evaluate stage: evaluate an accepted submission on the whole benchmark, and collect the baselines."""
 
 import shutil
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from posttrainbench.engines import EngineLoadError
-from posttrainbench.errors import InfrastructureError, one_line
-from posttrainbench.evaluation.baselines import Kind, baselines, stored_baseline
-from posttrainbench.evaluation.evaluate import evaluate as evaluate_checkpoint
+from posttrainbench.errors import InputError, one_line
+from posttrainbench.evaluation.baselines import baselines, stored_baseline
+from posttrainbench.evaluation.blame import BrokenCheckpointError, evaluate_or_blame
 from posttrainbench.evaluation.plan import EvaluationPlan, run_plan
 from posttrainbench.evaluation.progress import Tell
 from posttrainbench.files import write_json
-from posttrainbench.records import Failure, Metrics, Outcome, RunSpec, Stage, SubmissionManifest
+from posttrainbench.records import Baseline, Failure, Metrics, Outcome, RunSpec, Stage
+from posttrainbench.run.collected import read_submission
 from posttrainbench.run.directory import Run
-from posttrainbench.run.gpus import only_gpus, wait_until_free
-from posttrainbench.run.published import published_baseline
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.gpus import WAIT_SECONDS, reserve_gpus, restrict_gpus, wait_until_idle
+from posttrainbench.run.progress import ProgressListener
 from posttrainbench.sandbox import Sandbox, load_sandbox
+from posttrainbench.scoring.published import published
 
-PROBE_ITEMS = 4
+
+def evaluate(run: Run, out: Path, listener: ProgressListener) -> None:
+    """Run the stage `evaluate`: write `metrics.json` or `failure.json`, `base.json`, `instruct.json`, Inspect's logs.
+
+    Flagged submissions are evaluated too, to report their raw scores.
+    """
+    with evaluation_gpus(run):
+        _evaluate(run, out, listener)
 
 
-def evaluate(run: Run, out: Path, watch: Watch) -> None:
-    """The stage `evaluate`: `metrics.json` or `failure.json`, `base.json`, `instruct.json`, and Inspect's logs.
+@contextmanager
+def evaluation_gpus(run: Run) -> Iterator[None]:
+    """Reserve as many GPUs as the run's agent had, and use only these, until the context exits.
 
-    A submission that is flagged is evaluated all the same: its raw score stands beside the adjusted one.
+    Raises:
+        InfrastructureError: not enough GPUs are free.
     """
     outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
-    wait_until_free(outcome.gpus)
-    with only_gpus(outcome.gpus):
-        _evaluate(run, out, watch)
+    # A number of GPUs may be other ones than the agent's, which another run may use by now.
+    wanted = len(outcome.gpus) if isinstance(run.spec.gpus, int) else outcome.gpus
+    with reserve_gpus(wanted, wait=WAIT_SECONDS) as gpus:
+        wait_until_idle(gpus)
+        with restrict_gpus(gpus):
+            yield
 
 
-def _evaluate(run: Run, out: Path, watch: Watch) -> None:
-    from posttrainbench.evaluation.attempt import EvaluationError
-
-    spec = run.spec
+def _evaluate(run: Run, out: Path, listener: ProgressListener) -> None:
+    spec = run.evaluated_spec
+    submission, manifest = read_submission(run)
     sandbox = load_sandbox(spec.sandbox)
     plan = run_plan(spec)
 
     def tell(progress: object) -> None:
-        watch.say(str(progress))
+        listener.on_message(str(progress))
 
-    kinds: tuple[Kind, ...] = ("base", "instruct")
-    for kind in kinds:
-        write_json(out / f"{kind}.json", _baseline(spec, plan, kind, sandbox, tell))
-    submission = run.stage(Stage.COLLECT)
-    manifest = SubmissionManifest.model_validate_json((submission / "manifest.json").read_text())
+    for kind in (Baseline.BASE, Baseline.INSTRUCT):
+        write_json(out / f"{kind}.json", baseline_of(spec, plan, kind, sandbox, tell))
     if manifest.state != "accepted":
         return
-    _take_over(run, out)
+    _copy_finished_items(run, out)
     try:
-        metrics = evaluate_checkpoint(submission, [spec.benchmark], plan, sandbox, out, tell)
-    except (EngineLoadError, EvaluationError) as error:
-        watch.say("the submission failed; trying the base model in its place")
-        probe = replace(plan, limit=PROBE_ITEMS, tries=(1,))
-        try:
-            evaluate_checkpoint(plan.base.directory, [spec.benchmark], probe, sandbox, out, tell)
-        except (EngineLoadError, EvaluationError) as same:
-            raise InfrastructureError(
-                "engine_failed", f"The engine fails on the base model too: {one_line(same)}"
-            ) from error
+        metrics = evaluate_or_blame(submission, [spec.benchmark], plan, sandbox, out, tell)
+    except BrokenCheckpointError as error:
         write_json(out / "failure.json", Failure(cause="submission_broken", message=one_line(error)))
         return
     write_json(out / "metrics.json", metrics[spec.benchmark])
 
 
-def _baseline(spec: RunSpec, plan: EvaluationPlan, kind: Kind, sandbox: Sandbox, tell: Tell) -> Metrics:
-    """One's own where it has been computed, else the published one, else computed now."""
-    known = stored_baseline(plan, kind, spec.benchmark) or published_baseline(spec, kind)
-    return known or baselines(plan, kind, [spec.benchmark], sandbox, tell)[spec.benchmark]
+def baseline_of(spec: RunSpec, plan: EvaluationPlan, kind: Baseline, sandbox: Sandbox, tell: Tell) -> Metrics:
+    """Return the stored baseline, else the published one, else compute it."""
+    existing = stored_baseline(plan, kind, spec.benchmark)
+    existing = existing or published_baseline(spec.suite, spec.model, spec.benchmark, kind)
+    return existing or baselines(plan, kind, [spec.benchmark], sandbox, tell)[spec.benchmark]
 
 
-def _take_over(run: Run, out: Path) -> None:
-    """Continue from the items of an attempt that was cut off; each line tells under which configuration it counts."""
+def published_baseline(suite: str, model: str, benchmark: str, kind: Baseline) -> Metrics | None:
+    """Return the published score of a base model or its instruct counterpart.
+
+    Published scores have no scores of single items, so the standard error is unknown and given as 0.
+
+    Returns:
+        None if nothing is published for the suite, the model or the benchmark.
+    """
+    try:
+        tables = published(suite)
+    except InputError:
+        return None
+    scores = tables.baselines[kind].get(model)
+    if scores is None or benchmark not in tables.benchmarks:
+        return None
+    score = tables.named(scores)[benchmark] / 100
+    return Metrics(
+        benchmark=benchmark,
+        score=score,
+        stderr=0.0,
+        items={},
+        seeds={},
+        eval_config={"published": tables.source},
+        seconds=0.0,
+    )
+
+
+def _copy_finished_items(run: Run, out: Path) -> None:
+    """Reuse the finished items of the last interrupted attempt. Each line names its evaluation configuration."""
     for attempt in run.attempts(Stage.EVALUATE):
         finished = (attempt / "metrics.json").exists() or (attempt / "failure.json").exists()
         if not finished and (attempt / "items.jsonl").exists():

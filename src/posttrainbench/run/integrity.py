@@ -1,7 +1,7 @@
-"""What evaluates must be the same before and after the agent worked: the packages' code and the deadline's file.
+"""Detect changes to the evaluation code and the deadline file while the agent runs.
 
-A sandbox with namespaces shows them read-only, so there a change is the host's; without isolation it may be the
-agent's. Who it was is for the audit to say.
+A sandbox with namespaces mounts both read-only, so a change there was made by the host; without isolation it may have
+been made by the agent. The audit decides which.
 """
 
 import hashlib
@@ -12,54 +12,59 @@ from pathlib import Path
 from posttrainbench.records import SolveIntegrity
 
 PACKAGES = ("posttrainbench", "inspect_ai", "transformers", "vllm")
-"""What the final evaluation runs, as far as it is installed beside us."""
+"""Packages that the final evaluation uses, if they are installed in this environment."""
 CODE = {".py", ".so", ".jinja", ".yaml"}
-SHOWN = 50
+MAX_CHANGED_FILES = 50
 
 
-class Watched:
-    """Takes note of everything when it is made, which is before the agent begins."""
+class IntegritySnapshot:
+    """Hashes of the evaluation code and the content of the deadline file, taken before the agent starts."""
 
     def __init__(self, deadline: Path) -> None:
-        self._deadline, self._written = deadline, deadline.read_text()
+        self._deadline = deadline
+        self.read_deadline()
         self._before = {name: code_hashes(folder) for name, folder in evaluation_packages().items()}
         self._started = time.time()
 
-    def compared(self) -> SolveIntegrity:
-        """Look again, when the agent's last process is dead."""
+    def read_deadline(self) -> None:
+        """Read the deadline file again after the host has changed it, while no process of the agent lives."""
+        self._written = self._deadline.read_text()
+
+    def diff(self) -> SolveIntegrity:
+        """Return the changes since the snapshot. Call it after the agent's last process has ended."""
         ended = time.time()
         changed = {}
         for name, folder in evaluation_packages().items():
             before, after = self._before.get(name, {}), code_hashes(folder)
             different = sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
             if different:
-                changed[name] = different[:SHOWN]
+                changed[name] = different[:MAX_CHANGED_FILES]
         try:
-            found = self._deadline.read_text(errors="replace")[:100]
+            deadline_after = self._deadline.read_text(errors="replace")[:100]
         except OSError:
-            found = ""
+            deadline_after = ""
         return SolveIntegrity(
             started=self._started,
             ended=ended,
             deadline=self._written,
-            deadline_after=found,
-            packages={name: _together(files) for name, files in self._before.items()},
+            deadline_after=deadline_after,
+            packages={name: _combined_hash(files) for name, files in self._before.items()},
             changed=changed,
         )
 
 
 def evaluation_packages() -> dict[str, Path]:
-    """Package -> directory of those that are installed; none is imported."""
-    found = {}
+    """Return package -> directory for the installed ones, without importing them."""
+    directories = {}
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
-            found[name] = Path(spec.origin).parent
-    return found
+            directories[name] = Path(spec.origin).parent
+    return directories
 
 
 def code_hashes(folder: Path) -> dict[str, str]:
-    """Relative path -> SHA-256 of every code file below `folder`; what Python itself caches is left out."""
+    """Return relative path -> SHA-256 of every code file below `folder`, except Python's own caches."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -67,8 +72,8 @@ def code_hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def _together(files: dict[str, str]) -> str:
+def _combined_hash(files: dict[str, str]) -> str:
     digest = hashlib.sha256()
-    for name, one in sorted(files.items()):
-        digest.update(f"{name}\0{one}\n".encode("utf-8", "surrogateescape"))
+    for name, file_hash in sorted(files.items()):
+        digest.update(f"{name}\0{file_hash}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

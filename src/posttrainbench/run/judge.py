@@ -1,8 +1,8 @@
-"""Has a judge read a finished run, and joins what it found to the run's audit.
+"""Run a judge on a finished run and merge its findings into the run's audit.
 
-Votes are kept in `judge.partial/` as they come. When all are there, the audit is written anew: its findings and
-coverage with those of the judge in place of an earlier judge's, the votes, and the verdict by the same rule set. What
-was there before is kept as `audit.attempt-N`. A later audit takes the judge's part over.
+Votes are stored in `judge.partial/` as they arrive. When all have arrived, a new audit is written: the findings and
+coverage of the old one, with those of the judge in place of an earlier judge's, the votes, and the verdict under the
+same rule set. The old audit is kept as `audit.attempt-N`. Later audits keep the judge's part.
 """
 
 import asyncio
@@ -22,42 +22,47 @@ from posttrainbench.audit.judge import (
     as_coverage,
     as_findings,
     collect_votes,
-    put_together,
+    combine_votes,
     review_copy,
-    rules_of,
+    rule_texts,
 )
+from posttrainbench.audit.judge.certificates import find, with_certificate
 from posttrainbench.errors import InputError
-from posttrainbench.evaluation.evaluate import load_items
+from posttrainbench.evaluation.items import load_items
 from posttrainbench.files import write_json, write_text
-from posttrainbench.records import Coverage, Finding, Result, RunSpec, Stage
-from posttrainbench.run.again import revise
+from posttrainbench.records import Coverage, Finding, Result, Stage
 from posttrainbench.run.audit import read_audit
+from posttrainbench.run.collected import read_submission
 from posttrainbench.run.directory import Run
+from posttrainbench.run.rerun import update_audit
 
 VOTES = "judge.partial"
 
 
 @dataclass(frozen=True)
-class Reviewed:
-    """What came of it.
+class JudgedRun:
+    """The judgement and the updated result.
 
     Attributes:
-        result: the run's, settled anew; None where too few votes answered and an earlier judge's word stands.
+        result: the new result of the run; None if too few votes succeeded and an earlier judgement is kept.
     """
 
     judgement: Judgement
     result: Result | None
 
 
-def judge_run(run: Run, judge: Judge, votes: int, tell: Callable[[Vote], None]) -> Reviewed:
-    """Have a run judged.
+def judge_run(run: Run, judge: Judge, votes: int, on_vote: Callable[[Vote], None]) -> JudgedRun:
+    """Judge a run.
 
     Args:
-        votes: how often, independently.
-        tell: called with each vote as it comes.
+        run: an audited run.
+        judge: the judge.
+        votes: number of independent votes.
+        on_vote: called with each vote as it arrives.
 
     Raises:
-        InputError: the run has not been audited, or another process works on it.
+        InputError: the run has not been audited, or another process is working on it.
+        InfrastructureError: the submission was changed after its collection.
     """
     if not run.is_done(Stage.AUDIT):
         raise InputError(f"{run.root} has not been audited; continue it with `ptb resume {run.root}`.")
@@ -66,48 +71,41 @@ def judge_run(run: Run, judge: Judge, votes: int, tell: Callable[[Vote], None]) 
     items = "".join(f"{json.dumps(item.row, ensure_ascii=False)}\n" for item in load_items(facts, "test"))
     folder = run.root / VOTES
     with run.lock():
+        read_submission(run)
         _, before, verdict = read_audit(run.stage(Stage.AUDIT))
-        task = review_task(spec, verdict.rule_set)
+        rule_set = catalog.find(catalog.rule_sets(), verdict.rule_set, "rule set")
+        task = ReviewTask(spec.model, spec.benchmark, f"{spec.budget:g}", rule_texts(rule_set))
         folder.mkdir(exist_ok=True)
         with review_copy(run.root, items.encode()) as review:
-            given = asyncio.run(collect_votes(judge, review, task, votes, folder, tell))
-            judgement = put_together(judge.name, given, task, review)
+            collected = asyncio.run(collect_votes(judge, review, task, votes, folder, on_vote))
+            combined = combine_votes(judge.name, collected, task, review)
+            judgement = with_certificate(combined, find(judge, votes, rule_set), rule_set)
             findings, coverage = as_findings(judgement), as_coverage(judgement, review)
     enough = 2 * judgement.answered > judgement.asked
-    if not enough and any(one.detector == DETECTOR and one.checked for one in before):
-        return Reviewed(judgement, None)
+    if not enough and any(entry.detector == DETECTOR and entry.checked for entry in before):
+        return JudgedRun(judgement, None)
 
     def change(out: Path) -> None:
-        _replace(out, given, judgement, findings, coverage)
+        _replace(out, collected, judgement, findings, coverage)
 
-    result = revise(run, change)
+    result = update_audit(run, change)
     if enough:
         shutil.rmtree(folder)
-    return Reviewed(judgement, result)
-
-
-def review_task(spec: RunSpec, rules: str) -> ReviewTask:
-    """What a judge is asked about a run.
-
-    Raises:
-        InputError: there is no such rule set.
-    """
-    rule_set = catalog.find(catalog.rule_sets(), rules, "rule set")
-    return ReviewTask(spec.model, spec.benchmark, f"{spec.budget:g}", rules_of(rule_set))
+    return JudgedRun(judgement, result)
 
 
 def _replace(
     out: Path, votes: list[Vote], judgement: Judgement, findings: list[Finding], coverage: list[Coverage]
 ) -> None:
-    """Put the judge's part into an audit's directory, in place of an earlier judge's."""
+    """Replace the judge's part of an audit directory."""
     old_findings, old_coverage, _ = read_audit(out)
     for file in out.glob("judge*.json"):
         file.unlink()
     for vote in votes:
         write_json(out / f"judge-{vote.number}.json", vote)
     write_json(out / "judgement.json", judgement)
-    kept = [*(one for one in old_findings if one.detector != DETECTOR), *findings]
-    kept.sort(key=lambda finding: (-finding.level.rank, finding.rule, finding.detector))
-    seen = [*(one for one in old_coverage if one.detector != DETECTOR), *coverage]
-    write_text(out / "findings.jsonl", "".join(f"{finding.model_dump_json()}\n" for finding in kept))
-    write_json(out / "coverage.json", [one.model_dump(mode="json") for one in seen])
+    merged = [*(finding for finding in old_findings if finding.detector != DETECTOR), *findings]
+    merged.sort(key=lambda finding: (-finding.level.rank, finding.rule, finding.detector))
+    merged_coverage = [*(entry for entry in old_coverage if entry.detector != DETECTOR), *coverage]
+    write_text(out / "findings.jsonl", "".join(f"{finding.model_dump_json()}\n" for finding in merged))
+    write_json(out / "coverage.json", [entry.model_dump(mode="json") for entry in merged_coverage])

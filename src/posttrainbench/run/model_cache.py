@@ -1,11 +1,11 @@
-"""The Hub's cache as an agent sees it: this machine's, read-only, below a layer of the run's own.
+"""The Hugging Face cache of an agent: this machine's cache, read-only, below a writable layer of the run.
 
-Covers: `huggingface_hub`, and all that loads through it, finds what the machine's cache holds without a download, adds
-to it, and can never change it. The layer is a directory of the workspace, so the audit sees all that is in it. It is
-made of links, not of an overlay file system, so it is the same in every sandbox: each repository of the machine's cache
-is a directory whose blobs are links to the read-only ones.
+Covers: `huggingface_hub`, and libraries that use it, find the contents of the machine's cache without a download. They
+can add to it but cannot change it. The layer is a directory in the workspace, so the audit can read it. It consists of
+symlinks instead of an overlay file system, so it works the same in every sandbox: each repository of the machine's
+cache becomes a directory whose blobs are symlinks to the read-only ones.
 
-Does not cover: what an agent downloads to places of its own; the record of its requests tells of that.
+Does not cover: downloads to other directories; these appear in the record of network requests.
 """
 
 import os
@@ -15,54 +15,57 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from posttrainbench.destinations import Destination, classify, is_among, is_version_of
 from posttrainbench.files import write_json
 from posttrainbench.gateway.egress import EgressPolicy
+from posttrainbench.gateway.egress.destinations import Destination, classify, is_model_variant, matches_repository
 from posttrainbench.records import Download
 from posttrainbench.sandbox import Mount
+from posttrainbench.untrusted import printable
 
 HOME = ".home/.cache/huggingface"
 """`HF_HOME`, relative to the workspace."""
 KINDS = {"models": "model", "datasets": "dataset"}
-MOST_ENTRIES = 100_000
-"""Of a directory of the layer; what is beyond is not listed."""
+MAX_ENTRIES = 100_000
+"""Maximum number of entries listed per directory of the layer."""
 
 
 def machine_cache() -> Path:
-    """Where this machine keeps what was downloaded from the Hub."""
+    """Return the directory of this machine's Hugging Face cache."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return Path(HF_HUB_CACHE)
 
 
-def lower_mounts(cache: Path, policy: EgressPolicy | None) -> list[Mount]:
-    """The repositories of the machine's cache that an agent is shown, each read-only.
+def cache_mounts(cache: Path, policy: EgressPolicy | None) -> list[Mount]:
+    """Return read-only mounts of the cached repositories that an agent may use.
+
+    Published runs of this benchmark are always left out.
 
     Args:
         cache: see `machine_cache`.
-        policy: what it withholds is left out, and so are published runs of this benchmark always.
+        policy: repositories that it blocks are left out.
     """
     mounts = []
     for folder in sorted(cache.iterdir()) if cache.is_dir() else ():
-        found = _repository(folder.name)
-        if found is None or folder.is_symlink() or not folder.is_dir():
+        repository = _repository(folder.name)
+        if repository is None or folder.is_symlink() or not folder.is_dir():
             continue
-        prefix = "/datasets/" if found.kind == "dataset" else "/"
-        if classify("huggingface.co", prefix + str(found.repo)).kind == "traces":
+        prefix = "/datasets/" if repository.kind == "dataset" else "/"
+        if classify("huggingface.co", prefix + str(repository.repo)).kind == "traces":
             continue
-        if policy is not None and _is_withheld(found, policy):
+        if policy is not None and _is_blocked(repository, policy):
             continue
         mounts.append(Mount(f"hub/{folder.name}", folder))
     return mounts
 
 
-def lay_out(workspace: Path, mounts: Iterable[Mount], locate: Mapping[str, str]) -> None:
-    """Make the run's layer.
+def create_layer(workspace: Path, mounts: Iterable[Mount], locate: Mapping[str, str]) -> None:
+    """Create the run's layer.
 
     Args:
-        workspace: new, and still the host's alone.
-        mounts: see `lower_mounts`.
-        locate: role -> path at which the sandbox shows it.
+        workspace: a new workspace that no sandbox uses yet.
+        mounts: see `cache_mounts`.
+        locate: role -> path inside the sandbox.
     """
     hub = workspace / HOME / "hub"
     hub.mkdir(parents=True, exist_ok=True)
@@ -70,39 +73,42 @@ def lay_out(workspace: Path, mounts: Iterable[Mount], locate: Mapping[str, str])
         _link_repository(mount.source, hub / mount.source.name, locate[mount.role])
 
 
-def downloads(workspace: Path) -> list[Download]:
-    """What an agent added to its layer. Hostile: nothing but names and sizes is read, and no link is followed."""
-    found = []
+def list_downloads(workspace: Path) -> list[Download]:
+    """Return the repositories that an agent added to its layer.
+
+    The layer is untrusted: only names and sizes are read, and no symlink is followed.
+    """
+    result = []
     hub = _hub(workspace)
     for folder in _entries(hub) if hub is not None else ():
         destination = _repository(folder.name)
         if destination is None or destination.repo is None or not _is_folder(folder):
             continue
-        own = {entry.name: entry.lstat().st_size for entry in _entries(folder / "blobs") if _is_file(entry)}
+        blobs = {entry.name: entry.lstat().st_size for entry in _entries(folder / "blobs") if _is_file(entry)}
         revisions: dict[str, list[int]] = defaultdict(list)
         for revision in _entries(folder / "snapshots"):
             for file in _files(revision):
                 if _is_file(file):
                     revisions[revision.name].append(file.lstat().st_size)
-                elif file.is_symlink() and (size := own.get(file.readlink().name)) is not None:
+                elif file.is_symlink() and (size := blobs.get(file.readlink().name)) is not None:
                     revisions[revision.name].append(size)
-        named = {file.readlink().name for file in _links(folder / "snapshots")}
-        loose = [size for name, size in own.items() if name not in named]
+        linked = {file.readlink().name for file in _links(folder / "snapshots")}
+        loose = [size for name, size in blobs.items() if name not in linked]
         kind = KINDS[folder.name.partition("--")[0]]
         for name, sizes in sorted(revisions.items()):
-            found.append(_download(kind, destination.repo, name, sizes))
+            result.append(_download(kind, destination.repo, name, sizes))
         if loose:
-            found.append(_download(kind, destination.repo, None, loose))
-    return found
+            result.append(_download(kind, destination.repo, None, loose))
+    return result
 
 
 def write_downloads(workspace: Path, file: Path) -> None:
-    """`solve/downloads.json`."""
-    write_json(file, [entry.model_dump(mode="json") for entry in downloads(workspace)])
+    """Write `solve/downloads.json`."""
+    write_json(file, [entry.model_dump(mode="json") for entry in list_downloads(workspace)])
 
 
-def drop_models(workspace: Path) -> None:
-    """Delete the models of the layer, which are large; data sets stay, for audits to come."""
+def delete_models(workspace: Path) -> None:
+    """Delete the models of the layer, which are large. Datasets are kept for later audits."""
     hub = _hub(workspace)
     for folder in [*_entries(hub), hub.parent / "xet"] if hub is not None else ():
         if folder.name.startswith("models--") or folder.name == "xet":
@@ -110,7 +116,7 @@ def drop_models(workspace: Path) -> None:
 
 
 def _hub(workspace: Path) -> Path | None:
-    """The layer's directory; None where the agent has put a link in its way, which may lead anywhere."""
+    """Return the layer's directory; None if the agent has replaced a part of its path with a symlink."""
     folder = workspace
     for part in (*Path(HOME).parts, "hub"):
         folder /= part
@@ -120,21 +126,21 @@ def _hub(workspace: Path) -> Path | None:
 
 
 def _repository(folder: str) -> Destination | None:
-    """`models--OWNER--NAME` as an address."""
+    """Return the repository of a cache folder `models--OWNER--NAME`; None for other folders."""
     kind, *parts = folder.split("--")
     if kind not in KINDS or not parts or not all(parts):
         return None
     return Destination("model" if kind == "models" else "dataset", "/".join(parts))
 
 
-def _is_withheld(found: Destination, policy: EgressPolicy) -> bool:
-    if is_among(found, [pattern.partition(":")[0] for pattern in policy.test_data]):
+def _is_blocked(repository: Destination, policy: EgressPolicy) -> bool:
+    if matches_repository(repository, [pattern.partition(":")[0] for pattern in policy.test_data]):
         return True
-    return policy.instruct is not None and is_version_of(found, policy.instruct, policy.base)
+    return policy.instruct is not None and is_model_variant(repository, policy.instruct, policy.base)
 
 
-def _link_repository(lower: Path, upper: Path, seen: str) -> None:
-    """One repository: real directories, whose files are links into `seen`."""
+def _link_repository(lower: Path, upper: Path, sandbox_path: str) -> None:
+    """Recreate the directories of one repository, with symlinks to its files at `sandbox_path`."""
     for folder, folders, names in os.walk(lower):
         folders.sort()
         inner = Path(folder).relative_to(lower)
@@ -142,16 +148,22 @@ def _link_repository(lower: Path, upper: Path, seen: str) -> None:
         for name in names:
             source, target = Path(folder, name), upper / inner / name
             if source.is_symlink():
-                target.symlink_to(source.readlink())  # of a snapshot, to a blob beside it
+                target.symlink_to(source.readlink())  # from a snapshot to a blob of the same repository
             elif inner.parts[:1] == ("refs",):
-                shutil.copyfile(source, target)  # the client writes these anew
+                shutil.copyfile(source, target)  # the client rewrites these
             elif not name.endswith(".incomplete"):
-                target.symlink_to(Path(seen, inner, name))
+                target.symlink_to(Path(sandbox_path, inner, name))
 
 
 def _download(kind: str, repo: str, revision: str | None, sizes: list[int]) -> Download:
     return Download.model_validate(
-        {"kind": kind, "repo": repo, "revision": revision, "files": len(sizes), "size": sum(sizes)}
+        {
+            "kind": kind,
+            "repo": printable(repo),
+            "revision": None if revision is None else printable(revision),
+            "files": len(sizes),
+            "size": sum(sizes),
+        }
     )
 
 
@@ -159,13 +171,13 @@ def _entries(folder: Path) -> list[Path]:
     if not _is_folder(folder):
         return []
     with os.scandir(folder) as entries:
-        return sorted(Path(entry) for entry, _ in zip(entries, range(MOST_ENTRIES), strict=False))
+        return sorted(Path(entry) for entry, _ in zip(entries, range(MAX_ENTRIES), strict=False))
 
 
 def _files(folder: Path) -> Iterator[Path]:
     if _is_folder(folder):
-        for place, _, names in os.walk(folder):
-            yield from (Path(place, name) for name in names)
+        for parent, _, names in os.walk(folder):
+            yield from (Path(parent, name) for name in names)
 
 
 def _links(folder: Path) -> Iterator[Path]:

@@ -1,7 +1,7 @@
-"""Notes every few seconds what the agent uses, at a cost of at most half a per cent of one processor core.
+"""Sample the agent's resource usage every few seconds, using at most half a percent of one CPU core.
 
-A sample is taken every `SECONDS`, or less often where it costs more than its share; the workspace is counted less
-often still, since that takes as long as it has files.
+A sample is taken every `SECONDS`, or less often if sampling is expensive. The size of the workspace is measured less
+often, because that takes time proportional to its number of files.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ from posttrainbench.sandbox.disk import disk_usage
 
 SECONDS = 10.0
 FIRST_SECONDS = 1.0
-"""Before the first sample, so that short runs have one too."""
-COST = 400
-"""Between two samples, and between two counts, at least so many times the CPU time that the last one took."""
-COUNT_SECONDS = 60.0
+"""Delay of the first sample, so that short runs have one too."""
+COST_FACTOR = 400
+"""Minimum interval between samples (and disk measurements), as a multiple of the CPU time of the previous one."""
+DISK_SECONDS = 60.0
 
 NOTHING = Stats(0, 0, 0.0)
 
@@ -36,21 +36,21 @@ class Monitor:
     """Takes the samples.
 
     Attributes:
-        processes: gives the agent's latest start.
-        requests: `egress.jsonl`, should there be one.
+        process: returns the latest start of the agent, or None.
+        requests: path of `egress.jsonl`, which may not exist.
     """
 
     def __init__(
         self,
-        processes: Callable[[], SandboxProcess | None],
+        process: Callable[[], SandboxProcess | None],
         workspace: Path,
         requests: Path,
         gpus: Sequence[int],
         shared_network: bool,
         seconds: float = SECONDS,
     ) -> None:
-        """`shared_network`: whether the agent is in the machine's own network."""
-        self.processes = processes
+        """Create a monitor. `shared_network`: the sandbox shares the machine's network."""
+        self.process = process
         self.workspace = workspace
         self.requests = requests
         self.gpus = gpus
@@ -59,14 +59,14 @@ class Monitor:
         self.seconds = seconds
         self.began = clock()
         self._disk: int | None = None
-        self._next_count = 0.0
+        self._next_disk_time = 0.0
         self._last = (self.began, 0.0)
-        self._read = 0
+        self._read_bytes = 0
         self._traffic: tuple[int, int] | None = None
 
     def sample(self) -> MonitorSample:
-        """What the agent uses now."""
-        process = self.processes()
+        """Return the current resource usage."""
+        process = self.process()
         stats = NOTHING if process is None else process.stats()
         before, spent = self._last
         self._last = (now := clock(), stats.cpu_seconds)
@@ -76,7 +76,7 @@ class Monitor:
             processes=stats.processes,
             memory=stats.memory,
             cpu=round(max(0.0, stats.cpu_seconds - spent) / max(now - before, 1e-3), 3),
-            disk=self._count(),
+            disk=self._disk_usage(),
             free_memory=psutil.virtual_memory().available,
             free_disk=psutil.disk_usage(str(self.workspace)).free,
             sent=sent,
@@ -84,36 +84,36 @@ class Monitor:
             gpus=[self._gpu(self.nvml, index) for index in self.gpus] if self.nvml is not None else [],
         )
 
-    def watch(self, path: Path, stopped: threading.Event) -> None:
-        """Write samples until the end; one that cannot be taken or written is left out."""
+    def record(self, path: Path, stopped: threading.Event) -> None:
+        """Append samples to `path` until `stopped` is set. Samples that fail are skipped."""
         wait = min(FIRST_SECONDS, self.seconds)
         while not stopped.wait(wait):
             began = time.thread_time()
             with contextlib.suppress(OSError, psutil.Error), path.open("ab") as file:
                 file.write(self.sample().model_dump_json().encode() + b"\n")
-            wait = max(self.seconds, COST * (time.thread_time() - began))
+            wait = max(self.seconds, COST_FACTOR * (time.thread_time() - began))
 
-    def _count(self) -> int | None:
-        if time.monotonic() >= self._next_count:
+    def _disk_usage(self) -> int | None:
+        if time.monotonic() >= self._next_disk_time:
             began = time.thread_time()
             with contextlib.suppress(OSError):
                 self._disk = disk_usage([self.workspace])
-            self._next_count = time.monotonic() + max(COUNT_SECONDS, COST * (time.thread_time() - began))
+            self._next_disk_time = time.monotonic() + max(DISK_SECONDS, COST_FACTOR * (time.thread_time() - began))
         return self._disk
 
     def _network(self) -> tuple[int, int] | None:
-        """Bytes sent and received so far."""
+        """Return the total bytes sent and received, or None if unknown."""
         if self.shared_network:
             counters = psutil.net_io_counters()
             return (counters.bytes_sent, counters.bytes_recv) if counters else None
         if self.requests.exists():
             sent, received = self._traffic or (0, 0)
             with self.requests.open("rb") as file:
-                file.seek(self._read)
+                file.seek(self._read_bytes)
                 for line in file:
                     if not line.endswith(b"\n"):
                         break
-                    self._read += len(line)
+                    self._read_bytes += len(line)
                     request = json.loads(line)
                     sent, received = sent + request["sent"], received + request["received"]
             self._traffic = sent, received
@@ -126,10 +126,10 @@ class Monitor:
 
 
 @contextmanager
-def monitoring(monitor: Monitor, path: Path) -> Iterator[None]:
-    """Have a monitor write to `path` in a thread."""
+def monitor_in_background(monitor: Monitor, path: Path) -> Iterator[None]:
+    """Run `monitor.record` in a thread until the context exits."""
     stopped = threading.Event()
-    thread = threading.Thread(target=monitor.watch, args=(path, stopped), daemon=True)
+    thread = threading.Thread(target=monitor.record, args=(path, stopped), daemon=True)
     thread.start()
     try:
         yield
@@ -139,13 +139,13 @@ def monitoring(monitor: Monitor, path: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Peaks:
-    """What an agent used at most, and of processors on average; zeros where nothing was sampled.
+class PeakUsage:
+    """Peak resource usage, and average CPU usage. All zero without samples.
 
     Attributes:
-        cpu: CPU seconds a second.
-        gpu_memory: bytes, of all its GPUs together.
-        gpu_busy: share of the time in which a GPU computed; None without GPUs.
+        cpu: average CPU seconds per second.
+        gpu_memory: bytes, all GPUs together.
+        gpu_busy: average GPU utilization, 0-1; None without GPUs.
     """
 
     memory: int
@@ -156,11 +156,11 @@ class Peaks:
     gpu_busy: float | None
 
 
-def peaks(path: Path) -> Peaks:
-    """A summary of `monitor.jsonl`."""
+def peak_usage(path: Path) -> PeakUsage:
+    """Summarize `monitor.jsonl`."""
     samples = [MonitorSample.model_validate(line) for line in read_jsonl(path)]
     busy = [gpu.busy for sample in samples for gpu in sample.gpus if gpu.busy is not None]
-    return Peaks(
+    return PeakUsage(
         memory=max((sample.memory for sample in samples), default=0),
         processes=max((sample.processes for sample in samples), default=0),
         cpu=sum(sample.cpu for sample in samples) / max(1, len(samples)),

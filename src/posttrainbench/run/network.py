@@ -1,8 +1,10 @@
-"""What a run's agent reaches of the internet: the suite's choice, or the user's, made into a policy of the proxy."""
+"""Network access of the agent: the choice of the suite or the user, and the policy of the egress proxy."""
 
 from typing import Literal
 
 from posttrainbench import catalog
+from posttrainbench.benchmarks.test_sets import published_test_set
+from posttrainbench.catalog import PublishedTestSet
 from posttrainbench.errors import InputError
 from posttrainbench.gateway.egress import EgressPolicy
 from posttrainbench.records import RunSpec
@@ -11,43 +13,45 @@ from posttrainbench.sandbox import Sandbox
 Network = Literal["open", "allowlist", "none"]
 
 
-def choose_network(asked: Network | None, denies: bool, suite: catalog.Suite, sandbox: Sandbox) -> Network:
-    """The network that an agent gets.
+def choose_network(requested: Network | None, denies: bool, suite: catalog.Suite, sandbox: Sandbox) -> Network:
+    """Return the network access of the agent.
 
     Args:
-        asked: by the user; None for the suite's.
-        denies: whether the user wants anything withheld.
+        requested: by the user; None for the suite's.
+        denies: True if the user wants requests to be blocked.
 
     Raises:
-        InputError: the sandbox cannot keep an agent to it.
+        InputError: the sandbox cannot restrict the network.
     """
-    if sandbox.network == "host" and (asked is not None or denies):
+    if sandbox.network == "host" and (requested is not None or denies):
         raise InputError(
-            f"The sandbox `{sandbox.name}` leaves the host's network open, so nothing can be asked of it; "
-            "leave out the options on the network, or run in a sandbox that isolates."
+            f"The sandbox `{sandbox.name}` leaves the host's network open and cannot restrict it; "
+            "leave out the network options, or use a sandbox that isolates the network."
         )
-    return asked or suite.network
+    return requested or suite.network
 
 
-def policy_of(spec: RunSpec) -> EgressPolicy | None:
-    """The policy of a run's proxy; None where it has none, since nothing can be reached."""
+def egress_policy(spec: RunSpec) -> EgressPolicy | None:
+    """Return the policy of a run's egress proxy; None if the agent has no network."""
     if spec.network == "none":
         return None
     base = catalog.find(catalog.models(), spec.model, "model")
     instruct = catalog.instruct_of(base)
     facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
+    published = published_test_set(spec.benchmark) if spec.deny_test_data else PublishedTestSet()
     return EgressPolicy(
         network=spec.network,
         hosts=spec.hosts,
-        test_data=facts.test_repositories if spec.deny_test_data else [],
+        test_data=[repository.pattern for repository in published.repositories],
+        addresses=published.addresses,
         instruct=instruct.hub if spec.deny_instruct and instruct.id != base.id else None,
         base=base.hub or "",
         benchmark=facts.id,
     )
 
 
-def what_was_open(spec: RunSpec, sandbox: Sandbox) -> Literal["none", "host", "recorded"]:
-    """What an agent could reach, for `outcome.json`."""
+def network_access(spec: RunSpec, sandbox: Sandbox) -> Literal["none", "host", "recorded"]:
+    """Return the network access of an agent, as recorded in `outcome.json`."""
     if sandbox.network == "host":
         return "host"
     return "none" if spec.network == "none" else "recorded"

@@ -1,100 +1,131 @@
-"""Takes a run through its stages, from wherever it stands."""
+"""Run the stages of a run that are not finished."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import write_json
 from posttrainbench.records import Result, Stage, Status
-from posttrainbench.run.apart import can_go_on, how_it_ended, solve_apart
+from posttrainbench.run.attempts import count_restarts, has_worked, require_permission
 from posttrainbench.run.audit import audit
 from posttrainbench.run.collect import collect
-from posttrainbench.run.directory import Run, keep
+from posttrainbench.run.directory import Run, set_aside
 from posttrainbench.run.errors import POLICIES, cause_of, is_disk_full
 from posttrainbench.run.evaluate import evaluate
 from posttrainbench.run.prepare import prepare
+from posttrainbench.run.progress import ProgressListener
 from posttrainbench.run.settle import settle
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.solve_supervisor import STOP, exit_note, is_resumable, solve_in_subprocess
 
-StageFunction = Callable[[Run, Path, Watch], None]
-"""(run, the directory to write, watcher): reads finished stages, writes its directory, returns when it is whole."""
+StageFunction = Callable[[Run, Path, ProgressListener], None]
+"""Arguments: run, output directory, listener. Reads finished stages and returns when the directory is complete."""
 
 STAGES: dict[Stage, StageFunction] = {
     Stage.PREPARE: prepare,
-    Stage.SOLVE: solve_apart,
+    Stage.SOLVE: solve_in_subprocess,
     Stage.COLLECT: collect,
     Stage.AUDIT: audit,
     Stage.EVALUATE: evaluate,
 }
 
 
-def advance(run: Run, watch: Watch) -> Result:
-    """Do every stage that is not done yet, then settle; finished stages are never repeated.
+def advance(run: Run, listener: ProgressListener) -> Result:
+    """Run all unfinished stages, then settle. Finished stages are never repeated.
 
     Returns:
-        The result; its status is `infrastructure_error` when a stage failed for no fault of the agent's, and then
-        calling again continues at that stage.
+        The result. Its status is `infrastructure_error` if a stage failed through no fault of the agent; calling this
+        function again continues with that stage.
 
     Raises:
-        InputError: another process works on the run, or the disk is full.
-        KeyboardInterrupt: the agent's tree has been ended and what it had submitted so far is kept.
+        InputError: another process is working on the run, the disk is full, or the agent has already worked and may be
+            started over only on request.
+        KeyboardInterrupt: re-raised. An agent that works is left running, unless the listener chose to stop it.
     """
-    with run.lock():
-        try:
-            _complete_journal(run)
-            for stage, function in STAGES.items():
-                failed = None if run.is_done(stage) else _attempt(run, stage, function, watch)
-                if failed is not None:
-                    return _settle_failed(run, stage, failed)
-            if not run.is_done(Stage.SETTLE):
-                watch.stage(Stage.SETTLE)
-                run.log(Stage.SETTLE, "start")
-                keep(run.root / "result.json")
-                try:
-                    settle(run)
-                except Exception as error:
-                    if is_disk_full(error):
-                        raise
-                    run.log(Stage.SETTLE, "failed", cause=cause_of(error), detail=one_line(error))
-                    return _settle_failed(run, Stage.SETTLE, error)
-                run.log(Stage.SETTLE, "done")
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            raise InputError(
-                f"The disk that holds {run.root} is full; free some space and type `ptb resume {run.root}`. "
-                "Nothing finished is lost."
-            ) from None
+    with run.lock(), _full_disk_reported(run):
+        if failed := _run_stages(run, list(STAGES), listener):
+            return failed
+        if not run.is_done(Stage.SETTLE):
+            listener.on_stage(Stage.SETTLE)
+            run.log(Stage.SETTLE, "start")
+            set_aside(run.root / "result.json")
+            try:
+                settle(run)
+            except Exception as error:
+                if is_disk_full(error):
+                    raise
+                run.log(Stage.SETTLE, "failed", cause=cause_of(error), detail=one_line(error))
+                return _settle_failed(run, Stage.SETTLE, error)
+            run.log(Stage.SETTLE, "done")
         result = run.result()
         if result is None:
-            raise InputError(f"{run.root}/result.json has vanished; type `ptb resume {run.root}`.")
+            raise InputError(f"{run.root}/result.json is missing; run `ptb resume {run.root}`.")
         return result
 
 
+def work(run: Run, listener: ProgressListener) -> Result | None:
+    """Run the stages up to the end of the agent's work. Finished stages are never repeated.
+
+    Returns:
+        None, or the result if a stage failed through no fault of the agent.
+
+    Raises:
+        InputError, KeyboardInterrupt: see `advance`.
+    """
+    with run.lock(), _full_disk_reported(run):
+        return _run_stages(run, [Stage.PREPARE, Stage.SOLVE], listener)
+
+
+@contextmanager
+def _full_disk_reported(run: Run) -> Iterator[None]:
+    """Turn the error of a full disk into one that names the fix."""
+    try:
+        yield
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise InputError(
+            f"The disk of {run.root} is full; free some space and run `ptb resume {run.root}`. "
+            "Finished stages are kept."
+        ) from None
+
+
+def _run_stages(run: Run, stages: Sequence[Stage], listener: ProgressListener) -> Result | None:
+    """Run unfinished stages. Return the result if one of them failed."""
+    _complete_journal(run)
+    for stage in stages:
+        failure = None if run.is_done(stage) else _attempt(run, stage, STAGES[stage], listener)
+        if failure is not None:
+            return _settle_failed(run, stage, failure)
+    return None
+
+
 def _complete_journal(run: Run) -> None:
-    """Add the end of a stage that came when nobody was there to write its line."""
+    """Add the missing journal entries of stages that ended while no orchestrator was running."""
     last = {entry.stage: entry.event for entry in run.journal()}
     for stage in Stage:
         if run.is_done(stage) and last.get(stage) != "done":
             run.log(stage, "done")
     partial = run.root / f"{Stage.SOLVE.folder}.partial"
-    end = how_it_ended(partial)
+    end = exit_note(partial)
     if end is not None and end.end == "failed" and last.get(Stage.SOLVE) in ("start", "attached"):
         run.log(Stage.SOLVE, "failed", cause=end.cause, detail=end.text)
 
 
-def _attempt(run: Run, stage: Stage, function: StageFunction, watch: Watch) -> Exception | None:
-    """Run a stage, with the retries that its failures allow; returns the failure that remained."""
+def _attempt(run: Run, stage: Stage, function: StageFunction, listener: ProgressListener) -> Exception | None:
+    """Run a stage with the retries of the failure policy. Return the last failure, or None."""
     tries = 0
     while True:
-        watch.stage(stage)
+        listener.on_stage(stage)
         started = time.monotonic()
         out = run.root / f"{stage.folder}.partial"
-        attached = stage is Stage.SOLVE and can_go_on(out)
+        attached = stage is Stage.SOLVE and is_resumable(out)
+        if stage is Stage.SOLVE and not attached:
+            require_permission(run)
         run.log(stage, "attached" if attached else "start")
         try:
-            function(run, out if attached else run.begin(stage), watch)
+            function(run, out if attached else run.begin(stage), listener)
             run.finish(stage)
         except KeyboardInterrupt:
             run.log(stage, "interrupted", seconds=time.monotonic() - started)
@@ -107,7 +138,7 @@ def _attempt(run: Run, stage: Stage, function: StageFunction, watch: Watch) -> E
             cause = cause_of(error)
             run.log(stage, "failed", seconds=time.monotonic() - started, cause=cause, detail=one_line(error))
             tries += 1
-            if tries > POLICIES[cause].retries:
+            if tries > POLICIES[cause].retries or (stage is Stage.SOLVE and (has_worked(out) or (out / STOP).exists())):
                 return error
         else:
             run.log(stage, "done", seconds=time.monotonic() - started)
@@ -115,8 +146,8 @@ def _attempt(run: Run, stage: Stage, function: StageFunction, watch: Watch) -> E
 
 
 def _settle_failed(run: Run, stage: Stage, error: Exception) -> Result:
-    """Record that the run counts as nothing, with why and what to do."""
-    mend = POLICIES[cause_of(error)].mend
+    """Record that the run does not count, with the reason and the remedy."""
+    remedy = POLICIES[cause_of(error)].remedy
     result = Result(
         run=run.spec.run,
         status=Status.INFRASTRUCTURE_ERROR,
@@ -125,9 +156,11 @@ def _settle_failed(run: Run, stage: Stage, error: Exception) -> Result:
         base_score=None,
         instruct_score=None,
         verdict={},
-        reasons=[f"The stage `{stage}` failed, which is no fault of the agent: {one_line(error)} {mend}"],
+        reasons=[f"The stage `{stage}` failed through no fault of the agent: {one_line(error)} {remedy}"],
         evidence=[],
+        restarts=count_restarts(run),
+        changes=run.changes(),
     )
-    keep(run.root / "result.json")
+    set_aside(run.root / "result.json")
     write_json(run.root / "result.json", result)
     return result

@@ -1,4 +1,4 @@
-"""An agent in its sandbox, with its way to its models, started once or several times."""
+"""An agent's session: its sandbox, environment, model gateway and egress proxy."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,22 +6,22 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from posttrainbench.agents import NOWHERE, Access, Launch, load_scaffold
+from posttrainbench.agents import NO_ACCESS, Access, Launch, load_scaffold
 from posttrainbench.errors import InputError
+from posttrainbench.feedback.service import HostService
 from posttrainbench.gateway import Gateway, forwarder, start_gateway
-from posttrainbench.gateway.calls import ModelCall, read_calls
 from posttrainbench.gateway.egress import Egress, EgressPolicy, start_egress
 from posttrainbench.gateway.egress.host import environment as egress_environment
-from posttrainbench.gateway.redact import Redactor
-from posttrainbench.gateway.services import HostService
 from posttrainbench.records import AgentSpec, ModelUsage
+from posttrainbench.redaction import Redactor
 from posttrainbench.run.model_cache import HOME as HUB_HOME
-from posttrainbench.run.recorder import host_keys
+from posttrainbench.run.recorder import host_secrets
 from posttrainbench.sandbox import Limits, Mount, Sandbox, SandboxProcess
 from posttrainbench.sandbox.base import NO_LIMITS
+from posttrainbench.usage.calls import ModelCall, read_calls
 
 PORT = 8787
-"""Of the sandbox's own loopback; nobody else is there."""
+"""Port of the gateway on the sandbox's own loopback interface."""
 EGRESS_PORT = 8788
 
 PATH = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -30,14 +30,14 @@ FOLDERS = ("", ".home", ".tmp", ".shm")
 
 @dataclass(frozen=True)
 class Session:
-    """An agent that is ready to be started.
+    """An agent that is ready to be started, once or several times.
 
     Attributes:
-        gateway: None for an agent without models.
-        service: what its `evaluate.py` asks: the grader service, the evaluator, or None.
-        egress: its way to the internet; None where it has none, or the host's.
-        redactor: takes out every key that this run could meet.
-        environment: all that a process in the sandbox has.
+        gateway: the model gateway; None for an agent without a model.
+        service: the host service of `evaluate.py`: the grader service, the evaluator, or None.
+        egress: the egress proxy; None if the agent has no network or the host's.
+        redactor: removes all secrets that the run may encounter.
+        environment: all environment variables in the sandbox.
     """
 
     launch: Launch
@@ -56,25 +56,28 @@ class Session:
         deadline: float | None = None,
         limits: Limits = NO_LIMITS,
         gpus: Sequence[int] = (),
+        record: Path | None = None,
     ) -> SandboxProcess:
-        """Start it, anew or in its latest session; its prompt is to be given on standard input.
+        """Start the agent. It reads its prompt from standard input.
 
         Args:
-            deadline: by `recorder.clock`, for the case that this process cannot end it any more.
-            limits: of all its processes together.
-            gpus: indices of those that it sees.
+            resume: resume the latest session of the scaffold, if it supports that.
+            deadline: on `recorder.clock`, enforced by the sandbox in case this process dies.
+            limits: resource limits of all processes together.
+            gpus: indices of the visible GPUs.
+            record: directory for a record of file provenance; None for no record.
 
         Raises:
             InfrastructureError: the sandbox could not be started.
         """
         argv = (self.launch.resume if resume else None) or self.launch.argv
-        locate, ways = self.sandbox.locate, []
+        locate, routes = self.sandbox.locate, []
         if self.gateway is not None and self.sandbox.network == "none":
-            ways += ["copy", str(PORT), locate(_gateway_socket(self.gateway))]
+            routes += ["copy", str(PORT), locate(_gateway_socket(self.gateway))]
         if self.egress is not None:
-            ways += ["hand", str(EGRESS_PORT), locate(_egress_mounts(self.egress)[0])]
-        if ways:
-            argv = [self.sandbox.python, locate(FORWARDER), *ways, "--", *argv]
+            routes += ["hand", str(EGRESS_PORT), locate(_egress_mounts(self.egress)[0])]
+        if routes:
+            argv = [self.sandbox.python, locate(FORWARDER), *routes, "--", *argv]
         return self.sandbox.start(
             argv,
             self.mounts,
@@ -83,24 +86,25 @@ class Session:
             limits=limits,
             gpus=gpus,
             deadline=deadline,
+            record=record,
         )
 
     def calls(self) -> list[ModelCall]:
-        """Its model calls so far, in the order of their ends."""
+        """Return the model calls so far, ordered by their end times."""
         return list(read_calls(self.gateway.usage)) if self.gateway is not None else []
 
     def check(self) -> None:
-        """Whether the host's services for it are still there.
+        """Check that the host's services of the session are running.
 
         Raises:
             InfrastructureError: the gateway, the service or the egress proxy has ended.
         """
         if self.egress is not None:
-            self.egress.check()
+            self.egress.child.check()
         if self.gateway is not None:
-            self.gateway.check()
+            self.gateway.child.check()
         if self.service is not None:
-            self.service.check()
+            self.service.child.check()
 
 
 @contextmanager
@@ -113,17 +117,17 @@ def open_session(
     service: HostService | None = None,
     policy: EgressPolicy | None = None,
 ) -> Iterator[Session]:
-    """Lay out a new workspace, start the gateway and the egress proxy, and have all ready; both end on leaving.
+    """Create the folders of a new workspace, and run the gateway and the egress proxy until the context exits.
 
     Args:
-        mounts: what every agent sees; `workspace` and `tmp` among them.
-        out: where `usage.jsonl` and `gateway.log` are written.
-        variables: added to the environment.
-        service: shown to the agent's `evaluate.py`.
-        policy: of its network, in sandboxes that have none of their own; None for no network.
+        mounts: by role, including `workspace` and `tmp`.
+        out: directory for `usage.jsonl` and `gateway.log`.
+        variables: additional environment variables.
+        service: host service of the agent's `evaluate.py`.
+        policy: egress policy, for sandboxes without a network of their own; None for no network.
 
     Raises:
-        InputError: a setting is wrong, or something that the agent needs is missing.
+        InputError: a setting is invalid, or something that the agent needs is missing.
         InfrastructureError: the gateway or the proxy did not start.
     """
     scaffold = load_scaffold(agent.scaffold)
@@ -138,7 +142,7 @@ def open_session(
             keys = [config.read_key(), gateway.token]
         egress = None
         if policy is not None and not shared:
-            egress = stack.enter_context(start_egress(policy, out, [*host_keys(os.environ), *keys]))
+            egress = stack.enter_context(start_egress(policy, out, [*host_secrets(os.environ), *keys]))
         if gateway is None:
             launch = scaffold.launch(agent, sandbox)
         else:
@@ -148,27 +152,46 @@ def open_session(
 
 
 def require_agent(agent: AgentSpec, sandbox: Sandbox) -> Launch:
-    """Check an agent's settings and that all it needs is here, before anything is changed.
+    """Check an agent's settings and requirements before anything is changed.
 
     Returns:
-        How it would be started, without the way to its models.
+        The launch configuration without access to a model.
 
     Raises:
-        InputError: something is wrong or missing; the message says how to mend that.
+        InputError: something is invalid or missing; the message says how to fix it.
     """
-    scaffold = load_scaffold(agent.scaffold)
-    launch = scaffold.launch(agent, sandbox, NOWHERE)
-    for need in scaffold.needs(agent):
-        if need.problem:
-            raise InputError(need.problem)
+    launch = require_launch(agent, sandbox)
+    require_needs(agent)
     return launch
 
 
-def total(calls: list[ModelCall], started: float) -> ModelUsage:
-    """What calls took together.
+def require_launch(agent: AgentSpec, sandbox: Sandbox) -> Launch:
+    """Return the launch configuration without access to a model.
+
+    Raises:
+        InputError: a setting is invalid, or the agent's program is missing.
+    """
+    return load_scaffold(agent.scaffold).launch(agent, sandbox, NO_ACCESS)
+
+
+def require_needs(agent: AgentSpec) -> list[str]:
+    """Return the names of what an agent requires on this machine, such as its program and key.
+
+    Raises:
+        InputError: something is missing.
+    """
+    needs = load_scaffold(agent.scaffold).requirements(agent)
+    for need in needs:
+        if need.problem:
+            raise InputError(need.problem)
+    return [need.name for need in needs]
+
+
+def total_usage(calls: list[ModelCall], started: float) -> ModelUsage:
+    """Return the totals of model calls.
 
     Args:
-        started: when the agent was started, seconds since 1970.
+        started: start of the agent, seconds since 1970.
     """
     sent = [call for call in calls if not call.refused]
     return ModelUsage(
@@ -204,37 +227,37 @@ def _session(
         path = workspace / ".home" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    seen = sandbox.locate(mounts["workspace"])
+    workdir = sandbox.locate(mounts["workspace"])
     python = Path(sandbox.python)
-    own = [str(python.parent)] if python.is_absolute() else []
+    python_folder = [str(python.parent)] if python.is_absolute() else []
     environment = {
-        "PATH": ":".join(dict.fromkeys((*own, *PATH))),
-        "HOME": f"{seen}/.home",
+        "PATH": ":".join(dict.fromkeys((*python_folder, *PATH))),
+        "HOME": f"{workdir}/.home",
         "TMPDIR": sandbox.locate(mounts["tmp"]),
         "USER": "agent",
         "LANG": "C.UTF-8",
-        "HF_HOME": f"{seen}/{HUB_HOME}",
+        "HF_HOME": f"{workdir}/{HUB_HOME}",
         **({"HF_HUB_OFFLINE": "1"} if egress is None else {}),
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
         **variables,
         **launch.environment,
     }
-    shown = [*mounts.values(), *launch.mounts]
+    all_mounts = [*mounts.values(), *launch.mounts]
     if gateway is not None and sandbox.network == "none":
-        shown.append(_gateway_socket(gateway))
+        all_mounts.append(_gateway_socket(gateway))
     if egress is not None:
         socket, authorities = _egress_mounts(egress)
-        shown += [socket, authorities]
+        all_mounts += [socket, authorities]
         environment |= egress_environment(EGRESS_PORT, sandbox.locate(authorities))
     if sandbox.network == "none" and (gateway is not None or egress is not None):
-        shown.append(FORWARDER)
+        all_mounts.append(FORWARDER)
     if service is not None:
         socket = Mount(service.kind.role, service.socket)
-        shown.append(socket)
+        all_mounts.append(socket)
         environment[service.kind.variable] = sandbox.locate(socket)
-    redactor = Redactor([*host_keys(os.environ), *keys])
-    return Session(launch, gateway, service, egress, redactor, sandbox, shown, environment, seen)
+    redactor = Redactor([*host_secrets(os.environ), *keys])
+    return Session(launch, gateway, service, egress, redactor, sandbox, all_mounts, environment, workdir)
 
 
 FORWARDER = Mount("run/ptb/forwarder.py", Path(forwarder.__file__))

@@ -1,32 +1,53 @@
-"""Decides what a run is worth: one table from its state to its status."""
+"""Compute the final status and score of a run."""
+
+from pathlib import Path
 
 from posttrainbench import catalog
-from posttrainbench.audit.measures import judged
+from posttrainbench.audit.measures import apply_thresholds
 from posttrainbench.files import write_json
 from posttrainbench.records import (
-    Evidence,
+    AgentEnd,
     Failure,
     Metrics,
+    Outcome,
+    Quote,
     Result,
     Stage,
     Status,
     SubmissionManifest,
     Verdict,
 )
+from posttrainbench.run.attempts import count_restarts
 from posttrainbench.run.audit import read_audit
+from posttrainbench.run.changes import describe_changes
 from posttrainbench.run.directory import Run
-from posttrainbench.run.model_cache import drop_models
+from posttrainbench.run.imported import imported_result, imported_run
+from posttrainbench.run.living import describe_ended
+from posttrainbench.run.model_cache import delete_models
+from posttrainbench.run.off_target import read_off_target
+from posttrainbench.run.progress import format_duration
+from posttrainbench.run.provenance import describe_provenance
 
-EVIDENCE = 20
+MAX_QUOTES = 20
 
 
 def settle(run: Run) -> None:
-    """The stage `settle`: `result.json`, from the files of `collect`, `audit` and `evaluate` alone."""
-    audited, evaluated = run.stage(Stage.AUDIT), run.stage(Stage.EVALUATE)
+    """Run the stage `settle`: write `result.json` from the files of `collect`, `audit` and `evaluate`."""
+    write_json(run.root / "result.json", result_of(run, run.stage(Stage.AUDIT)))
+    delete_models(run.workspace)
+
+
+def result_of(run: Run, audited: Path) -> Result:
+    """Return the result of an evaluated run, given the directory of an audit of it."""
+    if (imported := imported_run(run)) is not None:
+        found = Verdict.model_validate_json((audited / "verdict.json").read_text())
+        return imported_result(run, imported, found, _evidence(audited, found))
+    evaluated = run.stage(Stage.EVALUATE)
     manifest = SubmissionManifest.model_validate_json((run.stage(Stage.COLLECT) / "manifest.json").read_text())
     verdict = Verdict.model_validate_json((audited / "verdict.json").read_text())
     base = Metrics.model_validate_json((evaluated / "base.json").read_text())
     instruct = Metrics.model_validate_json((evaluated / "instruct.json").read_text())
+    outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
     raw, reasons = None, list(verdict.reasons)
     if (evaluated / "metrics.json").exists():
         raw = Metrics.model_validate_json((evaluated / "metrics.json").read_text()).score
@@ -41,7 +62,7 @@ def settle(run: Run) -> None:
         status, score = Status.NOT_AUDITED, None
     else:
         status, score = Status.SCORED, raw
-    result = Result(
+    return Result(
         run=run.spec.run,
         status=status,
         score=score,
@@ -50,16 +71,43 @@ def settle(run: Run) -> None:
         instruct_score=instruct.score,
         verdict=verdict.rules,
         reasons=reasons,
-        evidence=_evidence(run, verdict),
+        evidence=_evidence(audited, verdict),
+        suspected=[] if verdict.flagged else verdict.suspected_rules,
+        provider_away_seconds=outcome.provider_away_seconds,
+        restarts=count_restarts(run),
+        reprompts=sum(start.why == "time_left" for start in outcome.starts),
+        notes=[
+            *_stopped(outcome),
+            *_given_back(outcome),
+            *filter(None, [manifest.kept]),
+            *describe_ended(outcome.processes),
+            *describe_provenance(outcome),
+            *filter(None, [outcome.trajectory_warning]),
+            *describe_changes(run),
+        ],
+        changes=run.changes(),
+        off_target=read_off_target(run.root),
     )
-    write_json(run.root / "result.json", result)
-    drop_models(run.workspace)
 
 
-def _evidence(run: Run, verdict: Verdict) -> list[Evidence]:
-    """The quotations of the findings that flag a rule, strongest level first."""
+def _stopped(outcome: Outcome) -> list[str]:
+    if outcome.end is not AgentEnd.STOPPED:
+        return []
+    return [f"A person stopped the agent early, {format_duration(round(outcome.seconds))} after its start."]
+
+
+def _given_back(outcome: Outcome) -> list[str]:
+    if not outcome.given_back_seconds:
+        return []
+    time = format_duration(round(outcome.given_back_seconds))
+    return [f"The agent's deadline was moved by {time}, in which the host waited for its model provider."]
+
+
+def _evidence(audited: Path, verdict: Verdict) -> list[Quote]:
+    """Return the quotations of the findings that flag a rule or make it suspected, highest level first."""
     rules = catalog.find(catalog.rule_sets(), verdict.rule_set, "rule set")
-    findings, _, _ = read_audit(run.stage(Stage.AUDIT))
-    flagging = [judged(finding, rules) for finding in findings if finding.id in verdict.flagging]
-    flagging.sort(key=lambda finding: finding.level.rank, reverse=True)
-    return [quotation for finding in flagging for quotation in finding.evidence][:EVIDENCE]
+    findings, _, _ = read_audit(audited)
+    counting = {*verdict.flagging, *verdict.suspecting}
+    flagging = [apply_thresholds(finding, rules) for finding in findings if finding.id in counting]
+    flagging.sort(key=lambda finding: (finding.id in verdict.flagging, finding.level.rank), reverse=True)
+    return [quotation for finding in flagging for quotation in finding.evidence][:MAX_QUOTES]

@@ -1,64 +1,109 @@
-"""Keeps what the agent had in `final_model` at the moment its last process died.
+"""Snapshot `final_model` when the agent's last process has ended.
 
-Regular files share their blocks with the workspace's (a reflink, else a hard link) where the file system can do so, so
-that gigabytes take no time at the deadline; else they are copied.
+Regular files are reflinked or hard-linked if the file system supports it, so that gigabytes take no time at the
+deadline; otherwise they are copied.
 
-A symlink counts as the file it leads to when that lies inside the
-workspace; one that leads out is kept as a symlink, for the sanitiser to refuse by name. Nothing outside is ever read.
+A symlink to a file inside the workspace is replaced by that file. A symlink to a file of the base model becomes a link
+to that file on the host. Any other symlink to the outside is kept as a symlink, so that the submission check refuses
+it by name. No other file outside the workspace is read. Of a directory in `final_model`, only the names of the files
+that mark a complete checkpoint are kept, so that the submission check can say that it has to be moved up.
 """
 
 import contextlib
 import fcntl
 import os
+import posixpath
 import shutil
 import stat
 from pathlib import Path, PurePosixPath
 
 FICLONE = 0x40049409
-"""Number of the ioctl that makes a file share another's blocks, until one of them is written to."""
-LINKS = 40
-"""Symlinks followed before a chain counts as a loop, as in the kernel."""
+"""The ioctl that makes a file share the blocks of another one, copy-on-write."""
+MAX_PATH = 1024
+"""Bytes of a directory's path from which on it is moved up; the kernel opens paths of at most 4096 bytes."""
+CHECKPOINT_MARKS = ("config.json", "model.safetensors", "model.safetensors.index.json")
+MAX_LINKS = 40
+"""Number of symlinks after which a chain counts as a loop, as in the kernel."""
 
 
-def snapshot(workspace: Path, seen_as: str, destination: Path) -> None:
-    """Make `destination` a flat copy of `final_model`; it stays missing when there is none.
+def snapshot(
+    workspace: Path, sandbox_path: str, destination: Path, base_model: Path | None = None, base_sandbox_path: str = ""
+) -> None:
+    """Create `destination` as a flat copy of `final_model`. Do nothing if `final_model` is missing.
 
     Args:
-        seen_as: the path at which the agent saw its workspace: absolute symlinks are meant relative to that.
+        workspace: on the host.
+        sandbox_path: path of the workspace inside the sandbox, to which absolute symlinks refer.
+        destination: a path that does not exist.
+        base_model: directory of the base model on the host; None if the sandbox did not mount it.
+        base_sandbox_path: path of the base model inside the sandbox.
     """
-    source = resolve_inside(workspace / "final_model", workspace, seen_as)
+    final_model = workspace / "final_model"
+    source, outside = _resolve(final_model, workspace, sandbox_path)
+    if base_model is not None and outside == base_sandbox_path:
+        destination.symlink_to(base_model)
+        return
     if source is None or not source.is_dir():
         return
     destination.mkdir()
     for entry in sorted(source.iterdir()):
         target = destination / entry.name
-        real = resolve_inside(entry, workspace, seen_as)
+        real, outside = _resolve(entry, workspace, sandbox_path)
         if real is None:
-            target.symlink_to("outside-the-workspace")
+            folder, _, name = outside.rpartition("/")
+            from_base = base_model is not None and folder == base_sandbox_path and (base_model / name).is_file()
+            target.symlink_to(base_model / name if base_model and from_base else "outside-the-workspace")
             continue
         mode = real.lstat().st_mode
         if stat.S_ISREG(mode):
             share_or_copy(real, target)
         elif stat.S_ISDIR(mode):
-            target.mkdir()  # only its name matters: a submission has no directories
+            target.mkdir()
+            for name in CHECKPOINT_MARKS:
+                if stat.S_ISREG(_mode(real / name)):
+                    (target / name).touch()
         else:
-            os.mkfifo(target)  # pipes, sockets and devices alike: refused later
+            os.mkfifo(target)  # stands for any pipe, socket or device: refused later
 
 
-def make_readable(workspace: Path) -> None:
-    """Give the owner access to everything: permissions must not hide anything from the snapshot and the audit."""
-    workspace.chmod(0o700)
-    for folder, folders, names in os.walk(workspace):
-        for name in [*folders, *names]:
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            wanted = 0o700 if stat.S_ISDIR(mode) else 0o600
-            if not stat.S_ISLNK(mode) and mode & wanted != wanted:
-                path.chmod(stat.S_IMODE(mode) | wanted)
+def _mode(path: Path) -> int:
+    """Return the `st_mode` of a file; 0 if there is none."""
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0
+
+
+def secure_workspace(workspace: Path) -> None:
+    """Make everything below the workspace readable for its owner, and for nobody else.
+
+    Setuid, setgid and sticky bits go, and so do all rights of the group and of others. Directories whose paths are too
+    long to be opened are moved to `.deep-N` in the workspace. So neither permissions nor depth can hide a file from the
+    snapshot and the audit, or make them fail.
+    """
+    pending = [workspace]
+    moved = 0
+    while pending:
+        folder = pending.pop()
+        folder.chmod(0o700)
+        with os.scandir(folder) as entries:
+            children = [Path(entry.path) for entry in entries]
+        for child in children:
+            mode = child.lstat().st_mode
+            if stat.S_ISDIR(mode):
+                if len(os.fsencode(child)) > MAX_PATH:
+                    while (target := workspace / f".deep-{moved}").exists() or target.is_symlink():
+                        moved += 1
+                    folder_mode = stat.S_IMODE(mode) | 0o700
+                    child.chmod(folder_mode)  # a directory is renamed by its owner only if writable
+                    child = child.rename(target)
+                pending.append(child)
+            elif not stat.S_ISLNK(mode):
+                child.chmod(0o600 | (stat.S_IMODE(mode) & 0o100))
 
 
 def share_or_copy(source: Path, target: Path) -> None:
-    """A reflink; a hard link where the file system has none; a copy where it has neither."""
+    """Create `target` as a reflink of `source`, else as a hard link, else as a copy."""
     if reflink(source, target):
         return
     try:
@@ -68,7 +113,7 @@ def share_or_copy(source: Path, target: Path) -> None:
 
 
 def reflink(source: Path, target: Path) -> bool:
-    """Whether the new file `target` could be made to share the blocks of `source`."""
+    """Create `target` as a reflink of `source`. Return False if the file system does not support that."""
     flags = os.O_RDONLY | os.O_NOFOLLOW
     with contextlib.suppress(OSError), os.fdopen(os.open(source, flags), "rb") as read, target.open("xb") as write:
         try:
@@ -80,37 +125,47 @@ def reflink(source: Path, target: Path) -> bool:
     return False
 
 
-def resolve_inside(path: Path, workspace: Path, seen_as: str) -> Path | None:
-    """Follow symlinks as the agent saw them; None when the end is missing, outside the workspace, or a loop.
+def resolve_inside(path: Path, workspace: Path, sandbox_path: str) -> Path | None:
+    """Resolve symlinks as inside the sandbox.
 
     Args:
         path: below `workspace`, on the host.
+        workspace: on the host.
+        sandbox_path: see `snapshot`.
+
+    Returns:
+        The resolved path; None if it is missing, outside the workspace, or a loop.
     """
+    return _resolve(path, workspace, sandbox_path)[0]
+
+
+def _resolve(path: Path, workspace: Path, sandbox_path: str) -> tuple[Path | None, str]:
+    """Return what `resolve_inside` returns, and the path in the sandbox at which symlinks leave the workspace."""
     todo = list(path.relative_to(workspace).parts)
-    at: list[str] = []
+    resolved: list[str] = []
     links = 0
     while todo:
         part = todo.pop(0)
         if part == "..":
-            if not at:
-                return None
-            at.pop()
+            if not resolved:
+                return None, posixpath.normpath(posixpath.join(sandbox_path, "..", *todo))
+            resolved.pop()
             continue
-        here = workspace.joinpath(*at, part)
+        here = workspace.joinpath(*resolved, part)
         try:
             is_link = stat.S_ISLNK(here.lstat().st_mode)
         except OSError:
-            return None
+            return None, ""
         if not is_link:
-            at.append(part)
+            resolved.append(part)
             continue
         links += 1
-        if links > LINKS:
-            return None
-        leads = PurePosixPath(here.readlink())
-        if leads.is_absolute():
-            if not leads.is_relative_to(seen_as):
-                return None
-            at, leads = [], leads.relative_to(seen_as)
-        todo = [*leads.parts, *todo]
-    return workspace.joinpath(*at)
+        if links > MAX_LINKS:
+            return None, ""
+        link = PurePosixPath(here.readlink())
+        if link.is_absolute():
+            if not link.is_relative_to(sandbox_path):
+                return None, posixpath.normpath(posixpath.join(link, *todo))
+            resolved, link = [], link.relative_to(sandbox_path)
+        todo = [*link.parts, *todo]
+    return workspace.joinpath(*resolved), ""

@@ -1,4 +1,4 @@
-"""Sandboxes that run an agent, or code that a model wrote, behind one small protocol."""
+"""Sandboxes for agents and for code written by models, all behind one protocol."""
 
 from posttrainbench.sandbox.base import (
     Enforcement,

@@ -1,11 +1,12 @@
-"""Containers of Apptainer, which clusters have where they have no other: an image as a file, no daemon, no root.
+"""Apptainer containers, for clusters without another container engine: images are files, no daemon and no root needed.
 
-Covers: own pid, mount, ipc and network namespaces (no network); a read-only root of the image, a home and a `/tmp` that
-are not the user's, and the mounts of the run; no gain of rights, no variables of the host's; limits by control groups
-where these can be written, else see `Report.enforcement`; the tree ends with the orchestrator and at the deadline.
+Covers: its own pid, mount, ipc and network namespaces (no network); a read-only root file system from the image, a home
+and a `/tmp` that are not the user's, and the mounts of the run; `no_new_privs`, none of the host's environment
+variables; limits by control groups if these are writable, else see `Report.enforcement`; the tree ends with the
+orchestrator and at the deadline.
 
-Does not cover: which GPUs are seen: `--nv` shows all, and only a variable hides the others (a scheduler that confines
-devices does better); kernel bugs. Only the command line is tested here, never Apptainer itself.
+Does not cover: GPU selection: `--nv` exposes all GPUs, and only an environment variable hides the others (a scheduler
+that confines devices is stronger); kernel bugs. Only the command line is tested, not Apptainer itself.
 """
 
 import os
@@ -14,22 +15,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from typing_extensions import override
+
 from posttrainbench.errors import InfrastructureError, InputError
-from posttrainbench.sandbox.base import NO_LIMITS, Limits, Mount
+from posttrainbench.sandbox.base import NO_LIMITS, Limits, Mount, Sandbox, refuse_recording
+from posttrainbench.sandbox.client import SupervisedProcess, confine, supervise
 from posttrainbench.sandbox.gpu import nvidia_devices
 from posttrainbench.sandbox.job import Job
-from posttrainbench.sandbox.supervised import SupervisedProcess, confine, supervise
 
 OPTIONS = """
     --containall --cleanenv --no-umask --no-eval --no-privs --net --network none --uts --hostname sandbox
 """.split()
-CLIENT = ("PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "APPTAINER_CONFIGDIR", "APPTAINER_CACHEDIR", "APPTAINER_TMPDIR")
-"""Variables of the host that Apptainer itself needs."""
-UNSPEAKABLE = ":,"
-"""What a path in `--bind` cannot hold."""
+CLIENT_VARIABLES = (
+    "PATH",
+    "HOME",
+    "XDG_RUNTIME_DIR",
+    "TMPDIR",
+    "APPTAINER_CONFIGDIR",
+    "APPTAINER_CACHEDIR",
+    "APPTAINER_TMPDIR",
+)
+"""Environment variables of the host that Apptainer itself needs."""
+FORBIDDEN_CHARACTERS = ":,"
+"""Characters that a path in `--bind` cannot contain."""
 
 
-class Apptainer:
+class Apptainer(Sandbox):
     """The backend `apptainer`."""
 
     name = "apptainer"
@@ -38,23 +49,24 @@ class Apptainer:
     python = "python3"
 
     def __init__(self, image: str | None = None) -> None:
-        """A root of the image, a `.sif` file or a directory."""
+        """Use `image`, a `.sif` file or a directory, as root file system."""
         self.image = image
 
+    @override
     def check(self) -> None:
-        """See `Sandbox.check`."""
         from posttrainbench.sandbox.checks import require_isolation
 
         if shutil.which("apptainer") is None:
             raise InputError("`apptainer` is missing; install it (https://apptainer.org) or load its module.")
         if self.image is None or not Path(self.image).exists():
-            raise InputError(f"apptainer needs an image that exists, not `{self.image}`; name a .sif file.")
-        require_isolation(self, "see that unprivileged user namespaces are allowed")
+            raise InputError(f"The image `{self.image}` does not exist; give `apptainer` a .sif file or a directory.")
+        require_isolation(self, "allow unprivileged user namespaces")
 
+    @override
     def locate(self, mount: Mount) -> str:
-        """See `Sandbox.locate`."""
         return f"/{mount.role}"
 
+    @override
     def start(
         self,
         argv: list[str],
@@ -65,8 +77,9 @@ class Apptainer:
         limits: Limits = NO_LIMITS,
         gpus: Sequence[int] = (),
         deadline: float | None = None,
+        record: Path | None = None,
     ) -> SupervisedProcess:
-        """See `Sandbox.start`."""
+        refuse_recording(self.name, record)
         program = shutil.which("apptainer")
         if program is None or self.image is None:
             raise InfrastructureError("sandbox_failed", "apptainer or its image is missing.")
@@ -84,25 +97,25 @@ class Apptainer:
 def apptainer_arguments(
     image: str, argv: list[str], mounts: list[Mount], workdir: str, gpus: Sequence[int]
 ) -> list[str]:
-    """The words after `apptainer`.
+    """Return the arguments of `apptainer`.
 
     Raises:
-        InputError: a path cannot be said in them.
+        InputError: a path contains a character that `--bind` does not support.
     """
-    words = ["--silent", "exec", *OPTIONS, *(["--nv"] if gpus else [])]
+    arguments = ["--silent", "exec", *OPTIONS, *(["--nv"] if gpus else [])]
     for mount in mounts:
-        if any(letter in f"{mount.source}{mount.role}" for letter in UNSPEAKABLE):
-            raise InputError(f"apptainer cannot show {mount.source}: its name holds a colon or a comma.")
-        words += ["--bind", f"{mount.source}:/{mount.role}:{'rw' if mount.writable else 'ro'}"]
-    return [*words, "--pwd", workdir, image, *argv]
+        if any(character in f"{mount.source}{mount.role}" for character in FORBIDDEN_CHARACTERS):
+            raise InputError(f"apptainer cannot mount {mount.source}: the path contains a colon or a comma.")
+        arguments += ["--bind", f"{mount.source}:/{mount.role}:{'rw' if mount.writable else 'ro'}"]
+    return [*arguments, "--pwd", workdir, image, *argv]
 
 
 def inner_environment(environment: dict[str, str], gpus: Sequence[int]) -> dict[str, str]:
-    """The command's variables as Apptainer takes them; its arguments anybody on the machine could read."""
-    hidden = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
-    return {f"APPTAINERENV_{name}": value for name, value in (hidden | environment).items()}
+    """Return the variables that set the command's environment; arguments would be visible to all users."""
+    visible = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
+    return {f"APPTAINERENV_{name}": value for name, value in (visible | environment).items()}
 
 
 def client_environment() -> dict[str, str]:
-    """What Apptainer itself needs of the host's variables."""
-    return {name: os.environ[name] for name in CLIENT if name in os.environ}
+    """Return the host's variables that Apptainer itself needs."""
+    return {name: os.environ[name] for name in CLIENT_VARIABLES if name in os.environ}

@@ -1,27 +1,31 @@
-"""The protocol that every sandbox backend fulfils."""
+"""The protocol that every sandbox backend implements."""
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:  # these imports would delay each provenance recorder
+    import subprocess
+
+    import psutil
 
 LimitHit = Literal["oom-killed", "pids-limit", "disk-full"]
-"""A limit that a command ran into: a process of it was killed for memory, a process could not be started, or its
-writable mounts held more than they may, for which the whole tree was ended."""
+"""A limit that a command exceeded: the kernel killed one of its processes for memory, a process could not be started,
+or the writable mounts exceeded the disk limit, for which the whole tree was killed."""
 Enforcement = Literal["cgroup", "engine", "rlimit", "watch", "none"]
-"""How a limit is held: by a control group of ours, by the container engine, by a resource limit of each process, by
-ending the tree when it is over, or not at all."""
+"""Mechanism that enforces a limit: our own control group, the container engine, a resource limit of each process,
+killing the tree when it exceeds the limit, or none."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A host directory or file that a sandbox shows.
+    """A host directory or file that is visible in a sandbox.
 
     Attributes:
-        role: what it is, such as `workspace` or `models/micro-base`; a backend with a file system of its own shows
-            it at `/ROLE`.
-        source: on the host, absolute.
+        role: name such as `workspace` or `models/micro-base`; a backend with its own file system mounts it at `/ROLE`.
+        source: absolute path on the host.
+        writable: False for a read-only mount.
     """
 
     role: str
@@ -31,13 +35,14 @@ class Mount:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a command and all its descendants may use together; None for no limit.
+    """Resource limits of a command and all its descendants together; None for no limit.
 
     Attributes:
         memory: bytes of memory, without swap.
-        processes: processes and threads at a time.
-        cpus: CPU seconds a second.
-        disk: bytes in all writable mounts together, deleted files that are still open included.
+        processes: concurrent processes and threads.
+        cpus: CPU seconds per second.
+        disk: bytes in all writable mounts together, including deleted files that are still open; every file and
+            directory counts at least 4 KiB.
     """
 
     memory: int | None = None
@@ -51,14 +56,14 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Report:
-    """How a command ended.
+    """The end of a command.
 
     Attributes:
-        started: whether the sandbox could start the command at all.
-        ended_by: `itself`; `host`: `kill` was called, or the orchestrator has died; `deadline`; `limit`.
-        exit_code: of the command, 128 + N after signal N; None where the host ended it.
-        limit: the limit that ended it, or else one that it ran into.
-        enforcement: how each limit that was asked for was held.
+        started: True if the sandbox could start the command.
+        ended_by: `itself`; `host`: `kill` was called, or the orchestrator died; `deadline`; `limit`.
+        exit_code: exit code of the command, 128 + N after signal N; None if the command did not end by itself.
+        limit: the limit that ended the command, or else the first limit that it exceeded.
+        enforcement: how each requested limit was enforced: field of `Limits` -> mechanism.
     """
 
     started: bool
@@ -70,11 +75,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Stats:
-    """What the tree uses at the moment.
+    """Current resource use of a process tree.
 
     Attributes:
-        memory: bytes resident, memory that processes share counted for each.
-        cpu_seconds: of the living processes since their starts, and of the ended ones that their parents have taken in.
+        processes: number of live processes.
+        memory: resident bytes; shared memory counts once for each process.
+        cpu_seconds: CPU time of live processes, and of exited ones that their parents have reaped.
     """
 
     processes: int
@@ -83,54 +89,61 @@ class Stats:
 
 
 class SandboxProcess(Protocol):
-    """A command running in a sandbox, its three standard streams as pipes."""
+    """A command that runs in a sandbox, with pipes for its three standard streams."""
 
-    popen: subprocess.Popen[bytes]
+    popen: "subprocess.Popen[bytes]"
 
     def kill(self, grace: float) -> None:
-        """End the whole process tree: SIGTERM to each, `grace` seconds, then SIGKILL.
+        """End the whole process tree: send SIGTERM to each process, wait `grace` seconds, then send SIGKILL.
 
-        Returns when no process of the tree is left, background ones, other sessions and double forks included.
+        Returns when no process of the tree is left, including background processes, other sessions and double forks.
         """
         ...
 
-    def broke(self) -> bool:
-        """Whether, of a tree that ended by itself, the sandbox is to blame and not the command in it."""
+    def report(self) -> Report | None:
+        """Wait for the command to end and return its report; None if the supervisor itself was killed."""
         ...
 
-    def report(self) -> Report | None:
-        """Wait for the end, and tell how it came about; None where the sandbox itself was killed."""
+    def members(self) -> "list[psutil.Process]":
+        """Return the live processes of the tree."""
         ...
 
     def stats(self) -> Stats:
-        """What the tree uses now; zeros before its start and after its end."""
+        """Return the current resource use of the tree; zeros before it starts and after it ends."""
+        ...
+
+    def recorder_died(self) -> bool:
+        """Return True if the recorder of file provenance failed or was killed; False if there is none."""
         ...
 
 
 class Sandbox(Protocol):
-    """A backend.
+    """A sandbox backend.
 
     Attributes:
-        isolation: what it promises; recorded with every run.
-        network: what a process in it can reach.
-        python: a Python interpreter as a process inside finds it.
+        name: the backend's entry point name.
+        isolation: isolation from the host; recorded with every run.
+        network: network access of a process in the sandbox.
+        python: path or name of a Python interpreter inside the sandbox.
+        can_record: whether it can record file provenance.
     """
 
     name: str
     isolation: Literal["namespaces", "none"]
     network: Literal["none", "host"]
     python: str
+    can_record: bool = False
 
     def check(self) -> None:
-        """Prove by real attempts, in less than half a second, that the backend works and isolates here.
+        """Check by real attempts, in less than half a second, that the backend works and isolates on this machine.
 
         Raises:
-            InputError: it does not; the message says how to mend that.
+            InputError: the check failed; the message says how to fix it.
         """
         ...
 
     def locate(self, mount: Mount) -> str:
-        """The path at which a process inside sees `mount`."""
+        """Return the path of `mount` inside the sandbox."""
         ...
 
     def start(
@@ -143,40 +156,56 @@ class Sandbox(Protocol):
         limits: Limits = NO_LIMITS,
         gpus: Sequence[int] = (),
         deadline: float | None = None,
+        record: Path | None = None,
     ) -> SandboxProcess:
-        """Start a command that sees only `mounts`, `environment` and what every program needs.
+        """Start a command that sees only `mounts`, `environment` and the files that every program needs.
 
-        The tree ends with the command, and with the orchestrator however that ends.
+        The process tree ends when the command exits or when the orchestrator ends, even by SIGKILL.
 
         Args:
-            argv: the command, with paths as the sandbox shows them.
-            mounts: what it sees; nested ones after what they lie in.
-            environment: all its variables.
-            workdir: as the sandbox shows it.
-            limits: of the whole tree; `Report.enforcement` tells how each is held.
-            gpus: indices, as `nvidia-smi` counts, of the only GPUs that it sees; there they count from 0.
-            deadline: seconds since boot (`CLOCK_BOOTTIME`) at which the tree ends, orchestrator or not: SIGTERM to
-                each process, `supervisor.GRACE_SECONDS`, SIGKILL.
+            argv: the command, with paths inside the sandbox.
+            mounts: visible files and directories; a nested mount comes after the one that contains it.
+            environment: the complete environment of the command.
+            workdir: working directory inside the sandbox.
+            limits: limits of the whole tree; see `Report.enforcement` for how each is enforced.
+            gpus: `nvidia-smi` indices of the visible GPUs; inside they are numbered from 0.
+            deadline: time in seconds since boot (`CLOCK_BOOTTIME`) at which the tree is ended even if the orchestrator
+                has died: SIGTERM to each process, `supervisor.GRACE_SECONDS`, SIGKILL.
+            record: directory for a record of which process opens which file, see `sandbox.provenance`; it must not
+                contain one. None for no record.
 
         Raises:
-            InputError: a GPU is not there, or what shows it to the sandbox is missing.
+            InputError: a GPU does not exist, the tool that exposes it to the sandbox is missing, or the backend cannot
+                record.
             InfrastructureError: the sandbox could not be started.
         """
         ...
 
 
-def load_sandbox(name: str, image: str | None = None) -> Sandbox:
-    """Find a backend among the entry points `posttrainbench.sandboxes`.
-
-    Args:
-        name: the entry point.
-        image: what the sandbox's root is made of: an image's name for `podman` and `docker`, a directory for
-            `bubblewrap`, a file or directory for `apptainer`. Without one, the host's `/usr` and Python, read-only.
+def refuse_recording(backend: str, record: Path | None) -> None:
+    """Refuse to start a command whose file provenance is to be recorded.
 
     Raises:
-        InputError: no installed package registers it, or it takes no image.
+        InputError: a record was requested.
     """
-    from posttrainbench.plugins import load_plugin  # here, since every supervisor waits for what this module imports
+    if record is not None:
+        from posttrainbench.errors import InputError  # imported late, as in `load_sandbox`
+
+        raise InputError(f"The backend `{backend}` cannot record file provenance; use `bubblewrap`.")
+
+
+def load_sandbox(name: str, image: str | None = None) -> Sandbox:
+    """Load a backend from the entry points `posttrainbench.sandboxes`.
+
+    Args:
+        name: name of the entry point.
+        image: root file system of the sandbox: an image name for `podman` and `docker`, a directory for `bubblewrap`,
+            a file or directory for `apptainer`. None for the host's `/usr` and Python, read-only.
+
+    Raises:
+        InputError: no installed package registers the backend, or the backend does not accept an image.
+    """
+    from posttrainbench.plugins import load_plugin  # imported late: this module's imports delay each supervisor
 
     backend: Callable[[str | None], Sandbox] = load_plugin("sandboxes", name)
     return backend(image)

@@ -1,7 +1,7 @@
-"""Control groups, version 1 and 2: limits on a whole process tree, and what these have refused it.
+"""Control groups (versions 1 and 2): limits on a whole process tree and counters of exceeded limits.
 
-A group is made below the one that this process is in, so that the limits of a scheduler's job stay in force; with
-version 2, where a group that holds processes cannot hand on controllers, beside it.
+A group is created below this process's own group, so that the limits of a scheduler's job stay in force. With version
+2, where a group that contains processes cannot delegate controllers, it is created beside it if necessary.
 """
 
 import contextlib
@@ -17,35 +17,35 @@ from posttrainbench.sandbox.base import Enforcement, LimitHit, Limits
 PERIOD_MICROSECONDS = 100_000
 CONTROLLERS = {"memory": "memory", "processes": "pids", "cpus": "cpu"}
 """Field of `Limits` -> controller."""
-FILES = Path("/proc/self")
+PROC_DIR = Path("/proc/self")
 
 
 @dataclass(frozen=True)
 class Cgroup:
-    """Groups of one process tree.
+    """The control groups of one process tree.
 
     Attributes:
-        folders: controller -> its group's directory; the same one for all in version 2.
+        folders: controller -> directory of its group; the same directory for all controllers in version 2.
     """
 
     folders: dict[str, str]
 
     def join(self, pid: int) -> None:
-        """Move a process in; its later children are born in it."""
+        """Move a process into the groups; its future children start in them."""
         for folder in set(self.folders.values()):
             Path(folder, "cgroup.procs").write_text(str(pid))
 
-    def hits(self) -> list[LimitHit]:
-        """The limits that a process in it ran into so far."""
-        found: list[LimitHit] = []
+    def limit_hits(self) -> list[LimitHit]:
+        """Return the limits that processes of the groups have exceeded so far."""
+        hits: list[LimitHit] = []
         if _count(self.folders.get("memory"), ("memory.events", "memory.oom_control"), "oom_kill"):
-            found.append("oom-killed")
+            hits.append("oom-killed")
         if _count(self.folders.get("pids"), ("pids.events",), "max"):
-            found.append("pids-limit")
-        return found
+            hits.append("pids-limit")
+        return hits
 
-    def end(self) -> None:
-        """SIGKILL to all in it, until none is left; with the controller `pids`, none can be born meanwhile."""
+    def kill(self) -> None:
+        """Send SIGKILL to all processes of the groups until none is left; the controller `pids` prevents new ones."""
         if "pids" in self.folders:
             with contextlib.suppress(OSError):
                 Path(self.folders["pids"], "pids.max").write_text("0")
@@ -64,9 +64,9 @@ class Cgroup:
                 time.sleep(0.005)
 
     def remove(self) -> None:
-        """Remove the groups; processes in them must be dead. What cannot be removed stays, empty."""
+        """Remove the groups, whose processes must be dead. A group that cannot be removed stays, empty."""
         for folder in map(Path, set(self.folders.values())):
-            for _ in range(20):  # the kernel counts a process out a moment after its death
+            for _ in range(20):  # the kernel removes a process from its group shortly after its death
                 with contextlib.suppress(FileNotFoundError):
                     try:
                         folder.rmdir()
@@ -76,20 +76,20 @@ class Cgroup:
                 break
 
 
-def create(limits: Limits, files: Path = FILES) -> tuple[Cgroup, dict[str, Enforcement]]:
-    """Groups that hold as many of the limits as this machine allows.
+def create_cgroup(limits: Limits, proc_dir: Path = PROC_DIR) -> tuple[Cgroup, dict[str, Enforcement]]:
+    """Create groups that enforce as many of the limits as this machine allows.
 
     Args:
-        limits: `disk` is none of theirs.
-        files: the directory with this process's `cgroup` and `mountinfo`.
+        limits: the limits; `disk` is ignored.
+        proc_dir: directory with this process's `cgroup` and `mountinfo`.
 
     Returns:
-        The groups, perhaps none, and which limits they hold: field of `Limits` -> "cgroup".
+        The groups, possibly none, and the limits that they enforce: field of `Limits` -> "cgroup".
     """
     name = f"ptb-{os.getpid()}-{secrets.token_hex(4)}"
     group = Cgroup({})
-    held: dict[str, Enforcement] = {}
-    own = _own_folders(files)
+    enforcement: dict[str, Enforcement] = {}
+    own = _own_folders(proc_dir)
     for field, controller in CONTROLLERS.items():
         value = getattr(limits, field)
         if value is None:
@@ -97,7 +97,7 @@ def create(limits: Limits, files: Path = FILES) -> tuple[Cgroup, dict[str, Enfor
         for folder in [parent / name for parent in _parents(own, controller)]:
             others = [Path(other) for other in group.folders.values() if _is_unified(Path(other))]
             if others and controller not in own and folder not in others:
-                continue  # of version 2, a process is in one group only
+                continue  # in version 2, a process is in only one group
             try:
                 folder.mkdir(exist_ok=True)
                 _limit(folder, controller, value)
@@ -107,22 +107,22 @@ def create(limits: Limits, files: Path = FILES) -> tuple[Cgroup, dict[str, Enfor
                         folder.rmdir()
                 continue
             group.folders[controller] = str(folder)
-            held[field] = "cgroup"
+            enforcement[field] = "cgroup"
             break
-    return group, held
+    return group, enforcement
 
 
 def cgroup_of(pid: int) -> Cgroup:
-    """The groups that a process is in, such as a container's."""
-    own = _own_folders(Path("/proc", str(pid)), mounts=FILES / "mountinfo")
+    """Return the groups that contain a process, such as those of a container."""
+    own = _own_folders(Path("/proc", str(pid)), mounts=PROC_DIR / "mountinfo")
     unified = {} if "" not in own else dict.fromkeys(("memory", "pids"), str(own[""]))
     return Cgroup(unified | {name: str(folder) for name, folder in own.items() if name in ("memory", "pids")})
 
 
-def _own_folders(files: Path, mounts: Path | None = None) -> dict[str, Path]:
-    """Controller -> the directory of the process's group; "" for version 2's."""
+def _own_folders(proc_dir: Path, mounts: Path | None = None) -> dict[str, Path]:
+    """Return controller -> directory of the process's group, with the version 2 group under the key ""."""
     roots: dict[str, tuple[Path, str]] = {}
-    for line in (mounts or files / "mountinfo").read_text().splitlines():
+    for line in (mounts or proc_dir / "mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         root, point = before.split(" ")[3:5]
@@ -130,36 +130,36 @@ def _own_folders(files: Path, mounts: Path | None = None) -> dict[str, Path]:
             roots[""] = Path(point), root
         elif kind == "cgroup":
             roots |= dict.fromkeys(options.split(","), (Path(point), root))
-    found = {}
-    for line in (files / "cgroup").read_text().splitlines():
+    candidates = {}
+    for line in (proc_dir / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             if controller in roots:
                 mounted, root = roots[controller]
                 inner = path.removeprefix(root if root != "/" else "")
-                found[controller] = mounted / inner.lstrip("/")
-    return found
+                candidates[controller] = mounted / inner.lstrip("/")
+    return candidates
 
 
 def _parents(own: dict[str, Path], controller: str) -> list[Path]:
-    """Where a group with the controller may be made, the best place first."""
+    """Return the directories in which a group with the controller can be created, best first."""
     if controller in own:
         return [own[controller]]
-    found = []
+    candidates = []
     for folder in [own[""], own[""].parent] if "" in own else []:
         try:
-            offered = (folder / "cgroup.controllers").read_text().split()
+            available = (folder / "cgroup.controllers").read_text().split()
             if controller not in (folder / "cgroup.subtree_control").read_text().split():
                 (folder / "cgroup.subtree_control").write_text(f"+{controller}")
         except OSError:
             continue
-        if controller in offered and os.access(folder / "cgroup.procs", os.W_OK):
-            found.append(folder)
-    return found
+        if controller in available and os.access(folder / "cgroup.procs", os.W_OK):
+            candidates.append(folder)
+    return candidates
 
 
 def _is_unified(folder: Path) -> bool:
-    """Whether it is a group of version 2."""
+    """Return True for a version 2 group."""
     return (folder / "cgroup.controllers").exists()
 
 
@@ -177,7 +177,7 @@ def _limit(folder: Path, controller: str, value: float) -> None:
     else:
         settings = {"cpu.cfs_period_us": PERIOD_MICROSECONDS, "cpu.cfs_quota_us": value * PERIOD_MICROSECONDS}
     for name, number in settings.items():
-        if "sw" in name and not (folder / name).exists():  # a kernel that does not count swap
+        if "sw" in name and not (folder / name).exists():  # the kernel does not count swap
             continue
         (folder / name).write_text(f"{number:.0f}")
 
@@ -190,7 +190,7 @@ def _members(folder: Path) -> list[int]:
 
 
 def _count(folder: str | None, names: tuple[str, ...], key: str) -> int:
-    """A counter of the first of these files that exists; 0 where none does."""
+    """Return the counter `key` from the first of these files that has it; 0 if none does."""
     for name in names if folder else ():
         with contextlib.suppress(OSError):
             for line in Path(folder or "", name).read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Proves on this machine, by real attempts, that a sandbox isolates: before each run, and for `ptb sandbox check`."""
+"""Check by real attempts that a sandbox isolates on this machine: before each run, and for `ptb sandbox check`."""
 
 import ctypes
 import json
@@ -29,88 +29,96 @@ KEYCTL_INVALIDATE = 21
 
 
 @dataclass(frozen=True)
-class Tried:
-    """An attempt and its end.
+class AttemptResult:
+    """The result of one attempt.
 
     Attributes:
-        name: what was tried.
-        held: whether the sandbox prevented it.
-        said: the exception that it met, or what became of it.
+        name: description of the attempt.
+        blocked: True if the sandbox prevented it.
+        detail: the exception that the attempt met, or `done`.
     """
 
     name: str
-    held: bool
-    said: str
+    blocked: bool
+    detail: str
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What attempts are made on.
+class CheckEnvironment:
+    """The mounts and host objects that attempts use.
 
     Attributes:
-        mounts: what the sandbox shows.
-        facts: what they look for.
+        mounts: mounts of the sandbox.
+        facts: the host objects.
     """
 
     mounts: list[Mount]
     facts: probe.Facts
 
 
-def try_isolation(sandbox: Sandbox, which: Literal["all", "essential"] = "all") -> list[Tried]:
-    """Make the attempts of `probe` in a sandbox that has just been started.
+def check_isolation(sandbox: Sandbox, which: Literal["all", "essential"] = "all") -> list[AttemptResult]:
+    """Start a sandbox, make the attempts of `probe` in it and return their results.
 
     Raises:
-        InfrastructureError: it did not start, or the attempts could not be made.
+        InfrastructureError: the sandbox did not start, or the attempts could not be made.
     """
-    with scene(sandbox) as stage:
-        said = run_probe(sandbox, stage, which)
-    return [Tried(name, end != "done" and not end.startswith(probe.BROKEN), end) for name, end in said.items()]
+    with check_environment(sandbox) as environment:
+        outcomes = run_probe(sandbox, environment, which)
+    return [
+        AttemptResult(name, outcome != "done" and not outcome.startswith(probe.BROKEN), outcome)
+        for name, outcome in outcomes.items()
+    ]
 
 
-def require_isolation(sandbox: Sandbox, mend: str) -> None:
-    """Refuse a sandbox that does not work here, or in which an essential attempt succeeds.
+def require_isolation(sandbox: Sandbox, fix: str) -> None:
+    """Refuse a sandbox that does not work on this machine, or in which an essential attempt succeeds.
+
+    Args:
+        fix: hint for the error message.
 
     Raises:
-        InputError: it is so; `mend` is part of the message.
+        InputError: the sandbox is refused.
     """
     try:
-        tried = try_isolation(sandbox, "essential")
+        results = check_isolation(sandbox, "essential")
     except InfrastructureError as error:
-        raise InputError(f"{sandbox.name} does not work here ({one_line(error)[:-1]}); {mend}.") from None
-    if open_ones := [one.name for one in tried if not one.held]:
+        raise InputError(f"{sandbox.name} does not work on this machine ({one_line(error)[:-1]}); {fix}.") from None
+    if succeeded := [result.name for result in results if not result.blocked]:
         raise InputError(
-            f"{sandbox.name} does not isolate here: a process in it can {open_ones[0]}; type `ptb sandbox check "
-            f"{sandbox.name}` for all attempts; {mend}."
+            f"{sandbox.name} does not isolate on this machine: a process in it can {succeeded[0]}; run "
+            f"`ptb sandbox check {sandbox.name}` to see all attempts; {fix}."
         )
 
 
-def run_probe(sandbox: Sandbox, stage: Scene, which: Literal["all", "essential"] = "all") -> dict[str, str]:
-    """Run the probe inside: what was tried -> `done`, or why it failed.
+def run_probe(
+    sandbox: Sandbox, environment: CheckEnvironment, which: Literal["all", "essential"] = "all"
+) -> dict[str, str]:
+    """Run the probe in a sandbox. Return description of the attempt -> `done`, or the error that it met.
 
     Raises:
-        InfrastructureError: it could not be run.
+        InfrastructureError: the probe could not be run.
     """
     program = Mount("probe.py", Path(probe.__file__))
-    argv = [sandbox.python, "-I", "-S", sandbox.locate(program), json.dumps(asdict(stage.facts)), which]
-    workspace = stage.facts.writable[0]
-    process = sandbox.start(argv, [*stage.mounts, program], {"PATH": "/usr/bin:/bin"}, workspace)
+    argv = [sandbox.python, "-I", "-S", sandbox.locate(program), json.dumps(asdict(environment.facts)), which]
+    workspace = environment.facts.writable[0]
+    process = sandbox.start(argv, [*environment.mounts, program], {"PATH": "/usr/bin:/bin"}, workspace)
     try:
         out, errors = process.popen.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        out, errors = b"", b"it does not answer"
+        out, errors = b"", b"the probe did not finish in time"
     finally:
         process.kill(0)
     try:
-        said = json.loads(out)
+        outcomes = json.loads(out)
     except ValueError:
         last = errors.decode(errors="replace").strip() or f"exit code {process.popen.returncode}"
         raise InfrastructureError("sandbox_failed", last) from None
-    return {str(name): str(end) for name, end in said.items()}
+    return {str(name): str(outcome) for name, outcome in outcomes.items()}
 
 
 @contextmanager
-def scene(sandbox: Sandbox) -> Iterator[Scene]:
-    """A host with things that a sandbox must keep from what runs in it."""
+def check_environment(sandbox: Sandbox) -> Iterator[CheckEnvironment]:
+    """Create host objects (files, sockets, a process, a key) that a sandbox must hide, and remove them on exit."""
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ptb-check-")))
         mounts = [Mount("workspace", root / "workspace", writable=True), Mount("kit", root / "kit")]
@@ -121,14 +129,14 @@ def scene(sandbox: Sandbox) -> Iterator[Scene]:
         secret.write_text(secrets.token_hex(8))
         variable = stack.enter_context(_variable())
         kit = sandbox.locate(mounts[1])
-        yield Scene(
+        yield CheckEnvironment(
             mounts,
             probe.Facts(
                 secrets={"a file of the host": str(secret)},
                 sockets={"another run's socket": stack.enter_context(_unix_listener(str(root / "other-run")))},
                 read_only=[kit, f"{kit}/file", *(map(str, python_binds()) if sandbox.python == sys.executable else [])],
                 writable=[sandbox.locate(mounts[0])],
-                addresses={what: stack.enter_context(_listener(host)) for what, host in host_addresses().items()},
+                addresses={name: stack.enter_context(_listener(host)) for name, host in host_addresses().items()},
                 abstract=stack.enter_context(_unix_listener(f"\0{root}"))[1:],
                 pid=stack.enter_context(sleeper()),
                 variable=variable,
@@ -139,18 +147,18 @@ def scene(sandbox: Sandbox) -> Iterator[Scene]:
 
 
 def host_addresses() -> dict[str, str]:
-    """The loopback's address, and another of this machine's where it has one: what it is -> address."""
-    found = {"the host's loopback": "127.0.0.1"}
-    for addresses in psutil.net_if_addrs().values():
-        for one in addresses:
-            if one.family == socket.AF_INET and not one.address.startswith("127."):
-                found["the host's address"] = one.address
-    return found
+    """Return description -> address: the loopback address, and another IPv4 address of this machine if it has one."""
+    addresses = {"the host's loopback": "127.0.0.1"}
+    for interface in psutil.net_if_addrs().values():
+        for entry in interface:
+            if entry.family == socket.AF_INET and not entry.address.startswith("127."):
+                addresses["the host's address"] = entry.address
+    return addresses
 
 
 @contextmanager
 def sleeper() -> Iterator[int]:
-    """The number of a process that may be ended."""
+    """Run a process that attempts may kill, and yield its pid."""
     process = subprocess.Popen(
         ["/bin/sh", "-c", "read line", probe.SLEEPER], stdin=subprocess.PIPE, start_new_session=True
     )
@@ -163,7 +171,7 @@ def sleeper() -> Iterator[int]:
 
 @contextmanager
 def host_key() -> Iterator[str]:
-    """The description of a key in this process's session keyring; nothing where the kernel has no keys."""
+    """Add a key to this process's session keyring and yield its description; "" if the kernel has no keyrings."""
     name = f"ptb-{secrets.token_hex(8)}"
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
@@ -188,20 +196,20 @@ def _variable() -> Iterator[str]:
 
 @contextmanager
 def _listener(host: str) -> Iterator[tuple[str, int]]:
-    with socket.create_server((host, 0)) as one:
-        yield host, one.getsockname()[1]
+    with socket.create_server((host, 0)) as listener:
+        yield host, listener.getsockname()[1]
 
 
 @contextmanager
 def _unix_listener(address: str) -> Iterator[str]:
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(address)
-        one.listen()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
         yield address
 
 
 def _setuid_copy(path: Path) -> bool:
-    """Make a copy of `id` that would give root's rights; whether there was a way."""
+    """Create a setuid-root copy of `id`. Return False if the caller is not root or `id` is missing."""
     program = shutil.which("id")
     if program is None or os.geteuid() != 0:
         return False

@@ -1,8 +1,8 @@
-"""What a process tree holds on disk, measured seldom enough to cost next to nothing, and before it is too late.
+"""Measure the disk use of a process tree cheaply, and in time to enforce a limit.
 
-The file system's free space is looked at all the time, which is cheap; the files are counted when that has fallen by
-what is still allowed, and now and then besides. What the tree writes is hostile: no symlink is followed, a directory
-without rights is given them, and one nested too deeply to be counted makes everything count as over.
+The free space and inodes of the file system are read at every check, which is cheap. Files are counted when these have
+fallen by the remaining allowance, and otherwise at long intervals. The files are hostile: no symlink is followed, a
+directory without permissions is made readable, and a directory nested too deeply counts as exceeding the limit.
 """
 
 import contextlib
@@ -13,81 +13,84 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 DEPTH = 200
-"""Directories within each other that are counted; the kernel's longest path has room for few more."""
-COST = 400
-"""Between two counts that nothing asks for, at least this many times what the last one took: a quarter per cent."""
-SELDOM_SECONDS = 5.0
+"""Maximum nesting depth of directories that is counted."""
+COST_FACTOR = 400
+"""Minimum interval between routine counts, as a multiple of the last count's duration: 0.25 percent of the time."""
+COUNT_INTERVAL_SECONDS = 5.0
 BLOCK = 512
+FILE_BYTES = 4096
+"""Least size that counts for a file or directory, so that empty files cannot use up the file system's inodes."""
 
 
 class DiskWatch:
-    """Tells when what lies in some directories has grown over a limit.
+    """Check whether the files in some directories exceed a limit.
 
     Attributes:
         used: bytes at the last count.
     """
 
-    def __init__(self, places: Iterable[Path], limit: int) -> None:
-        self.places = _outermost(places)
+    def __init__(self, paths: Iterable[Path], limit: int) -> None:
+        self.paths = _outermost(paths)
         self.limit = limit
         self.used = 0
-        self._free = 0
+        self._free = self._inodes = 0
         self._next = 0.0
 
-    def over(self, pids: Callable[[], Iterable[int]]) -> bool:
-        """Whether it is over now.
+    def exceeds_limit(self, pids: Callable[[], Iterable[int]]) -> bool:
+        """Return True if the limit is exceeded now.
 
         Args:
-            pids: gives the processes whose open, deleted files count too.
+            pids: returns the processes whose open, deleted files are also counted.
         """
-        free = sum(_free(place) for place in self.places)
-        if time.monotonic() < self._next and self._free - free < self.limit - self.used:
+        free, inodes = (sum(values) for values in zip(*map(_free, self.paths), strict=True))
+        taken = max(self._free - free, (self._inodes - inodes) * FILE_BYTES)
+        if time.monotonic() < self._next and taken < self.limit - self.used:
             return False
         began = time.monotonic()
-        self._free = free
-        self.used = disk_usage(self.places) + deleted_but_open(pids(), self.places)
-        self._next = time.monotonic() + max(SELDOM_SECONDS, COST * (time.monotonic() - began))
+        self._free, self._inodes = free, inodes
+        self.used = disk_usage(self.paths) + deleted_but_open(pids(), self.paths)
+        self._next = time.monotonic() + max(COUNT_INTERVAL_SECONDS, COST_FACTOR * (time.monotonic() - began))
         return self.used > self.limit
 
 
-def disk_usage(places: Iterable[Path]) -> int:
-    """Bytes that the files below some directories occupy, each file once; a huge number where that cannot be told."""
-    seen: set[tuple[int, int]] = set()
-    return sum(_usage(place, seen) for place in places)
+def disk_usage(paths: Iterable[Path]) -> int:
+    """Return the bytes that files below some directories occupy, each file once; 2**63 if nested too deeply."""
+    counted: set[tuple[int, int]] = set()
+    return sum(_usage(path, counted) for path in paths)
 
 
-def deleted_but_open(pids: Iterable[int], places: Iterable[Path]) -> int:
-    """Bytes of files without a name, on the file systems of `places`, that some processes hold open."""
-    devices = {place.stat().st_dev for place in places}
-    found: dict[tuple[int, int], int] = {}
+def deleted_but_open(pids: Iterable[int], paths: Iterable[Path]) -> int:
+    """Return the bytes of deleted files on the file systems of `paths` that some processes hold open."""
+    devices = {path.stat().st_dev for path in paths}
+    sizes: dict[tuple[int, int], int] = {}
     for pid in pids:
         with contextlib.suppress(OSError):
-            for held in Path(f"/proc/{pid}/fd").iterdir():
+            for link in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(OSError):
-                    facts = held.stat()
+                    facts = link.stat()
                     if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0 and facts.st_dev in devices:
-                        found[facts.st_dev, facts.st_ino] = facts.st_blocks * BLOCK
-    return sum(found.values())
+                        sizes[facts.st_dev, facts.st_ino] = facts.st_blocks * BLOCK
+    return sum(sizes.values())
 
 
-def _usage(place: Path, seen: set[tuple[int, int]]) -> int:
-    if not place.is_dir():
-        return place.lstat().st_blocks * BLOCK
+def _usage(path: Path, counted: set[tuple[int, int]]) -> int:
+    if not path.is_dir():
+        return _size(path.lstat())
     total = 0
-    todo: list[tuple[int, list[str]]] = []  # open directories down to where we are, with what is still to do in each
+    todo: list[tuple[int, list[str]]] = []  # open directories down to the current one, names left in each
     try:
-        todo.append(_open(str(place), None))
+        todo.append(_open(str(path), None))
         while todo:
             folder, names = todo[-1]
             if not names:
                 os.close(todo.pop()[0])
                 continue
-            with contextlib.suppress(OSError):  # gone meanwhile
+            with contextlib.suppress(OSError):  # deleted meanwhile
                 name = names.pop()
                 facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if (facts.st_dev, facts.st_ino) not in seen:
-                    seen.add((facts.st_dev, facts.st_ino))
-                    total += facts.st_blocks * BLOCK
+                if (facts.st_dev, facts.st_ino) not in counted:
+                    counted.add((facts.st_dev, facts.st_ino))
+                    total += _size(facts)
                     if stat.S_ISDIR(facts.st_mode):
                         if len(todo) >= DEPTH:
                             return 2**63
@@ -98,8 +101,12 @@ def _usage(place: Path, seen: set[tuple[int, int]]) -> int:
     return total
 
 
+def _size(facts: os.stat_result) -> int:
+    return max(facts.st_blocks * BLOCK, FILE_BYTES)
+
+
 def _open(name: str, parent: int | None) -> tuple[int, list[str]]:
-    """A directory and what is in it, with the owner's rights given back where they were taken."""
+    """Open a directory and list it, restoring the owner's permissions if they were removed."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         folder = os.open(name, flags, dir_fd=parent)
@@ -117,11 +124,12 @@ def _open(name: str, parent: int | None) -> tuple[int, list[str]]:
         raise
 
 
-def _outermost(places: Iterable[Path]) -> list[Path]:
-    every = sorted({place.resolve() for place in places})
-    return [place for place in every if not any(place != other and place.is_relative_to(other) for other in every)]
+def _outermost(paths: Iterable[Path]) -> list[Path]:
+    every = sorted({path.resolve() for path in paths})
+    return [path for path in every if not any(path != other and path.is_relative_to(other) for other in every)]
 
 
-def _free(place: Path) -> int:
-    facts = os.statvfs(place)
-    return facts.f_bfree * facts.f_frsize
+def _free(path: Path) -> tuple[int, int]:
+    """Return the free bytes and the free inodes of a file system."""
+    facts = os.statvfs(path)
+    return facts.f_bfree * facts.f_frsize, facts.f_ffree

@@ -1,7 +1,10 @@
-"""Runs code that a model wrote: sandboxed runner processes for many programs, renewed when a program breaks one.
+"""Run programs written by a model in sandboxed runner processes, which are replaced when a program fails.
 
-A runner is a benchmark's scorer as a program: a JSON request in, a line, and its JSON answer out, with the request's
-nonce. Only `{"ready": true}` and the answer to it are the same for all of them; the rest is between scorer and runner.
+A program may have damaged its runner, for example by lowering the runner's resource limits or by leaving processes
+behind. So a failure counts only in a runner that no other program has used.
+
+A runner is the program of a benchmark's scorer. It reads one JSON request per line and writes one JSON answer per line
+with the request's nonce. All runners answer `{"ready": true}`; all other requests are defined by the scorer.
 """
 
 import json
@@ -20,38 +23,43 @@ from posttrainbench.errors import InfrastructureError
 from posttrainbench.sandbox.base import Limits, Mount, Sandbox, SandboxProcess
 
 ANSWER_SECONDS = 60.0
-"""A runner limits each program itself; this only bounds one that a program has broken."""
+"""Time limit for an answer. A runner limits each program itself; this bounds a runner that a program has broken."""
 ANSWER_BYTES = 16 * 2**20
 TRIES = 2
-"""A program that an earlier one has harmed gets a runner of its own; only if it fails there too, it is to blame."""
+"""A program is repeated once if its runner had executed other programs, or if its runner breaks."""
 
 LIMITS = Limits(memory=8 * 2**30, processes=256)
-"""Of a runner and its programs together; a runner limits each program itself, and more narrowly."""
+"""Limits of a runner and its programs together; a runner sets lower limits for each program."""
 
 Json = dict[str, Any]
 
 
 class BrokenRunnerError(Exception):
-    """The runner has died, fallen silent or been drowned in output."""
+    """The runner exited, does not answer, or wrote too much output."""
 
 
 class Runner:
-    """One runner in a sandbox with nothing but the runner in it."""
+    """A runner in a sandbox that contains only the runner.
+
+    Attributes:
+        used: True once the runner has been given a program.
+    """
 
     def __init__(self, process: SandboxProcess) -> None:
         self.process = process
         self.unread = b""
+        self.used = False
 
     def ask(self, request: Json) -> Json:
-        """The answer to a request. Lines without this request's nonce are some program's own and passed over.
+        """Send a request and return its answer. Lines without the request's nonce are program output and ignored.
 
         Raises:
-            BrokenRunnerError: there is no answer.
+            BrokenRunnerError: the runner did not answer.
         """
         nonce = secrets.token_hex(16)
         stdin, stdout = self.process.popen.stdin, self.process.popen.stdout
         if stdin is None or stdout is None:
-            raise BrokenRunnerError("it has no pipes")
+            raise BrokenRunnerError("the runner has no pipes")
         try:
             stdin.write(json.dumps({**request, "nonce": nonce}).encode() + b"\n")
             stdin.flush()
@@ -61,7 +69,7 @@ class Runner:
         while True:
             try:
                 answer = json.loads(self._line(stdout, deadline))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(answer, dict) and answer.pop("nonce", None) == nonce:
                 return answer
@@ -71,28 +79,28 @@ class Runner:
             ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
             chunk = os.read(stdout.fileno(), 2**16) if ready else b""
             if not chunk:
-                raise BrokenRunnerError("it has ended" if ready else "it does not answer")
+                raise BrokenRunnerError("the runner exited" if ready else "the runner does not answer")
             self.unread += chunk
             if len(self.unread) > ANSWER_BYTES:
-                raise BrokenRunnerError("it answers without end")
+                raise BrokenRunnerError("the runner wrote too much output")
         line, _, self.unread = self.unread.partition(b"\n")
         if time.monotonic() > deadline:
-            raise BrokenRunnerError("it does not answer")
+            raise BrokenRunnerError("the runner does not answer")
         return line
 
 
 class CodeExecutor:
-    """Sends programs to runners, each to one at a time; may be called from many threads.
+    """A pool of runners. Each runner executes one program at a time; thread-safe.
 
     Attributes:
-        running: the runners that have started.
+        running: the started runners.
     """
 
     def __init__(self, sandbox: Sandbox, runner: Path, parallel: int) -> None:
-        """At most `parallel` runners at a time; they start when they are needed."""
+        """Create a pool of at most `parallel` runners, which start on demand."""
         self.sandbox = sandbox
         self.mount = Mount("runner.py", runner)
-        self._idle: LifoQueue[Runner | None] = LifoQueue()  # the latest first, so that few serve where few are needed
+        self._idle: LifoQueue[Runner | None] = LifoQueue()  # last in, first out: starts as few runners as possible
         for _ in range(parallel):
             self._idle.put(None)
         self._lock = threading.Lock()
@@ -100,27 +108,35 @@ class CodeExecutor:
         self._closed = False
 
     def run(self, request: Json) -> Json:
-        """The runner's answer; `{"error": ...}` alone where the program broke a runner of its own.
+        """Return the runner's answer, or `{"error": ...}` if the program broke a new runner.
+
+        An answer with an error is of a runner that has executed no other program.
 
         Raises:
-            InfrastructureError: the runner does not work at all.
+            InfrastructureError: a new runner does not work.
         """
         runner = self._idle.get()
         try:
             for _ in range(TRIES):
                 runner = runner or self._start()
+                repeats, runner.used = runner.used, True
                 try:
-                    return runner.ask(request)
+                    answer = runner.ask(request)
                 except BrokenRunnerError as error:
-                    reason = str(error)
-                    self._end(runner)
-                    runner = None
-            return {"error": f"the program broke its runner: {reason}"}
+                    answer = {"error": f"the program broke its runner: {error}"}
+                    repeats = True
+                if answer.get("error") is None:
+                    return answer
+                self._end(runner)
+                runner = None
+                if not repeats:
+                    break
+            return answer
         finally:
             self._idle.put(runner)
 
     def close(self) -> None:
-        """End the runners and all that programs may have left behind."""
+        """Kill the runners and all processes of their programs."""
         with self._lock:
             self._closed = True
             running, self.running = self.running, set()
@@ -144,7 +160,7 @@ class CodeExecutor:
             self.running.add(runner)
         try:
             works = runner.ask({"ready": True}).get("ready") is True
-            reason = "it fails its own proof"
+            reason = "its self-test failed"
         except BrokenRunnerError as error:
             works = False
             reason = str(error)
@@ -156,7 +172,7 @@ class CodeExecutor:
 
 @contextmanager
 def code_executor(sandbox: Sandbox, runner: Path, parallel: int | None = None) -> Iterator[CodeExecutor]:
-    """A `CodeExecutor` that is closed on leaving, with a runner per processor unless told otherwise."""
+    """Yield a `CodeExecutor` and close it on exit; `parallel` defaults to the number of processors."""
     executor = CodeExecutor(sandbox, runner, parallel or len(os.sched_getaffinity(0)))
     try:
         yield executor

@@ -1,7 +1,7 @@
-"""NVIDIA GPUs for sandboxes that have no other help: the device files of some of them, and the driver's files.
+"""Device files of selected NVIDIA GPUs and the driver's files, for sandboxes without a container toolkit.
 
-Covers: exactly the GPUs that are asked for, since no other device file exists inside. Does not cover: slices of a GPU
-(MIG), other makers' GPUs.
+Covers: exactly the requested GPUs, since no other device file exists inside. Does not cover: partitions of a GPU (MIG)
+and GPUs of other vendors.
 """
 
 import platform
@@ -13,71 +13,71 @@ from pathlib import Path
 
 from posttrainbench.errors import InputError
 
-SHARED = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
-"""Device files that all GPUs need; the first two must be there."""
-DRIVER = re.compile(
+SHARED_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
+"""Device files that all GPUs need; the first two must exist."""
+DRIVER_LIBRARY = re.compile(
     r"lib(cuda|cudadebugger|nvidia-ml|nvidia-ptxjitcompiler|nvidia-nvvm|nvidia-gpucomp|nvidia-cfg|nvidia-allocator)"
     r"\.so[.\d]*"
 )
-FACTS = ("/sys/devices/system", "/sys/bus/pci", "/sys/module/nvidia", "/sys/module/nvidia_uvm")
-"""What the driver and NCCL read of the machine's shape; with `/sys/devices/pci*`, to which links in them lead."""
+SYSFS_DIRS = ("/sys/devices/system", "/sys/bus/pci", "/sys/module/nvidia", "/sys/module/nvidia_uvm")
+"""Hardware topology that the driver and NCCL read, besides `/sys/devices/pci*`, the target of links in these."""
 
 
 def nvidia_devices(
     gpus: Sequence[int], dev: Path = Path("/dev"), driver: Path = Path("/proc/driver/nvidia")
 ) -> list[Path]:
-    """The device files of some GPUs.
+    """Return the device files of some GPUs.
 
     Args:
-        gpus: indices in the order of `nvidia-smi`, which is that of the PCI addresses.
-        dev: where the device files are.
-        driver: where the kernel's driver tells which GPU has which.
+        gpus: indices in the order of `nvidia-smi`, which is the order of PCI addresses.
+        dev: directory of the device files.
+        driver: directory in which the kernel driver lists the GPUs and their device numbers.
 
     Raises:
-        InputError: a GPU, or a device file of it, is not there.
+        InputError: a GPU or one of its device files does not exist.
     """
     if not gpus:
         return []
-    found = [_minor(folder / "information") for folder in sorted((driver / "gpus").glob("*"))]
-    if missing := sorted({index for index in gpus if not 0 <= index < len(found)}):
-        there = f"has {len(found)}, counted from 0" if found else "has none"
-        raise InputError(f"GPU {', '.join(map(str, missing))} was asked for, but this machine {there}.")
-    wanted = [dev / name for name in SHARED] + [dev / f"nvidia{found[index]}" for index in sorted(set(gpus))]
-    devices = [path for path in wanted if path.exists()]
-    if lost := [path for path in wanted if path not in devices and path.name not in SHARED[2:]]:
-        raise InputError(f"{lost[0]} is not there; type `nvidia-modprobe -u -c 0` as root to make it.")
+    minors = [_device_minor(folder / "information") for folder in sorted((driver / "gpus").glob("*"))]
+    if missing := sorted({index for index in gpus if not 0 <= index < len(minors)}):
+        available = f"has {len(minors)}, numbered from 0" if minors else "has none"
+        raise InputError(f"GPU {', '.join(map(str, missing))} was requested, but this machine {available}.")
+    paths = [dev / name for name in SHARED_DEVICES] + [dev / f"nvidia{minors[index]}" for index in sorted(set(gpus))]
+    devices = [path for path in paths if path.exists()]
+    if absent := [path for path in paths if path not in devices and path.name not in SHARED_DEVICES[2:]]:
+        raise InputError(f"{absent[0]} does not exist; run `nvidia-modprobe -u -c 0` as root to create it.")
     return devices
 
 
 def driver_files() -> list[Path]:
-    """The driver's libraries and `nvidia-smi` on this machine, for a root that has none of its own."""
+    """Return the driver's libraries and `nvidia-smi` on this machine, for a root file system without them."""
     ldconfig = shutil.which("ldconfig") or "/sbin/ldconfig"
-    said = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, check=False).stdout
+    cache = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, check=False).stdout
     smi = shutil.which("nvidia-smi")
-    return driver_libraries(said) + ([Path(smi)] if smi else [])
+    return driver_libraries(cache) + ([Path(smi)] if smi else [])
 
 
 def driver_libraries(cache: str, machine: str = platform.machine()) -> list[Path]:
-    """The driver's libraries, for this processor, in what `ldconfig -p` prints."""
-    found: dict[str, Path] = {}
+    """Return the driver's libraries for this processor, given the output of `ldconfig -p`."""
+    libraries: dict[str, Path] = {}
     for line in cache.splitlines():
-        facts, arrow, path = line.partition(" => ")
-        if arrow and DRIVER.fullmatch(Path(path).name) and ("x86-64" in facts) == (machine == "x86_64"):
-            found.setdefault(Path(path).name, Path(path))
-    return list(found.values())
+        tags, arrow, path = line.partition(" => ")
+        if arrow and DRIVER_LIBRARY.fullmatch(Path(path).name) and ("x86-64" in tags) == (machine == "x86_64"):
+            libraries.setdefault(Path(path).name, Path(path))
+    return list(libraries.values())
 
 
-def machine_facts() -> list[Path]:
-    """Directories of `/sys` to show, read-only, beside GPUs."""
-    return [path for path in (*map(Path, FACTS), *sorted(Path("/sys/devices").glob("pci*"))) if path.exists()]
+def gpu_sysfs_paths() -> list[Path]:
+    """Return the directories of `/sys` to mount read-only along with GPUs."""
+    return [path for path in (*map(Path, SYSFS_DIRS), *sorted(Path("/sys/devices").glob("pci*"))) if path.exists()]
 
 
-def _minor(information: Path) -> int:
-    """The number of a GPU's device file, from the driver's `information` on it."""
+def _device_minor(information: Path) -> int:
+    """Return the number of a GPU's device file from the driver's `information` file."""
     try:
         match = re.search(r"^Device Minor:\s*(\d+)", information.read_text(), re.MULTILINE)
     except OSError:
         match = None
     if match is None:
-        raise InputError(f"{information} does not tell the GPU's device file; is the NVIDIA driver loaded?")
+        raise InputError(f"{information} does not contain the GPU's device number; is the NVIDIA driver loaded?")
     return int(match[1])

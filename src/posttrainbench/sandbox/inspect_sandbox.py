@@ -1,12 +1,12 @@
-"""Our sandboxes as Inspect's: `sandbox="ptb"` in a task; for another backend,
+"""Our sandboxes as Inspect sandbox environments: `sandbox="ptb"` in a task; for another backend,
 `sandbox=SandboxEnvironmentSpec("ptb", PtbSandboxConfig(backend="podman", image="IMAGE"))`.
 
-Every command gets a sandbox of its own over one working directory, `/workspace`, which lasts as long as the sample.
-Covers: all that the backend covers, at every call. Does not cover: processes that go on between two calls (they end
-with the command that started them), and commands as another user.
+Every command runs in a new sandbox with one shared working directory, `/workspace`, which exists until the sample ends.
+Covers: everything that the backend covers, for each command. Does not cover: processes that outlive a command (they are
+killed with it) and commands as another user.
 
-Code that a benchmark of ours has a model write does not go this way: a start for each program would take some 0.1 s,
-and `executor` keeps runners that take thousands of programs.
+The code benchmarks of this package do not use it: starting a sandbox takes about 0.1 s for each program, while the
+runners of `executor` execute thousands of programs.
 """
 
 import os
@@ -30,6 +30,7 @@ from inspect_ai.util import (
 )
 from inspect_ai.util._sandbox.environment import SandboxUserUnsupportedError
 from pydantic import BaseModel
+from typing_extensions import override
 
 from posttrainbench.errors import InputError
 from posttrainbench.sandbox.base import Limits, Mount, Sandbox, SandboxProcess, load_sandbox
@@ -37,7 +38,7 @@ from posttrainbench.sandbox.base import Limits, Mount, Sandbox, SandboxProcess, 
 LIMITS = Limits(memory=8 * 2**30, processes=512, disk=16 * 2**30)
 PATH = "/usr/local/bin:/usr/bin:/bin"
 PARALLEL = 16
-"""Commands at a time, of all samples."""
+"""Maximum number of concurrent commands of all samples."""
 CHUNK = 2**16
 
 READ = """
@@ -48,12 +49,12 @@ WRITE = """
 if [ -d "$1" ]; then exit 4; fi
 mkdir -p -- "$(dirname -- "$1")" && cat > "$1" || exit 5
 """
-"""Files are reached from inside: what is in them, and where their links lead, is up to programs."""
+"""Files are accessed from inside the sandbox, because programs control their content and links."""
 ERRORS: dict[int, type[OSError]] = {3: FileNotFoundError, 4: IsADirectoryError, 5: PermissionError}
 
 
 class PtbSandboxConfig(BaseModel, frozen=True, extra="forbid"):
-    """Which of our backends, and what its root is made of; see `load_sandbox`."""
+    """Backend and image; see `load_sandbox`."""
 
     backend: str = "bubblewrap"
     image: str | None = None
@@ -61,7 +62,7 @@ class PtbSandboxConfig(BaseModel, frozen=True, extra="forbid"):
 
 @sandboxenv(name="ptb")
 class PtbSandbox(SandboxEnvironment):
-    """One sample's sandbox; see the module's docstring."""
+    """The sandbox of one sample."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()
@@ -83,12 +84,12 @@ class PtbSandbox(SandboxEnvironment):
 
     @classmethod
     def config_deserialize(cls, config: dict[str, object]) -> BaseModel:
-        """The configuration as a log has it."""
+        """Return the configuration, given its fields in a log."""
         return PtbSandboxConfig.model_validate(config)
 
     @classmethod
     async def task_init(cls, task_name: str, config: SandboxEnvironmentConfigType | None) -> None:
-        """Prove that the backend isolates here.
+        """Check that the backend isolates on this machine.
 
         Raises:
             InputError: it does not.
@@ -99,7 +100,7 @@ class PtbSandbox(SandboxEnvironment):
     async def sample_init(
         cls, task_name: str, config: SandboxEnvironmentConfigType | None, metadata: dict[str, str]
     ) -> dict[str, SandboxEnvironment]:
-        """A sandbox with an empty working directory."""
+        """Return a sandbox with an empty working directory."""
         return {"default": cls(_backend(config))}
 
     @classmethod
@@ -114,6 +115,7 @@ class PtbSandbox(SandboxEnvironment):
         for environment in environments.values():
             environment.as_type(PtbSandbox).folder.cleanup()
 
+    @override
     async def exec(
         self,
         cmd: list[str],
@@ -125,15 +127,14 @@ class PtbSandbox(SandboxEnvironment):
         timeout_retry: bool = True,
         concurrency: bool = True,
     ) -> ExecResult[str]:
-        """See `SandboxEnvironment.exec`; a command that times out is not tried again."""
         if user is not None:
-            raise SandboxUserUnsupportedError(f"A `ptb` sandbox has one user, and cannot execute as {user!r}.")
+            raise SandboxUserUnsupportedError(f"A `ptb` sandbox has only one user; it cannot run commands as {user!r}.")
         limit = SandboxEnvironmentLimits.MAX_EXEC_OUTPUT_SIZE
         code, output, errors = await self._run(cmd, input, cwd, env or {}, timeout, limit)
         return ExecResult(code == 0, code, output.decode(errors="replace"), errors.decode(errors="replace"))
 
+    @override
     async def write_file(self, file: str, contents: str | bytes) -> None:
-        """See `SandboxEnvironment.write_file`."""
         await self._file(WRITE, file, contents)
 
     @overload
@@ -142,8 +143,8 @@ class PtbSandbox(SandboxEnvironment):
     @overload
     async def read_file(self, file: str, text: Literal[False]) -> bytes: ...
 
+    @override
     async def read_file(self, file: str, text: bool = True) -> str | bytes:
-        """See `SandboxEnvironment.read_file`."""
         content = await self._file(READ, file, None)
         return content.decode() if text else content
 
@@ -158,57 +159,57 @@ class PtbSandbox(SandboxEnvironment):
     async def _run(
         self,
         cmd: list[str],
-        given: str | bytes | None,
+        stdin: str | bytes | None,
         cwd: str | None,
         env: Mapping[str, str],
         timeout: float | None,
         limit: int,
     ) -> tuple[int, bytes, bytes]:
-        """Exit code, standard output and standard error of a command in a new sandbox."""
+        """Run a command in a new sandbox. Return exit code, standard output and standard error."""
         workdir = posixpath.join(self.workdir, cwd or "")
-        data = given.encode() if isinstance(given, str) else given or b""
+        data = stdin.encode() if isinstance(stdin, str) else stdin or b""
 
         def run() -> tuple[int, bytes, bytes]:
             process = self.sandbox.start(cmd, self.mounts, {**self.environment, **env}, workdir, limits=LIMITS)
-            return _to_the_end(process, data, timeout, limit)
+            return _communicate(process, data, timeout, limit)
 
         async with concurrency("ptb-sandbox", PARALLEL):
             return await anyio.to_thread.run_sync(run, abandon_on_cancel=False)
 
 
 def _backend(config: SandboxEnvironmentConfigType | None) -> Sandbox:
-    """The backend that a task asks for.
+    """Load the backend that a task configures.
 
     Raises:
-        InputError: it asks in another way.
+        InputError: the configuration has another type.
     """
     if config is not None and not isinstance(config, PtbSandboxConfig):
-        raise InputError("A `ptb` sandbox is configured by a PtbSandboxConfig, or not at all.")
+        raise InputError("The configuration of a `ptb` sandbox must be a PtbSandboxConfig or None.")
     chosen = config or PtbSandboxConfig()
     return load_sandbox(chosen.backend, chosen.image)
 
 
-def _to_the_end(process: SandboxProcess, given: bytes, timeout: float | None, limit: int) -> tuple[int, bytes, bytes]:
-    """Feed a command and read what it prints.
+def _communicate(process: SandboxProcess, stdin: bytes, timeout: float | None, limit: int) -> tuple[int, bytes, bytes]:
+    """Write a command's standard input and read its output. The command is dead on return.
 
     Raises:
-        TimeoutError: it takes too long; it is dead then.
-        OutputLimitExceededError: it prints more than `limit` bytes; likewise.
+        TimeoutError: the command exceeded `timeout` seconds.
+        OutputLimitExceededError: the command printed more than `limit` bytes.
     """
-    kept: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
-    over = threading.Event()
+    output: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+    too_long = threading.Event()
 
     def read(name: str, stream: IO[bytes]) -> None:
         while chunk := os.read(stream.fileno(), CHUNK):
-            if len(kept[name]) + len(chunk) > limit and not over.is_set():
-                over.set()
+            if len(output[name]) + len(chunk) > limit and not too_long.is_set():
+                too_long.set()
                 threading.Thread(target=process.kill, args=(0,)).start()
-            if not over.is_set():
-                kept[name] += chunk
+            if not too_long.is_set():
+                output[name] += chunk
 
     def feed(stream: IO[bytes]) -> None:
         try:
-            stream.write(given)
+            stream.write(stdin)
             stream.close()
         except (BrokenPipeError, ValueError):
             return
@@ -225,11 +226,11 @@ def _to_the_end(process: SandboxProcess, given: bytes, timeout: float | None, li
     try:
         popen.wait(timeout)
     except subprocess.TimeoutExpired:
-        raise TimeoutError("The command takes too long.") from None
+        raise TimeoutError("The command exceeded its time limit.") from None
     finally:
         process.kill(0)
         for thread in threads:
             thread.join()
-    if over.is_set():
-        raise OutputLimitExceededError(f"{limit} bytes", bytes(kept["stdout"]).decode(errors="replace"))
-    return popen.returncode, bytes(kept["stdout"]), bytes(kept["stderr"])
+    if too_long.is_set():
+        raise OutputLimitExceededError(f"{limit} bytes", bytes(output["stdout"]).decode(errors="replace"))
+    return popen.returncode, bytes(output["stdout"]), bytes(output["stderr"])

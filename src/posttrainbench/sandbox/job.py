@@ -1,4 +1,4 @@
-"""What the orchestrator and a sandbox's supervisor tell each other: JSON through inherited descriptors."""
+"""The job description that the orchestrator passes to a sandbox's supervisor: JSON through an inherited descriptor."""
 
 import json
 import os
@@ -8,24 +8,25 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Job:
-    """A command for the supervisor, and how to look after it.
+    """A command for the supervisor and the settings for supervising it.
 
     Attributes:
-        argv: what the supervisor starts: the command itself, or the program that puts it into a sandbox.
-        environment: all variables of `argv`.
-        workdir: where it starts; None for where the supervisor is.
-        tree: where the command's processes are: `descendants` of the supervisor; a pid `namespace` that bubblewrap
-            tells of; a `container` of an engine.
-        control: descriptor; seconds of grace arrive on it, or its end when the orchestrator has died.
-        status: descriptor for what the supervisor tells.
-        inherited: descriptors that `argv` gets.
-        told: descriptor on which bubblewrap tells its state.
-        engine: how the container engine is called: `podman` or `docker`, with its options.
-        container: its name.
+        argv: the program that the supervisor starts: the command itself, or one that starts it in a sandbox.
+        environment: the complete environment of `argv`.
+        workdir: working directory; None for the supervisor's own.
+        tree: location of the command's processes: `descendants` of the supervisor; a pid `namespace` that bubblewrap
+            creates; a `container` of an engine.
+        control: descriptor to read from: a grace period in seconds, or end of file if the orchestrator has died.
+        status: descriptor that the supervisor writes status messages to.
+        inherited: descriptors that `argv` inherits.
+        info_fd: descriptor that bubblewrap's status messages are read from; -1 for none.
+        engine: command line of the container engine: `podman` or `docker` with options.
+        container: name of the container.
         deadline: seconds since boot.
-        cgroups: controller -> the group's directory, made by the orchestrator, removed by the supervisor.
-        rlimits: numbers of resource limits -> values.
-        disk: bytes in `places`, beyond which the tree is ended.
+        cgroups: controller -> directory of the group; created by the orchestrator, removed by the supervisor.
+        rlimits: number of the resource limit -> value.
+        disk: bytes in `disk_paths` above which the tree is killed.
+        disk_paths: host paths of the writable mounts.
     """
 
     argv: list[str]
@@ -35,18 +36,18 @@ class Job:
     control: int = -1
     status: int = -1
     inherited: list[int] = field(default_factory=list)
-    told: int = -1
+    info_fd: int = -1
     engine: list[str] = field(default_factory=list)
     container: str = ""
     deadline: float | None = None
     cgroups: dict[str, str] = field(default_factory=dict)
     rlimits: dict[int, int] = field(default_factory=dict)
     disk: int | None = None
-    places: list[str] = field(default_factory=list)
+    disk_paths: list[str] = field(default_factory=list)
 
 
 def in_memory(data: bytes) -> int:
-    """A descriptor from which `data` can be read; nobody else can see it."""
+    """Return a descriptor of an anonymous in-memory file with `data`, positioned at its start."""
     descriptor = os.memfd_create("ptb")
     os.write(descriptor, data)
     os.lseek(descriptor, 0, os.SEEK_SET)
@@ -54,12 +55,12 @@ def in_memory(data: bytes) -> int:
 
 
 def write_job(job: Job) -> int:
-    """A descriptor from which a supervisor can read the job."""
+    """Return a descriptor from which a supervisor can read the job."""
     return in_memory(json.dumps(asdict(job)).encode())
 
 
 def read_job(descriptor: int) -> Job:
-    """The job that `write_job` has written."""
+    """Read a job that `write_job` wrote."""
     with os.fdopen(descriptor, "rb") as file:
         fields: dict[str, Any] = json.load(file)
     fields["rlimits"] = {int(number): value for number, value in fields["rlimits"].items()}

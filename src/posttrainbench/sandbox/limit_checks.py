@@ -1,11 +1,17 @@
-"""Proves on this machine, by real attempts, that a sandbox holds its limits and its deadline: `ptb sandbox check`."""
+"""Check by real attempts that a sandbox enforces its limits and its deadline and that other users are kept out.
 
+Used by `ptb sandbox check`.
+"""
+
+import os
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from posttrainbench.files import close_to_others
 from posttrainbench.sandbox.base import Limits, Mount, Report, Sandbox
-from posttrainbench.sandbox.checks import Tried
+from posttrainbench.sandbox.checks import AttemptResult
 from posttrainbench.sandbox.disk import disk_usage
 from posttrainbench.sandbox.supervisor import GRACE_SECONDS, clock
 
@@ -13,12 +19,14 @@ MEMORY_BYTES = 128 * 2**20
 DISK_BYTES = 32 * 2**20
 PROCESSES = 64
 DEADLINE_SECONDS = 1.5
+NOBODY = 65534
+"""User and group id without rights."""
 
 FORK = """
 import os, time
 made = 0
 try:
-    while made < {many}:
+    while made < {count}:
         if os.fork() == 0:
             time.sleep(60)
         made += 1
@@ -28,20 +36,26 @@ print(made)
 """
 ALLOCATE = """
 held = []
-for _ in range({many}):
+for _ in range({count}):
     held.append(bytes([1]) * 2**20)
 print(len(held))
 """
 FILL = """
 import time
 with open("file", "wb") as file:
-    for _ in range({many}):
+    for _ in range({count}):
         file.write(bytes(2**20))
         file.flush()
         time.sleep(0.002)
-print({many})
+print({count})
 """
-STAY = """
+SHARE = """
+import os
+open("shared", "w").close()
+os.chmod("shared", 0o666)
+os.chmod(".", 0o777)
+"""
+OUTLIVE = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork() == 0:
@@ -54,59 +68,96 @@ time.sleep(60)
 """
 
 
-def try_limits(sandbox: Sandbox) -> list[Tried]:
-    """Exceed each limit, and the deadline."""
-    return [_processes(sandbox), _memory(sandbox), _disk(sandbox), _deadline(sandbox)]
+def check_limits(sandbox: Sandbox) -> list[AttemptResult]:
+    """Try to exceed each limit and the deadline, and to let other users in, and return the results."""
+    return [_processes(sandbox), _memory(sandbox), _disk(sandbox), _deadline(sandbox), _other_users(sandbox)]
 
 
-def _processes(sandbox: Sandbox) -> Tried:
-    made, report, _ = _run(sandbox, FORK.format(many=3 * PROCESSES), Limits(processes=PROCESSES))
-    held = made.isdecimal() and int(made) < PROCESSES
-    return Tried(f"start more than {PROCESSES} processes", held, f"{made or 'no'} started, {_how(report, 'processes')}")
+def _processes(sandbox: Sandbox) -> AttemptResult:
+    made, report, _ = _run(sandbox, FORK.format(count=3 * PROCESSES), Limits(processes=PROCESSES))
+    blocked = made.isdecimal() and int(made) < PROCESSES
+    return AttemptResult(
+        f"start more than {PROCESSES} processes",
+        blocked,
+        f"{made or 'no'} processes started, {_enforcement(report, 'processes')}",
+    )
 
 
-def _memory(sandbox: Sandbox) -> Tried:
-    many = 4 * MEMORY_BYTES // 2**20
-    got, report, _ = _run(sandbox, ALLOCATE.format(many=many), Limits(memory=MEMORY_BYTES))
-    return Tried(f"use more than {MEMORY_BYTES >> 20} MiB of memory", got != str(many), _how(report, "memory"))
+def _memory(sandbox: Sandbox) -> AttemptResult:
+    count = 4 * MEMORY_BYTES // 2**20
+    got, report, _ = _run(sandbox, ALLOCATE.format(count=count), Limits(memory=MEMORY_BYTES))
+    return AttemptResult(
+        f"use more than {MEMORY_BYTES >> 20} MiB of memory", got != str(count), _enforcement(report, "memory")
+    )
 
 
-def _disk(sandbox: Sandbox) -> Tried:
-    many = 40 * DISK_BYTES // 2**20
-    wrote, report, used = _run(sandbox, FILL.format(many=many), Limits(disk=DISK_BYTES))
-    said = f"ended at {used >> 20} MiB, {_how(report, 'disk')}"
-    return Tried(f"leave more than {DISK_BYTES >> 20} MiB on the disk", wrote != str(many), said)
+def _disk(sandbox: Sandbox) -> AttemptResult:
+    count = 40 * DISK_BYTES // 2**20
+    wrote, report, used = _run(sandbox, FILL.format(count=count), Limits(disk=DISK_BYTES))
+    detail = f"ended at {used >> 20} MiB, {_enforcement(report, 'disk')}"
+    return AttemptResult(f"write more than {DISK_BYTES >> 20} MiB to disk", wrote != str(count), detail)
 
 
-def _deadline(sandbox: Sandbox) -> Tried:
+def _deadline(sandbox: Sandbox) -> AttemptResult:
     began = time.monotonic()
-    _, report, _ = _run(sandbox, STAY, Limits(), clock() + DEADLINE_SECONDS)
+    _, report, _ = _run(sandbox, OUTLIVE, Limits(), clock() + DEADLINE_SECONDS)
     late = time.monotonic() - began - DEADLINE_SECONDS
-    held = report is not None and report.ended_by == "deadline"
-    return Tried("outlive the deadline", held, f"all dead {late:.1f} s after it, {GRACE_SECONDS:g} s of them grace")
+    blocked = report is not None and report.ended_by == "deadline"
+    detail = f"all dead {late:.1f} s after the deadline, including {GRACE_SECONDS:g} s grace period"
+    return AttemptResult("outlive the deadline", blocked, detail)
+
+
+def _other_users(sandbox: Sandbox) -> AttemptResult:
+    """Let the agent open its files to everybody, and then write to one as another user, which only root can do."""
+    with tempfile.TemporaryDirectory(prefix="ptb-check-") as folder:
+        Path(folder).chmod(0o755)
+        run = Path(folder, "run")
+        workspace = Mount("workspace", run / "workspace", writable=True)
+        workspace.source.mkdir(parents=True)
+        close_to_others(run)
+        _output(sandbox, SHARE, workspace, Limits())
+        shared = workspace.source / "shared"
+        made = shared.is_file() and shared.stat().st_mode & 0o006 == 0o006
+        detail = "the directory of the run is closed to them" if made else "the sandbox keeps the files closed"
+        if os.geteuid() == 0:
+            write = ["/bin/sh", "-c", ': >> "$1"', "sh", str(shared)]
+            tried = subprocess.run(write, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, check=False)
+            blocked = tried.returncode != 0
+        else:
+            blocked = run.stat().st_mode & 0o077 == 0
+            detail += ", not tried as another user"
+        return AttemptResult("let other users of this machine write its files", blocked, detail if blocked else "done")
 
 
 def _run(sandbox: Sandbox, code: str, limits: Limits, deadline: float | None = None) -> tuple[str, Report | None, int]:
-    """What the code has printed, how it ended, and the bytes that it left in its workspace."""
+    """Run Python code in a sandbox. Return its output, its report and the bytes in its workspace."""
     with tempfile.TemporaryDirectory(prefix="ptb-check-") as folder:
         workspace = Mount("workspace", Path(folder, "workspace"), writable=True)
         workspace.source.mkdir()
-        process = sandbox.start(
-            [sandbox.python, "-I", "-S", "-c", code],
-            [workspace],
-            {"PATH": "/usr/bin:/bin"},
-            sandbox.locate(workspace),
-            limits=limits,
-            deadline=deadline,
-        )
-        try:
-            out, _ = process.popen.communicate()
-        finally:
-            process.kill(0)
-        return out.decode(errors="replace").strip(), process.report(), disk_usage([workspace.source])
+        out, report = _output(sandbox, code, workspace, limits, deadline)
+        return out, report, disk_usage([workspace.source])
 
 
-def _how(report: Report | None, limit: str) -> str:
+def _output(
+    sandbox: Sandbox, code: str, workspace: Mount, limits: Limits, deadline: float | None = None
+) -> tuple[str, Report | None]:
+    """Run Python code in a sandbox, in a workspace. Return its output and its report."""
+    process = sandbox.start(
+        [sandbox.python, "-I", "-S", "-c", code],
+        [workspace],
+        {"PATH": "/usr/bin:/bin"},
+        sandbox.locate(workspace),
+        limits=limits,
+        deadline=deadline,
+    )
+    try:
+        out, _ = process.popen.communicate()
+    finally:
+        process.kill(0)
+    return out.decode(errors="replace").strip(), process.report()
+
+
+def _enforcement(report: Report | None, limit: str) -> str:
     if report is None:
-        return "the sandbox itself was killed"
-    return f"held by: {report.enforcement.get(limit, 'none')}, reported as: {report.limit or 'nothing'}"
+        return "the supervisor was killed"
+    return f"enforced by: {report.enforcement.get(limit, 'none')}, reported as: {report.limit or 'nothing'}"

@@ -1,7 +1,7 @@
-"""What an agent may try from inside its sandbox: each attempt must fail. A program of the standard library alone.
+"""Attempts to break out of a sandbox, made from inside; each must fail. Uses only the standard library.
 
-An attempt is a function that raises when the sandbox holds. It is harmless where the sandbox does not: it makes nothing
-that it does not remove, and changes nothing to another value.
+An attempt is a function that raises if the sandbox prevents it. It is harmless if the sandbox does not: it removes
+everything that it creates, and changes no value.
 """
 
 import ctypes
@@ -19,37 +19,37 @@ from functools import partial
 from pathlib import Path
 
 SECONDS = 5
-"""An attempt that takes longer has failed."""
+"""Time limit; an attempt that takes longer counts as prevented."""
 REMOUNT, BIND = 32, 4096
 PTRACE_SEIZE = 0x4206  # unlike PTRACE_ATTACH it does not stop the process
 NEW_USER, NEW_MOUNT, NEW_NETWORK = 0x10000000, 0x00020000, 0x40000000
 KEYCTL = {"x86_64": 250, "aarch64": 219}
-"""Number of the system call."""
+"""Number of the system call `keyctl`."""
 KEYCTL_SEARCH, SESSION_KEYRING = 10, -3
-HELD = (OSError, AssertionError, KeyError)
-"""What an attempt meets in a sandbox that holds."""
+BLOCKED_ERRORS = (OSError, AssertionError, KeyError)
+"""Errors that mean that the sandbox prevented an attempt."""
 BROKEN = "the attempt itself is broken:"
 SLEEPER = "ptb-sleeper"
-"""In the command line of the host's process."""
+"""Marker in the command line of the host's process."""
 MESSAGE_QUEUES = "/dev/mqueue"
-"""Of an ipc namespace's own, and bounded to less than a megabyte: no place to hide data in."""
+"""Private to the ipc namespace and limited to less than a megabyte, so it cannot hide data."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What to look for.
+    """The host objects that attempts try to reach.
 
     Attributes:
-        secrets: files and directories of the host that no mount shows, readable for the user: what they are -> path.
-        sockets: Unix sockets of the host that no mount shows, with a listener: whose they are -> path.
-        read_only: mounts, as the sandbox shows them, that must not change; directories and files.
-        writable: mounts, as the sandbox shows them, that are meant to be written to; the first a directory.
-        addresses: listeners on the host: what it is -> host and port.
-        abstract: name of an abstract Unix socket of the host's with a listener.
-        pid: of a process of the host's, with `SLEEPER` in its command line, that may be ended.
-        variable: an environment variable that the host has.
-        key: description of a key in the host's session keyring.
-        setuid: a setuid copy of `id`, as the sandbox shows it; none where the user could not give it another's rights.
+        secrets: user-readable files and directories of the host outside all mounts: description -> path.
+        sockets: Unix sockets of the host with a listener, outside all mounts: description -> path.
+        read_only: read-only mounts (directories and files), as paths inside the sandbox.
+        writable: writable mounts, as paths inside the sandbox; the first is a directory.
+        addresses: listeners on the host: description -> host and port.
+        abstract: name of an abstract Unix socket of the host with a listener.
+        pid: a process of the host, with `SLEEPER` in its command line, that may be killed.
+        variable: name of an environment variable of the host.
+        key: description of a key in the host's session keyring; "" for none.
+        setuid: path inside the sandbox of a setuid-root copy of `id`; "" if the caller could not create one.
     """
 
     secrets: dict[str, str]
@@ -66,12 +66,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One thing to try.
+    """One attempt.
 
     Attributes:
-        run: raises `OSError` or `AssertionError` when the sandbox holds.
-        essential: it is made before each run; the others are many, or say less.
-        outside: it succeeds for a user's process without a sandbox, and thus can tell that one does not hold.
+        run: raises one of `BLOCKED_ERRORS` if the sandbox prevents the attempt.
+        essential: True if it is made before each run.
+        outside: True if it succeeds without a sandbox for an ordinary user, so that it can detect a missing one.
     """
 
     run: Callable[[], object]
@@ -79,8 +79,8 @@ class Attempt:
     outside: bool = False
 
 
-def attempts(facts: Facts) -> dict[str, Attempt]:
-    """All attempts by what they try."""
+def all_attempts(facts: Facts) -> dict[str, Attempt]:
+    """Return all attempts by description."""
     return (
         _files(facts)
         | _mounts(facts)
@@ -94,14 +94,14 @@ def attempts(facts: Facts) -> dict[str, Attempt]:
 
 def _files(facts: Facts) -> dict[str, Attempt]:
     workspace = facts.writable[0]
-    found: dict[str, Attempt] = {}
-    for what, path in facts.secrets.items():
-        found |= {
-            f"read {what}": Attempt(partial(_read, path), outside=True),
-            f"read {what} by way of /proc/1/root": Attempt(partial(_read, f"/proc/1/root{path}")),
-            f"read {what} through a link": Attempt(partial(_read_link, f"{workspace}/link", path), outside=True),
+    attempts: dict[str, Attempt] = {}
+    for name, path in facts.secrets.items():
+        attempts |= {
+            f"read {name}": Attempt(partial(_read, path), outside=True),
+            f"read {name} by way of /proc/1/root": Attempt(partial(_read, f"/proc/1/root{path}")),
+            f"read {name} through a link": Attempt(partial(_read_link, f"{workspace}/link", path), outside=True),
         }
-    return found | {
+    return attempts | {
         "read password hashes of the host": Attempt(partial(_read_hashes, "/etc/shadow")),
         "read a disk": Attempt(_find_disk),
         "leave a file outside of the mounts": Attempt(partial(_leave_file, facts.writable), essential=False),
@@ -110,35 +110,35 @@ def _files(facts: Facts) -> dict[str, Attempt]:
 
 def _mounts(facts: Facts) -> dict[str, Attempt]:
     workspace = facts.writable[0]
-    found = {"mount a tmpfs": Attempt(partial(_mount, b"tmpfs", workspace, b"tmpfs", 0))}
+    attempts = {"mount a tmpfs": Attempt(partial(_mount, b"tmpfs", workspace, b"tmpfs", 0))}
     for path in [*facts.read_only, "/usr"]:
         first = path in (facts.read_only[0], "/usr")
-        found |= {
+        attempts |= {
             f"write to {path}": Attempt(partial(_write, path), first),
             f"change the mode of {path}": Attempt(partial(_change_mode, path), first),
             f"remount {path}": Attempt(partial(_mount, None, path, None, REMOUNT | BIND), first),
             f"unmount {path}": Attempt(partial(_unmount, path), first),
         }
         if Path(path).is_dir():
-            found[f"mount over {path}"] = Attempt(partial(_mount, os.fsencode(workspace), path, None, BIND), first)
-    return found
+            attempts[f"mount over {path}"] = Attempt(partial(_mount, os.fsencode(workspace), path, None, BIND), first)
+    return attempts
 
 
 def _network(facts: Facts) -> dict[str, Attempt]:
-    found = {
+    attempts = {
         "connect to an abstract socket of the host": Attempt(partial(_connect, f"\0{facts.abstract}"), outside=True),
         "send a datagram to the internet": Attempt(_send),
         "connect to the internet": Attempt(partial(_connect, ("192.0.2.1", 443))),
         "look up a name": Attempt(partial(socket.getaddrinfo, "example.org", 80)),
-        "leave the machine by a socket of virtual machines": Attempt(_open_vsock),
-        "open a raw socket": Attempt(_open_raw),
-        "have another network interface than loopback": Attempt(_see_interfaces, essential=False),
+        "open a virtual machine socket": Attempt(partial(_open_socket, socket.AF_VSOCK, socket.SOCK_STREAM)),
+        "open a raw socket": Attempt(partial(_open_socket, socket.AF_INET, socket.SOCK_RAW, 1)),
+        "see a network interface other than loopback": Attempt(_see_interfaces, essential=False),
     }
-    for what, (host, port) in facts.addresses.items():
-        found[f"connect to {what}"] = Attempt(partial(_connect, (host, port)), outside=True)
-    for what, path in facts.sockets.items():
-        found[f"connect to {what}"] = Attempt(partial(_connect, path), outside=True)
-    return found
+    for name, (host, port) in facts.addresses.items():
+        attempts[f"connect to {name}"] = Attempt(partial(_connect, (host, port)), outside=True)
+    for name, path in facts.sockets.items():
+        attempts[f"connect to {name}"] = Attempt(partial(_connect, path), outside=True)
+    return attempts
 
 
 def _processes(facts: Facts) -> dict[str, Attempt]:
@@ -152,19 +152,28 @@ def _processes(facts: Facts) -> dict[str, Attempt]:
 
 
 def _rights(facts: Facts) -> dict[str, Attempt]:
-    found = {
+    attempts = {
         f"hold capabilities ({name})": Attempt(partial(_hold, name))
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
     }
     if facts.setuid:
-        found["become another user by a setuid program"] = Attempt(partial(_run_setuid, facts.setuid))
-    return found | {
-        "gain rights by programs that have more": Attempt(_may_gain),
-        "become root": Attempt(_become_root),
+        attempts["become another user by a setuid program"] = Attempt(partial(_run_setuid, facts.setuid))
+    return attempts | {
+        "gain privileges by executing a program": Attempt(_may_gain_privileges),
+        "become root": Attempt(partial(os.setuid, 0)),
         "make a user namespace": Attempt(partial(_unshare, NEW_USER), essential=False),
         "make a mount namespace": Attempt(partial(_unshare, NEW_MOUNT)),
         "make a network namespace": Attempt(partial(_unshare, NEW_NETWORK)),
         "change the root": Attempt(partial(os.chroot, facts.writable[0])),
+        "make a program run with its owner's rights (chmod)": Attempt(
+            partial(_set_id, facts.writable[0], _set_id_by_chmod), outside=True
+        ),
+        "make a program run with its owner's rights (open)": Attempt(
+            partial(_set_id, facts.writable[0], _set_id_by_open), essential=False, outside=True
+        ),
+        "make a program run with its owner's rights (mknod)": Attempt(
+            partial(_set_id, facts.writable[0], _set_id_by_mknod), essential=False, outside=True
+        ),
         "make a character device": Attempt(
             partial(_make_device, facts.writable[0], stat.S_IFCHR, os.makedev(1, 5)),
         ),
@@ -176,14 +185,14 @@ def _kernel() -> dict[str, Attempt]:
     import time
 
     opened = {
-        "change what a crash runs": "/proc/sys/kernel/core_pattern",
-        "press the kernel's emergency keys": "/proc/sysrq-trigger",
-        "change the kernel's helper": "/proc/sys/kernel/modprobe",
-        "load into the kernel's memory": "/dev/mem",
+        "change the program that handles crashes": "/proc/sys/kernel/core_pattern",
+        "trigger a SysRq command": "/proc/sysrq-trigger",
+        "change the kernel's module loader": "/proc/sys/kernel/modprobe",
+        "write to the kernel's memory": "/dev/mem",
         "write to the kernel's log": "/dev/kmsg",
     }
-    found = {name: Attempt(partial(_open_to_write, path)) for name, path in opened.items()}
-    return found | {
+    attempts = {name: Attempt(partial(_open_to_write, path)) for name, path in opened.items()}
+    return attempts | {
         "change any setting of the kernel": Attempt(_find_setting, essential=False),
         "read the kernel's log": Attempt(partial(_read, "/dev/kmsg", 1)),
         "rename the host": Attempt(partial(socket.sethostname, socket.gethostname())),
@@ -192,13 +201,13 @@ def _kernel() -> dict[str, Attempt]:
 
 
 def _keys_and_variables(facts: Facts) -> dict[str, Attempt]:
-    found = {
+    attempts = {
         "see a variable of the host": Attempt(partial(os.environ.__getitem__, facts.variable), outside=True),
         "see a variable of the host in /proc": Attempt(partial(_see_variable, facts.variable), outside=True),
     }
     if facts.key:
-        found["find a key in the host's session keyring"] = Attempt(partial(_find_key, facts.key), outside=True)
-    return found
+        attempts["find a key in the host's session keyring"] = Attempt(partial(_find_key, facts.key), outside=True)
+    return attempts
 
 
 # --- the attempts ------------------------------------------------------------------------------------------------
@@ -208,8 +217,8 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _ok(returned: int) -> None:
-    """Raise what a call of the C library's tells by its result."""
+def _check(returned: int) -> None:
+    """Raise `OSError` if a C library call returned an error."""
     if returned < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
@@ -225,7 +234,7 @@ def _status(field: str) -> str:
 
 
 def _read(path: str, size: int = 1) -> None:
-    if os.path.isdir(path):  # noqa: PTH112  (of a directory that may not be looked into, this too is False)
+    if os.path.isdir(path):  # noqa: PTH112  (also False for a directory without permission)
         os.listdir(path)  # noqa: PTH208
         return
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
@@ -255,7 +264,7 @@ def _leave_file(writable: list[str]) -> None:
     allowed = [Path(path) for path in (*writable, MESSAGE_QUEUES, "/tmp", "/dev/shm")]  # noqa: S108
     left = []
     for folder in dict.fromkeys(folders):
-        if any(folder.is_relative_to(place) for place in allowed):
+        if any(folder.is_relative_to(path) for path in allowed):
             continue
         file = folder / f"ptb-{os.getpid()}"
         try:
@@ -270,9 +279,8 @@ def _leave_file(writable: list[str]) -> None:
 
 
 def _write(path: str) -> None:
-    place = Path(path)
-    if place.is_dir():
-        file = place / f"ptb-{os.getpid()}"
+    if Path(path).is_dir():
+        file = Path(path, f"ptb-{os.getpid()}")
         file.write_text("")
         file.unlink()
     else:
@@ -292,7 +300,7 @@ def _find_setting() -> None:
                 _open_to_write(str(path))
             except OSError:
                 continue
-            print(f"it is {path}", file=sys.stderr)
+            print(f"{path} is writable", file=sys.stderr)
             return
     raise OSError(errno.EROFS, "none")
 
@@ -302,33 +310,29 @@ def _change_mode(path: str) -> None:
 
 
 def _mount(source: bytes | None, target: str, kind: bytes | None, flags: int) -> None:
-    _ok(_libc().mount(source, os.fsencode(target), kind, flags, None))
+    _check(_libc().mount(source, os.fsencode(target), kind, flags, None))
     if not flags & REMOUNT:
         _libc().umount2(os.fsencode(target), 2)
 
 
 def _unmount(path: str) -> None:
-    _ok(_libc().umount2(os.fsencode(path), 2))
+    _check(_libc().umount2(os.fsencode(path), 2))
 
 
 def _connect(address: tuple[str, int] | str) -> None:
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as one:
-        one.settimeout(SECONDS)
-        one.connect(address)
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(SECONDS)
+        client.connect(address)
 
 
 def _send() -> None:
-    with socket.socket(type=socket.SOCK_DGRAM) as one:
-        one.sendto(b"x", ("192.0.2.1", 53))
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.sendto(b"x", ("192.0.2.1", 53))
 
 
-def _open_vsock() -> None:
-    socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
-
-
-def _open_raw() -> None:
-    socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).close()
+def _open_socket(family: int, kind: int, protocol: int = 0) -> None:
+    socket.socket(family, kind, protocol).close()
 
 
 def _see_interfaces() -> None:
@@ -336,7 +340,7 @@ def _see_interfaces() -> None:
 
 
 def _see_process(pid: int) -> None:
-    _require(SLEEPER.encode() in Path(f"/proc/{pid}/cmdline").read_bytes())  # not one of the sandbox's own
+    _require(SLEEPER.encode() in Path(f"/proc/{pid}/cmdline").read_bytes())  # else the sandbox's own
 
 
 def _signal(pid: int, number: int) -> None:
@@ -355,28 +359,46 @@ def _trace(pid: int) -> None:
         _see_process(pid)
     libc = _libc()
     libc.ptrace.restype = ctypes.c_long
-    _ok(libc.ptrace(PTRACE_SEIZE, pid, None, None))
+    _check(libc.ptrace(PTRACE_SEIZE, pid, None, None))
 
 
 def _hold(field: str) -> None:
     _require(int(_status(field), 16) != 0)
 
 
-def _may_gain() -> None:
+def _may_gain_privileges() -> None:
     _require(_status("NoNewPrivs") == "0")
 
 
 def _run_setuid(program: str) -> None:
-    said = subprocess.run([program, "-u"], capture_output=True, text=True, check=False).stdout
-    _require(said.strip() not in ("", str(os.getuid())))
+    uid = subprocess.run([program, "-u"], capture_output=True, text=True, check=False).stdout
+    _require(uid.strip() not in ("", str(os.getuid())))
 
 
-def _become_root() -> None:
-    os.setuid(0)
+def _set_id(folder: str, create: Callable[[Path], object]) -> None:
+    program = Path(folder, f"set-id-{os.getpid()}")
+    try:
+        create(program)
+        _require(bool(program.stat().st_mode & (stat.S_ISUID | stat.S_ISGID)))
+    finally:
+        program.unlink(missing_ok=True)
+
+
+def _set_id_by_chmod(program: Path) -> None:
+    program.touch()
+    program.chmod(0o6755)
+
+
+def _set_id_by_open(program: Path) -> None:
+    os.close(os.open(program, os.O_CREAT | os.O_WRONLY, 0o6755))
+
+
+def _set_id_by_mknod(program: Path) -> None:
+    os.mknod(program, stat.S_IFREG | 0o6755)
 
 
 def _unshare(flags: int) -> None:
-    _ok(_libc().unshare(flags))
+    _check(_libc().unshare(flags))
 
 
 def _make_device(folder: str, kind: int, device: int) -> None:
@@ -389,32 +411,32 @@ def _make_device(folder: str, kind: int, device: int) -> None:
 
 
 def _see_variable(name: str) -> None:
-    found = b""
+    environments = b""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                found += (folder / "environ").read_bytes()
+                environments += (folder / "environ").read_bytes()
             except OSError:
                 continue
-    _require(name.encode() in found)
+    _require(name.encode() in environments)
 
 
 def _find_key(description: str) -> None:
     libc = _libc()
     libc.syscall.restype = ctypes.c_long
-    _ok(libc.syscall(KEYCTL[os.uname().machine], KEYCTL_SEARCH, SESSION_KEYRING, b"user", description.encode(), 0))
+    _check(libc.syscall(KEYCTL[os.uname().machine], KEYCTL_SEARCH, SESSION_KEYRING, b"user", description.encode(), 0))
 
 
 # --- the program -------------------------------------------------------------------------------------------------
 
 
-def attempt(one: Attempt) -> str:
-    """Try it: `done`, or why it failed."""
-    signal.signal(signal.SIGALRM, _late)
+def run_attempt(attempt: Attempt) -> str:
+    """Make an attempt. Return `done`, or the error that it met."""
+    signal.signal(signal.SIGALRM, _raise_timeout)
     signal.alarm(SECONDS)
     try:
-        one.run()
-    except HELD as error:
+        attempt.run()
+    except BLOCKED_ERRORS as error:
         return f"{type(error).__name__} {error}".strip()
     except Exception as error:
         return f"{BROKEN} {error!r}"
@@ -423,36 +445,33 @@ def attempt(one: Attempt) -> str:
     return "done"
 
 
-def attempt_apart(one: Attempt) -> str:
-    """Try it in a process of its own, so that what it does to itself changes nothing for the others."""
+def run_attempt_in_child(attempt: Attempt) -> str:
+    """Make an attempt in a child process, so that its side effects do not affect the others."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(writer, attempt(one).encode()[:2000])
+        os.write(writer, run_attempt(attempt).encode()[:2000])
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as file:
-        said = file.read()
+        outcome = file.read()
     os.waitpid(pid, 0)
-    return said or "it was ended"
+    return outcome or "the attempt was killed"
 
 
-def _late(number: int, frame: object) -> None:
-    raise TimeoutError("it takes too long")
+def _raise_timeout(number: int, frame: object) -> None:
+    raise TimeoutError("time limit exceeded")
 
 
 def main() -> None:
-    """Try `all`, the `essential`, or the `outside` ones: one JSON object, what was tried -> `done`, or why it failed.
+    """Make `all`, the `essential` or the `outside` attempts and print JSON: description -> `done`, or the error.
 
-    The essential ones in this process, which is fast: what one of them changes in it matters only where it succeeds.
+    Essential attempts are made in this process, which is fast: side effects matter only if an attempt succeeds.
     """
-    facts = Facts(**json.loads(sys.argv[1]))
-    known = attempts(facts)
-    if sys.argv[2] == "essential":
-        said = {name: attempt(one) for name, one in known.items() if one.essential}
-    else:
-        said = {name: attempt_apart(one) for name, one in known.items() if one.outside or sys.argv[2] == "all"}
-    print(json.dumps(said))
+    facts, group = Facts(**json.loads(sys.argv[1])), sys.argv[2]
+    run = run_attempt if group == "essential" else run_attempt_in_child
+    attempts = all_attempts(facts).items()
+    print(json.dumps({name: run(each) for name, each in attempts if group == "all" or getattr(each, group)}))
 
 
 if __name__ == "__main__":

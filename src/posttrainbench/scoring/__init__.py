@@ -1,12 +1,11 @@
 """From run directories to a leaderboard: weights, aggregation and intervals."""
 
-from posttrainbench.scoring.board import BenchmarkScore, BoardCell, Leaderboard, Missing, Row
-from posttrainbench.scoring.cells import Baseline, Cell, baselines_of, load_cell, load_cells
-from posttrainbench.scoring.leaderboard import leaderboard
+from posttrainbench.scoring.cells import BaselineScores, Cell, baselines_of, load_cell, load_cells
+from posttrainbench.scoring.leaderboard import BenchmarkScore, BoardCell, Leaderboard, Missing, Row, leaderboard
 from posttrainbench.scoring.weights import weights
 
 __all__ = [
-    "Baseline",
+    "BaselineScores",
     "BenchmarkScore",
     "BoardCell",
     "Cell",

@@ -1,18 +1,19 @@
-"""How far chance could move an agent's overall score: bootstrap draws, with the sources of chance kept apart.
+"""Bootstrap draws of an agent's overall score, by source of variance.
 
-* `items`: which items a benchmark happens to consist of. The items of each benchmark are drawn with replacement, one
-  draw for all its runs: an item that is hard for every base model, run and agent stays so.
-* `runs`: how an agent's runs differ. Seeds are drawn with replacement within each base model x benchmark.
-* `cells`: which base models there happen to be. The cells, base model x benchmark, are drawn with replacement by base
-  model, each with all its benchmarks: a base model that is weak at everything is one weak unit and not seven.
-* `total`: items and runs together. What a run owes to chance on single items shows in both; it is counted once.
+* `items`: the items that a benchmark happens to consist of. The items of each benchmark are drawn with replacement, one
+  draw for all its runs, because an item that is hard is hard for every base model, run and agent.
+* `runs`: the variation between an agent's runs. Seeds are drawn with replacement within each base model x benchmark.
+* `cells`: the choice of base models. Base models are drawn with replacement, each with all its benchmarks: a base model
+  that is weak at everything is one weak unit, not seven.
+* `total`: items and runs together. The item-sampling variance contained in the variation between runs is counted once.
 
-Each deviation is stretched by sqrt(n / (n - 1)), n being the units drawn from: a bootstrap of n units is too narrow by
-that factor, which for two or three seeds is most of its fault. Units that never vary show no uncertainty.
+Each deviation is multiplied by sqrt(n / (n - 1)), n being the number of units drawn from: a bootstrap of n units is too
+narrow by that factor, which accounts for most of its error with two or three seeds. Units that do not vary contribute
+no uncertainty.
 
-What no draw covers: an agent's variation where it has a single seed; the choice of benchmarks; errors of the baselines,
-and so of the weights; a biased grader; whether the audit was right (a reset run counts with the base model's items).
-`docs/statistics.md` has the definitions in full and the measured coverage.
+Not covered by any draw: an agent's variation between runs if it has a single seed; the choice of benchmarks; errors of
+the baselines, and so of the weights; bias of a grader; errors of the audit (a reset run counts with the base model's
+items). `docs/statistics.md` has the full definitions and the measured coverage.
 """
 
 from __future__ import annotations
@@ -25,30 +26,29 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from posttrainbench.scoring.aggregate import Groups, Key, Seeds, group_means, seed_means, shares
-from posttrainbench.scoring.board import Interval
+from posttrainbench.scoring.aggregate import Groups, Interval, Key, Seeds, group_means, seed_means, shares
 from posttrainbench.scoring.cells import Cell, adjusted
 
 Floats = NDArray[np.float64]
 
 RESAMPLES = 2000
 LEVEL = 0.95
-FEWEST_MODELS = 3
+MIN_MODELS = 3
 CHUNK = 4_000_000
-"""Items drawn at a time, so that a benchmark of many items needs no more memory than one of few."""
+"""Maximum number of items drawn at a time, to bound the memory for benchmarks with many items."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Resampled overall scores of one agent, each of shape (resamples,); None where there are not enough units.
+    """Resampled overall scores of one agent, each of shape (resamples,); None without enough units.
 
     Attributes:
         items: None unless every run has at least two item scores.
         runs: None unless every base model x benchmark has at least two seeds.
         cells: None unless there are at least three base models.
-        total: items and runs, as far as there are any.
-        known: whether there are any: a run with item scores, or a base model x benchmark with two seeds. If not,
-            `total` is constant.
+        total: items and runs, as far as available.
+        known: true if any source of variance is available: a run with item scores, or a base model x benchmark with
+            two seeds. Otherwise `total` is constant.
     """
 
     items: Floats | None
@@ -64,36 +64,37 @@ def draw(
     """Resample the overall scores of several agents.
 
     Args:
-        agents: agent -> its counted runs, at least one for each key. All agents share the draws of items, which makes
-            a difference of their `items` or `total` draws one over paired items.
+        agents: agent -> its counted runs, at least one for each key. All agents share the draws of items, so
+            differences of their `items` or `total` draws are paired by item.
         weights: benchmark -> weight, for the benchmarks of all agents.
-        resamples: how often to draw.
-        seed: the same input gives the same draws, whichever other agents there are, if they met the same items.
+        resamples: number of draws.
+        seed: seed of the generator. The same input gives the same draws, and an agent's draws do not depend on the
+            other agents if all have the same items.
     """
     deviations = _item_deviations(agents, weights, resamples, seed)
-    found = {}
+    result = {}
     for agent, groups in agents.items():
         rng = np.random.default_rng([seed, _key(agent)])
         share = shares(groups, weights)
         score = sum(share[key] * mean for key, mean in group_means(groups).items())
-        itemised = [len(cell.items or {}) > 1 for seeds in groups.values() for cell in _runs(seeds)]
+        itemized = [len(cell.items or {}) > 1 for seeds in groups.values() for cell in _runs(seeds)]
         repeated = [len(seeds) > 1 for seeds in groups.values()]
         runs = np.zeros(resamples)
         for key, seeds in sorted(groups.items()):
             runs += share[key] * _deviations(list(seed_means(seeds).values()), resamples, rng)
-        total = score + deviations[agent] + _own_share(groups, share) * runs
-        found[agent] = Draws(
-            items=score + deviations[agent] if all(itemised) else None,
+        total = score + deviations[agent] + _run_shrinkage(groups, share) * runs
+        result[agent] = Draws(
+            items=score + deviations[agent] if all(itemized) else None,
             runs=score + runs if all(repeated) else None,
             cells=_cell_draws(groups, weights, score, resamples, rng),
             total=total,
-            known=any(itemised) or any(repeated),
+            known=any(itemized) or any(repeated),
         )
-    return found
+    return result
 
 
 def interval(draws: Floats | None, low: float = 0.0) -> Interval | None:
-    """The 95 % percentile interval of some draws, cut off at `low` and 1."""
+    """Return the 95% percentile interval of some draws, clipped to `low` and 1; None without draws."""
     if draws is None:
         return None
     tail = (1 - LEVEL) / 2
@@ -110,13 +111,13 @@ def _runs(seeds: Seeds) -> list[Cell]:
 
 
 def _deviations(values: Sequence[float], resamples: int, rng: np.random.Generator) -> Floats:
-    """Resampled means of some units less their mean, of shape (resamples,); zeros for fewer than two."""
+    """Return resampled means of some units minus their mean, of shape (resamples,); zeros for fewer than two units."""
     count = len(values)
     if count < 2:
         return np.zeros(resamples)
-    centred = np.asarray(values) - fmean(values)
+    centered = np.asarray(values) - fmean(values)
     draws = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-    deviations: Floats = draws @ centred / count * np.sqrt(count / (count - 1))
+    deviations: Floats = draws @ centered / count * np.sqrt(count / (count - 1))
     return deviations
 
 
@@ -126,7 +127,7 @@ def _cell_draws(
     by_model: dict[str, float] = {}
     for (model, benchmark), mean in sorted(group_means(groups).items()):
         by_model[model] = by_model.get(model, 0.0) + weights[benchmark] * mean
-    if len(by_model) < FEWEST_MODELS:
+    if len(by_model) < MIN_MODELS:
         return None
     return score + _deviations(list(by_model.values()), resamples, rng)
 
@@ -134,13 +135,13 @@ def _cell_draws(
 def _item_deviations(
     agents: Mapping[str, Groups], weights: Mapping[str, float], resamples: int, seed: int
 ) -> dict[str, Floats]:
-    """Agent -> what drawing items adds to its overall score, of shape (resamples,)."""
+    """Return agent -> change of its overall score due to the draws of items, of shape (resamples,)."""
     names = list(agents)
     totals = np.zeros((resamples, len(names)))
     owned = [(groups, shares(groups, weights)) for groups in agents.values()]
     for benchmark in sorted({benchmark for groups in agents.values() for _, benchmark in groups}):
         runs: list[Cell] = []
-        parts: list[tuple[int, float]] = []  # of each run: whose it is, and its part in that agent's overall score
+        parts: list[tuple[int, float]] = []  # of each run: agent index, share of the agent's overall score
         for column, (groups, own) in enumerate(owned):
             for key, share in own.items():
                 for repeats in groups[key].values() if key[1] == benchmark else ():
@@ -152,19 +153,19 @@ def _item_deviations(
         table = _item_table(runs)
         scores = np.array([adjusted(cell) for cell in runs])
         means = np.array([fmean(cell.items.values()) if cell.items else adjusted(cell) for cell in runs])
-        # A benchmark may have clipped the mean of its items; then the draws are around the mean, and clipped likewise.
-        centres = np.where(np.isclose(np.clip(means, 0, 1), scores, atol=1e-6), means, scores)
+        # If the benchmark clipped the mean of its items, draw around the unclipped mean and clip the draws as well.
+        centers = np.where(np.isclose(np.clip(means, 0, 1), scores, atol=1e-6), means, scores)
         rng = np.random.default_rng([seed, _key(benchmark)])
         step = max(1, CHUNK // max(1, len(table)))
         for start in range(0, resamples, step):
             stop = min(start + step, resamples)
             drawn = _counts(len(table), stop - start, rng) @ table
-            totals[start:stop] += (np.clip(centres + drawn, 0, 1) - scores) @ matrix
+            totals[start:stop] += (np.clip(centers + drawn, 0, 1) - scores) @ matrix
     return {name: totals[:, column] for column, name in enumerate(names)}
 
 
 def _item_table(runs: Sequence[Cell]) -> Floats:
-    """What one occurrence of each item adds to each run's score, of shape (items of all runs, runs)."""
+    """Return the contribution of one occurrence of each item to each run's score, of shape (items, runs)."""
     rows: dict[str, int] = {}
     for cell in runs:
         for item in cell.items or ():
@@ -181,30 +182,30 @@ def _item_table(runs: Sequence[Cell]) -> Floats:
 
 
 def _counts(items: int, resamples: int, rng: np.random.Generator) -> Floats:
-    """How often each item is drawn, of shape (resamples, items)."""
+    """Draw items with replacement; return the count of each item, of shape (resamples, items)."""
     drawn = rng.integers(max(1, items), size=(resamples, items))
-    places = drawn + items * np.arange(resamples)[:, None]
-    return np.bincount(places.ravel(), minlength=resamples * items).reshape(resamples, items).astype(np.float64)
+    flat = drawn + items * np.arange(resamples)[:, None]
+    return np.bincount(flat.ravel(), minlength=resamples * items).reshape(resamples, items).astype(np.float64)
 
 
-def _own_share(groups: Groups, share: Mapping[Key, float]) -> float:
-    """By what factor to shrink the deviations of runs so that chance on single items is not counted twice.
+def _run_shrinkage(groups: Groups, share: Mapping[Key, float]) -> float:
+    """Return the shrinkage factor that removes item-sampling variance from the between-seed deviations.
 
-    The spread of scores over seeds has two parts: the runs themselves, and each run's chance on single items, which the
-    draws of items contain as well. The second is estimated from what is left of the item scores after the effects of
-    item and run (two-way analysis of variance), summed over all base models x benchmarks, and taken off.
+    The variance of scores over seeds has two parts: the runs themselves, and each run's item-level noise, which the
+    draws of items contain as well. The second part is estimated from the residuals of the item scores after the effects
+    of item and run (two-way analysis of variance), summed over all base models x benchmarks, and subtracted.
     """
-    spread = chance = 0.0
+    between_seeds = item_noise = 0.0
     for key, seeds in groups.items():
         if len(seeds) < 2:
             continue
-        spread += share[key] ** 2 * float(np.var(list(seed_means(seeds).values()), ddof=1)) / len(seeds)
+        between_seeds += share[key] ** 2 * float(np.var(list(seed_means(seeds).values()), ddof=1)) / len(seeds)
         items = [[cell.items or {} for cell in repeats] for repeats in seeds.values()]
         names = list(items[0][0])
         if len(names) < 2 or any(scored.keys() != items[0][0].keys() for repeats in items for scored in repeats):
             continue
         scores = np.array([np.mean([[s[name] for name in names] for s in repeats], axis=0) for repeats in items])
-        rest = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
-        variance = float((rest**2).sum()) / (len(seeds) - 1) / (len(names) - 1)
-        chance += share[key] ** 2 * variance / len(names) / len(seeds)
-    return float(np.sqrt(max(0.0, 1 - chance / spread))) if spread > 0 else 1.0
+        residuals = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+        variance = float((residuals**2).sum()) / (len(seeds) - 1) / (len(names) - 1)
+        item_noise += share[key] ** 2 * variance / len(names) / len(seeds)
+    return float(np.sqrt(max(0.0, 1 - item_noise / between_seeds))) if between_seeds > 0 else 1.0

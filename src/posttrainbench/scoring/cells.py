@@ -1,9 +1,8 @@
 """Read run directories for scoring: one `Cell` per run, checked at the boundary.
 
-A leaderboard needs nothing but the run directories: the evaluate stage leaves in each a copy of the two
-baselines. The files of a counted run must agree with each other; where they do not, an `InputError` names the
-file, since a leaderboard that quietly leaves a run out, or counts a stale score, would be wrong without a
-trace.
+A leaderboard is computed from run directories only: the evaluate stage stores a copy of the two baselines in each. The
+files of a counted run must be consistent; otherwise an `InputError` names the file, because a leaderboard that silently
+drops a run or counts a stale score would be wrong without notice.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from posttrainbench.errors import InputError
-from posttrainbench.records import Metrics, Record, Result, RunSpec, Status
+from posttrainbench.records import EngineChoice, Metrics, Record, Result, RunSpec, Status
 
 R = TypeVar("R", bound=Record)
 
@@ -30,10 +29,10 @@ class Cell:
     """One run: an agent on one base model and one benchmark, with one seed.
 
     Attributes:
-        result: None while the run is unfinished.
-        base: of the base model, zero-shot; None only where the run is not counted.
-        instruct: of the official instruct counterpart; likewise.
-        raw_items: item id -> score of the submission itself; None when it was not evaluated.
+        result: None if the run is unfinished.
+        base: metrics of the base model, zero-shot; None only if the run is not counted.
+        instruct: metrics of the official instruct counterpart; likewise.
+        raw_items: item id -> score of the submission itself; None if it was not evaluated.
         path: the run directory.
     """
 
@@ -46,7 +45,7 @@ class Cell:
 
     @property
     def run(self) -> str:
-        """The run's identity."""
+        """The run's id."""
         return self.spec.run
 
     @property
@@ -70,28 +69,40 @@ class Cell:
         return self.spec.seed
 
     @property
+    def engine(self) -> EngineChoice:
+        """The engine of the evaluation."""
+        if self.result and self.result.changes:
+            return self.result.changes[-1].new
+        return EngineChoice(engine=self.spec.engine, settings=self.spec.engine_settings)
+
+    @property
     def status(self) -> Status | None:
-        """None while the run is unfinished."""
+        """The run's status; None if it is unfinished."""
         return self.result.status if self.result else None
 
     @property
     def counted(self) -> bool:
-        """Whether the run enters any mean."""
+        """True if the run enters means."""
         return self.status in COUNTED
 
     @property
     def reset(self) -> bool:
-        """Whether the base model's score stands in for the submission's."""
+        """True if the run was reset to the base model's score."""
         return self.status is Status.BASE_FALLBACK
 
     @property
+    def suspected(self) -> bool:
+        """True if the run counts although a rule is suspected."""
+        return self.status is Status.SCORED and bool(self.result and self.result.suspected)
+
+    @property
     def score(self) -> float | None:
-        """The adjusted score; None when the run is not counted."""
+        """The adjusted score; None if the run is not counted."""
         return self.result.score if self.result and self.counted else None
 
     @property
     def raw_score(self) -> float | None:
-        """The submission's own score; None when it was not evaluated."""
+        """The submission's own score; None if it was not evaluated."""
         return self.result.raw_score if self.result else None
 
     @property
@@ -105,8 +116,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """The two scores of a base model on a benchmark between which agents are measured."""
+class BaselineScores:
+    """Scores of a base model and its instruct counterpart on a benchmark."""
 
     base: float
     instruct: float
@@ -116,16 +127,20 @@ def load_cells(runs: Iterable[Path]) -> list[Cell]:
     """Read run directories; unfinished runs are included, with `result` None.
 
     Raises:
-        InputError: a directory is no run, or one of its files is torn, foreign, missing or stale.
+        InputError: a directory is not a run, or one of its files is invalid, from another run, missing or stale.
     """
     return [load_cell(path) for path in runs]
 
 
 def load_cell(path: Path) -> Cell:
-    """Read one run directory. Raises as `load_cells`."""
+    """Read one run directory.
+
+    Raises:
+        InputError: as in `load_cells`.
+    """
     spec = _read(path / "run.json", RunSpec)
     if spec is None:
-        raise InputError(f"{path} is no run directory, since it has no run.json.")
+        raise InputError(f"{path} is not a run directory: it has no run.json.")
     evaluate = path / "evaluate"
     metrics, base, instruct = (_metrics(evaluate / f"{name}.json", spec) for name in ("metrics", "base", "instruct"))
     cell = Cell(
@@ -141,31 +156,52 @@ def load_cell(path: Path) -> Cell:
 
 
 def adjusted(cell: Cell) -> float:
-    """The score that a counted run enters means with. Raises InputError where it has none."""
+    """Return the adjusted score of a counted run.
+
+    Raises:
+        InputError: the run is not counted.
+    """
     if cell.score is None:
-        raise InputError(f"Run {cell.run} has no score that could be counted; settle the run again.")
+        raise InputError(f"Run {cell.run} has no score to count; settle the run again.")
     return cell.score
 
 
-def baselines_of(cells: Iterable[Cell]) -> dict[tuple[str, str], Baseline]:
-    """(base model, benchmark) -> its baselines, from the copies in the runs.
+def engine_notes(cells: Iterable[Cell]) -> list[str]:
+    """Return sentences about counted runs that were not all evaluated with the engines of their `run.json`."""
+    counted = [cell for cell in cells if cell.counted]
+    notes = []
+    names = sorted({cell.engine.engine for cell in counted})
+    if len(names) > 1:
+        notes.append(f"The runs were evaluated with different engines: {', '.join(names)}.")
+    for cell in counted:
+        created = EngineChoice(engine=cell.spec.engine, settings=cell.spec.engine_settings)
+        if cell.engine != created:
+            notes.append(
+                f"{cell.agent} on {cell.model}, {cell.benchmark}, seed {cell.seed}: evaluated with engine "
+                f"{cell.engine} instead of {created}."
+            )
+    return notes
 
-    Where runs hold different copies (evaluated with another seed or engine), each distinct copy counts once.
-    Pairs none of whose runs has both baselines are left out.
+
+def baselines_of(cells: Iterable[Cell]) -> dict[tuple[str, str], BaselineScores]:
+    """Return (base model, benchmark) -> its baselines, from the copies in the runs.
+
+    If runs hold different copies (evaluated with another seed or engine), their mean is used, with each distinct copy
+    counted once. Base models and benchmarks without a run that has both baselines are left out.
     """
-    copies: dict[tuple[str, str], set[Baseline]] = {}
+    copies: dict[tuple[str, str], set[BaselineScores]] = {}
     for cell in cells:
         if cell.base and cell.instruct:
-            pair = Baseline(cell.base.score, cell.instruct.score)
+            pair = BaselineScores(cell.base.score, cell.instruct.score)
             copies.setdefault((cell.model, cell.benchmark), set()).add(pair)
     return {
-        key: Baseline(fmean(pair.base for pair in pairs), fmean(pair.instruct for pair in pairs))
+        key: BaselineScores(fmean(pair.base for pair in pairs), fmean(pair.instruct for pair in pairs))
         for key, pairs in copies.items()
     }
 
 
 def _read(path: Path, record: type[R]) -> R | None:
-    """The record in a file, or None where there is no file."""
+    """Read a record from a file; None if the file is missing."""
     try:
         return record.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -176,7 +212,7 @@ def _read(path: Path, record: type[R]) -> R | None:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(
-            f"{path} is no valid {record.__name__} of this version ({where}: {first['msg']}); "
+            f"{path} is not a valid {record.__name__} of this version ({where}: {first['msg']}); "
             "run that stage again, or leave the run out."
         ) from error
 
@@ -187,32 +223,32 @@ def _metrics(path: Path, spec: RunSpec) -> Metrics | None:
         return None
     if metrics.benchmark != spec.benchmark:
         raise InputError(
-            f"{path} is of {metrics.benchmark}, but the run is of {spec.benchmark}; evaluate the run again."
+            f"{path} is for {metrics.benchmark}, but the run is for {spec.benchmark}; evaluate the run again."
         )
     if not 0 <= metrics.score <= 1 or not all(math.isfinite(score) for score in metrics.items.values()):
-        raise InputError(f"{path} holds scores that are no fractions from 0 to 1; evaluate the run again.")
+        raise InputError(f"{path} has scores that are not fractions from 0 to 1; evaluate the run again.")
     return metrics
 
 
 def _check(cell: Cell, metrics: Metrics | None, path: Path) -> None:
-    """Refuse a counted run whose files do not agree."""
+    """Raise InputError if the files of a counted run are inconsistent."""
     result = cell.result
     if result is None:
         return
     file = path / "result.json"
     if result.run != cell.run:
-        raise InputError(f"{file} is of run {result.run}, but the directory is of {cell.run}; settle the run again.")
+        raise InputError(f"{file} belongs to run {result.run}, but the directory to {cell.run}; settle the run again.")
     if not cell.counted:
         return
     needed = {"base": cell.base, "instruct": cell.instruct}
     if not cell.reset:
         needed["metrics"] = metrics
-    for name, found in needed.items():
-        if found is None:
+    for name, record in needed.items():
+        if record is None:
             raise InputError(f"{path / 'evaluate' / f'{name}.json'} is missing; evaluate and settle the run again.")
-    behind = needed["base" if cell.reset else "metrics"]
-    if result.score is None or behind is None or not math.isclose(result.score, behind.score, abs_tol=1e-6):
+    source = needed["base" if cell.reset else "metrics"]
+    if result.score is None or source is None or not math.isclose(result.score, source.score, abs_tol=1e-6):
         raise InputError(
-            f"{file} does not carry the score in evaluate/{'base' if cell.reset else 'metrics'}.json; "
+            f"{file} does not have the score in evaluate/{'base' if cell.reset else 'metrics'}.json; "
             "settle the run again."
         )

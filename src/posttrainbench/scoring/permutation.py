@@ -1,19 +1,18 @@
-"""A permutation test of the weighted difference between two groups, in blocks, and the interval that belongs to it.
+"""A permutation test of a weighted difference between two agents, in blocks, and the matching interval.
 
-Under the hypothesis that the two agents do not differ, the runs of a block could as well have been the other's: every
-way of dealing a block's runs to the two agents, half of them to each, is equally likely, and blocks are dealt
-independently. With one run each in a block this is a sign-flip test. Where the agents have unequal numbers of runs, the
-block's two means are exchanged instead: dealing single runs would mislead wherever one agent's runs vary more than the
-other's.
+Under the null hypothesis that the agents do not differ, the runs within a block are exchangeable: every assignment of a
+block's runs to the two agents, half to each, is equally likely, and blocks are independent. With one run each in a
+block this is a sign-flip test. If the agents have unequal numbers of runs, the block's two means are exchanged instead:
+permuting single runs would give wrong p-values if one agent's runs vary more than the other's.
 
-p is twice the smaller tail, at most 1, the data themselves counted. It is exact where all arrangements can be gone
-through; beyond that, arrangements are drawn, with 1 added to both counts, which keeps the test's level (Phipson and
-Smyth, doi:10.2202/1544-6115.1585).
+p is twice the smaller tail, at most 1, with the observed data counted. It is exact if all arrangements can be
+enumerated; otherwise arrangements are drawn at random, with 1 added to both counts, which keeps the level of the test
+(Phipson and Smyth, doi:10.2202/1544-6115.1585).
 
-The 95 % interval holds every shift d for which the test, applied after d has been taken off all of A's runs, has p
-above 0.05; so it excludes 0 exactly where p is at most 0.05. The condition is linear in d: each arrangement has one d
-at which its difference equals the observed one, and the interval's ends are quantiles of these. With too few
-arrangements for any p of 0.05 there is no interval.
+The 95% interval contains every shift d for which the test, applied after subtracting d from all of A's runs, has p
+above 0.05; so it excludes 0 exactly if p is at most 0.05. The condition is linear in d: for each arrangement there is
+one d at which its difference equals the observed one, and the ends of the interval are quantiles of these. With too few
+arrangements for any p of 0.05 the interval does not exist.
 """
 
 from __future__ import annotations
@@ -27,20 +26,19 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from posttrainbench.scoring.aggregate import TIE
-from posttrainbench.scoring.board import Interval
+from posttrainbench.scoring.aggregate import TIE, Interval
 from posttrainbench.scoring.bootstrap import LEVEL, Floats
 
-EXACT = 2**17
-"""At most so many arrangements are gone through one by one."""
+MAX_ENUMERATED = 2**17
+"""Up to this many arrangements are enumerated."""
 
 DRAWN = 100_000
-"""So many are drawn where there are more."""
+"""Arrangements drawn at random if there are more."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Runs among which the agents may be exchanged: scores of A and of B, at least one each, and the block's weight."""
+    """Exchangeable runs: the scores of A and of B, at least one each, and the block's weight."""
 
     weight: float
     a: Sequence[float]
@@ -48,27 +46,26 @@ class Block:
 
     @property
     def difference(self) -> float:
-        """A's mean less B's."""
+        """Mean of A minus mean of B."""
         return fmean(self.a) - fmean(self.b)
 
     @property
     def balanced(self) -> Block:
-        """The block as it is dealt: its runs, or its two means where the numbers of runs differ."""
+        """The block that is permuted: the runs themselves, or the two means if the numbers of runs differ."""
         return self if len(self.a) == len(self.b) else Block(self.weight, [fmean(self.a)], [fmean(self.b)])
 
 
 @dataclass(frozen=True)
-class Test:
-    """The result.
+class PermutationResult:
+    """The result of a permutation test.
 
     Attributes:
-        ci: None where there are too few arrangements.
-        arrangements: how many there are.
-        exact: whether all were gone through.
-        smallest: the smallest p that so many arrangements allow.
+        p_value: two-sided.
+        ci: 95% interval of the difference; None with too few arrangements.
+        arrangements: number of possible arrangements.
+        exact: true if all of them were enumerated.
+        smallest: the smallest p possible with this many arrangements.
     """
-
-    __test__ = False  # no test case, whatever pytest may think
 
     p_value: float
     ci: Interval | None
@@ -77,32 +74,32 @@ class Test:
     smallest: float
 
 
-def permutation_test(blocks: Sequence[Block], *, drawn: int = DRAWN, seed: int = 0) -> Test:
-    """Test whether the weighted sum of the blocks' differences is 0.
+def permutation_test(blocks: Sequence[Block], *, drawn: int = DRAWN, seed: int = 0) -> PermutationResult:
+    """Test the hypothesis that the weighted sum of the blocks' differences is 0.
 
     Args:
         blocks: at least one.
-        drawn: how many arrangements to draw where there are too many for all.
-        seed: of the generator; matters only where arrangements are drawn.
+        drawn: number of arrangements to draw if there are too many to enumerate.
+        seed: seed of the generator; matters only if arrangements are drawn.
     """
     blocks = [block.balanced for block in blocks]
     arrangements = math.prod(math.comb(2 * len(block.a), len(block.a)) for block in blocks)
-    exact = arrangements <= EXACT
+    exact = arrangements <= MAX_ENUMERATED
     gap, moved = np.zeros(1), np.zeros(1)
     if exact:
         for block in blocks:
-            part = _deal(block, np.array(_all(block)))
+            part = _rearranged(block, np.array(_all_choices(block)))
             gap, moved = (np.add.outer(x, y).ravel() for x, y in zip((gap, moved), part, strict=True))
     else:
         rng = np.random.default_rng(seed)
         for block in blocks:
-            places = np.tile(np.arange(2 * len(block.a)), (drawn, 1))
-            part = _deal(block, rng.permuted(places, axis=1)[:, : len(block.a)])
+            indices = np.tile(np.arange(2 * len(block.a)), (drawn, 1))
+            part = _rearranged(block, rng.permuted(indices, axis=1)[:, : len(block.a)])
             gap, moved = gap + part[0], moved + part[1]
-        gap, moved = np.append(gap, 0.0), np.append(moved, 0.0)  # the data themselves
+        gap, moved = np.append(gap, 0.0), np.append(moved, 0.0)  # the observed arrangement
     gap[np.abs(gap) < TIE] = 0.0
     tails = (gap <= 0).mean(), (gap >= 0).mean()
-    return Test(
+    return PermutationResult(
         p_value=min(1.0, 2 * float(min(tails))),
         ci=_interval(gap, moved),
         arrangements=arrangements,
@@ -111,17 +108,17 @@ def permutation_test(blocks: Sequence[Block], *, drawn: int = DRAWN, seed: int =
     )
 
 
-def _all(block: Block) -> list[tuple[int, ...]]:
-    """Which of a balanced block's runs, A's first, go to A: every way."""
+def _all_choices(block: Block) -> list[tuple[int, ...]]:
+    """Return every choice of the runs assigned to A, as indices into a balanced block's runs, A's first."""
     return list(combinations(range(2 * len(block.a)), len(block.a)))
 
 
-def _deal(block: Block, chosen: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """By how much the weighted difference falls when A has the chosen runs, at no shift and per unit of shift.
+def _rearranged(block: Block, chosen: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the decrease of the weighted difference if A has the chosen runs: without a shift, and per unit of shift.
 
     Args:
-        block: balanced.
-        chosen: of shape (arrangements, runs of A).
+        block: a balanced block.
+        chosen: indices of A's runs, of shape (arrangements, runs of A).
     """
     count = len(block.a)
     scores = np.array([*block.a, *block.b])
@@ -131,10 +128,13 @@ def _deal(block: Block, chosen: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 
 def _interval(gap: Floats, moved: Floats) -> Interval | None:
-    """The shifts at which neither tail is at most 2.5 %; arrangements that move nothing are always in both tails."""
-    place = math.floor((1 - LEVEL) / 2 * len(gap) + 1e-9)
+    """Return the range of shifts at which both tails exceed 2.5%.
+
+    Arrangements that do not depend on the shift are always in both tails.
+    """
+    index = math.floor((1 - LEVEL) / 2 * len(gap) + 1e-9)
     still = moved < TIE
     shifts = gap / np.where(still, 1.0, moved)
-    low = np.sort(np.where(still, -np.inf, shifts))[place]
-    high = np.sort(np.where(still, np.inf, shifts))[-1 - place]
+    low = np.sort(np.where(still, -np.inf, shifts))[index]
+    high = np.sort(np.where(still, np.inf, shifts))[-1 - index]
     return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else None

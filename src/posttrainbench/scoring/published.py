@@ -1,34 +1,33 @@
 """The published tables of a suite, and their recomputation from their own columns.
 
-What is recomputed: the weights, from the published baselines of each base model, and the average of every row of
-Table 1, from its benchmark columns and these weights. What cannot be, since no run-level scores are published: the
-standard deviations.
+Recomputed are the weights, from the published baselines of each base model, and the average of every row of Table 1,
+from its benchmark columns and these weights. The standard deviations cannot be recomputed because no run-level scores
+are published.
 
-All scores are per cent, as published. Columns and averages are published to one decimal, so the recomputed average of a
-correct row may differ from the published one by up to 0.1: 0.05 from the columns, since the weights sum to 1, and 0.05
-from the average itself. Rows that are a baseline are averaged from the site's three decimals; there the bound is 0.05.
+All scores are in percent, as published. Columns and averages are published to one decimal, so the recomputed average of
+a correct row may differ from the published one by up to 0.1: 0.05 from the columns (the weights sum to 1) and 0.05 from
+the average itself. Baseline rows are averaged from the three decimals on the website; there the bound is 0.05.
 """
 
 from importlib import resources
 from statistics import fmean
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from posttrainbench.errors import InputError
-from posttrainbench.records import Record
+from posttrainbench.records import Baseline, Record
 from posttrainbench.scoring.weights import weights
 
 FOLDER = resources.files("posttrainbench") / "catalog" / "published"
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-Scores = Annotated[tuple[Percent, ...], Field(description="per cent, in the order of `benchmarks`")]
-Kind = Literal["zero_shot", "few_shot", "instruct"]
+Scores = Annotated[tuple[Percent, ...], Field(description="percent, in the order of `benchmarks`")]
 
 
 class BaseModelEntry(Record):
-    """A row of Table 4: a base model's short name, as in score tables, and the Hub ids of it and its counterpart."""
+    """A row of Table 4: a base model's short name, as in score tables, and the Hub ids of base and instruct model."""
 
     name: str
     family: str
@@ -38,22 +37,22 @@ class BaseModelEntry(Record):
 
     @property
     def instruct_name(self) -> str:
-        """The counterpart's short name."""
+        """Short name of the instruct counterpart."""
         return self.instruct.rpartition("/")[2]
 
 
 class PublishedWeights(Record):
-    """Table 5 as printed, and the same to the site's digits; fractions in the order of `benchmarks`."""
+    """Table 5 as printed and as on the website, with more digits; fractions in the order of `benchmarks`."""
 
     printed: tuple[float, ...]
     site: tuple[float, ...]
 
 
 class PublishedRow(Record):
-    """A row of Table 1: an agent with its rank and runs, or, with `baseline`, one of the baselines without them."""
+    """A row of Table 1: an agent with its rank and runs, or, if `baseline` is set, a baseline without them."""
 
     method: str
-    baseline: Kind | None = None
+    baseline: Baseline | None = None
     rank: int | None = None
     agent_model: str | None = None
     scaffold: str | None = None
@@ -98,10 +97,10 @@ class FewShotTable(Record):
 
 
 class PublishedTables(Record):
-    """All that is published of a suite.
+    """All published tables of a suite.
 
     Attributes:
-        baselines: kind -> base model -> scores; those of an instruct model stand under its base model's name.
+        baselines: kind -> base model -> scores; those of an instruct model are listed under its base model's name.
         figure3: agent -> budget in hours -> overall score.
         figure4: agent model -> overall score.
     """
@@ -110,7 +109,7 @@ class PublishedTables(Record):
     source: str
     benchmarks: tuple[str, ...]
     models: tuple[BaseModelEntry, ...]
-    baselines: dict[Kind, dict[str, Scores]]
+    baselines: dict[Baseline, dict[str, Scores]]
     weights: PublishedWeights
     table1: tuple[PublishedRow, ...]
     table2: EffortTable
@@ -122,9 +121,9 @@ class PublishedTables(Record):
     @model_validator(mode="after")
     def _complete(self) -> "PublishedTables":
         names = {model.name for model in self.models}
-        if set(self.baselines) != set(get_args(Kind)):
-            raise ValueError(f"baselines must be {', '.join(get_args(Kind))}")
-        by_model: dict[str, dict[str, Scores]] = dict(self.baselines.items())
+        if set(self.baselines) != set(Baseline):
+            raise ValueError(f"baselines must be {', '.join(Baseline)}")
+        by_model = {f"baselines.{kind}": scores for kind, scores in self.baselines.items()}
         by_model["table6"] = {name: row.scores for name, row in self.table6.models.items()}
         for table, rows in by_model.items():
             if set(rows) != names:
@@ -133,17 +132,17 @@ class PublishedTables(Record):
         lists |= {"printed weights": self.weights.printed, "weights of the site": self.weights.site}
         lists |= {f"scores of {row.method}": row.scores for row in self.table1}
         lists |= {f"scores_std of {row.method}": row.scores_std for row in self.table1 if row.scores_std}
-        for what, numbers in lists.items():
+        for name, numbers in lists.items():
             if len(numbers) != len(self.benchmarks):
-                raise ValueError(f"{what} must have a number for each of {len(self.benchmarks)} benchmarks")
+                raise ValueError(f"{name} must have a number for each of {len(self.benchmarks)} benchmarks")
         return self
 
     def named(self, scores: Scores) -> dict[str, float]:
-        """Benchmark -> score."""
+        """Return benchmark -> score."""
         return dict(zip(self.benchmarks, scores, strict=True))
 
-    def baseline_means(self, kind: Kind) -> dict[str, float]:
-        """Benchmark -> mean of a baseline over the base models, per cent."""
+    def baseline_means(self, kind: Baseline) -> dict[str, float]:
+        """Return benchmark -> mean of a baseline over the base models, in percent."""
         columns = zip(*self.baselines[kind].values(), strict=True)
         return self.named(tuple(fmean(column) for column in columns))
 
@@ -160,7 +159,7 @@ class RecomputedRow(Record):
 
 
 class Recomputed(Record):
-    """Table 1, recomputed: weights as fractions, scores in per cent, rows by `avg`, highest first."""
+    """Table 1, recomputed: weights as fractions, scores in percent, rows by `avg`, highest first."""
 
     suite: str
     weights: dict[str, float]
@@ -168,34 +167,40 @@ class Recomputed(Record):
 
 
 def published(suite: str = "v1") -> PublishedTables:
-    """The published tables of a suite.
+    """Return the published tables of a suite.
 
     Raises:
-        InputError: nothing is published of that suite, or the file does not have the form above.
+        InputError: that suite has no published tables, or their file is invalid.
     """
     files = {file.name.removesuffix(".yaml"): file for file in FOLDER.iterdir() if file.name.endswith(".yaml")}
     if suite not in files:
-        raise InputError(
-            f"There are no published tables of suite `{suite}`; choose one of: {', '.join(sorted(files))}."
-        )
+        raise InputError(f"The suite `{suite}` has no published tables; choose one of: {', '.join(sorted(files))}.")
     return parse(files[suite].read_text(encoding="utf-8"), files[suite].name)
 
 
 def parse(text: str, name: str) -> PublishedTables:
-    """Published tables from YAML; `name` is for messages. Raises InputError as `published`."""
+    """Parse published tables from YAML.
+
+    Args:
+        text: the YAML.
+        name: file name for error messages.
+
+    Raises:
+        InputError: the text is not valid.
+    """
     try:
         return PublishedTables.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError) as error:
-        raise InputError(f"{name} holds no valid published tables: {error}") from None
+        raise InputError(f"{name} does not contain valid published tables: {error}") from None
 
 
 def suite_weights(tables: PublishedTables) -> dict[str, float]:
-    """Benchmark -> weight, from the published zero-shot and instruct baselines."""
-    return weights(tables.baseline_means("zero_shot"), tables.baseline_means("instruct"))
+    """Return benchmark -> weight, from the published zero-shot and instruct baselines."""
+    return weights(tables.baseline_means(Baseline.BASE), tables.baseline_means(Baseline.INSTRUCT))
 
 
 def recompute(tables: PublishedTables) -> Recomputed:
-    """Compute the weights and every average of Table 1 again; the module's docstring says how exact that can be."""
+    """Recompute the weights and every average of Table 1; the module docstring states the error bounds."""
     by_benchmark = suite_weights(tables)
     rows = []
     for row in tables.table1:

@@ -1,4 +1,4 @@
-"""How sure a rank is: the ranks that the agents have in each of the bootstrap's draws."""
+"""Uncertainty of ranks: the rank of every agent in each bootstrap draw."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Ranking:
     """The ranks of one agent over the draws.
 
     Attributes:
-        shares: how often it has rank 1, 2, ...; they sum to 1.
-        interval: from the rank below which 2.5 % of the draws lie to that above which 2.5 % lie.
+        shares: the share of draws with rank 1, 2, ...; sums to 1.
+        interval: the 95% interval: at most 2.5% of the draws have a better rank, and at most 2.5% a worse one.
     """
 
     shares: list[float]
@@ -25,7 +25,7 @@ class Ranking:
 
 
 def rank(scores: Sequence[float]) -> list[int]:
-    """1 + how many have a higher score, for each; equal scores share the better rank."""
+    """Return for each score 1 + the number of higher scores; equal scores share the better rank."""
     return [1 + sum(other > score + TIE for other in scores) for score in scores]
 
 
@@ -33,21 +33,21 @@ def rankings(draws: Mapping[str, Floats]) -> dict[str, Ranking]:
     """Rank the agents in every draw.
 
     Args:
-        draws: agent -> resampled overall scores, of shape (resamples,), from one call of `bootstrap.draw`. Agents that
-            are equal in a draw have each of the ranks that they share for an equal part of it.
+        draws: agent -> resampled overall scores, of shape (resamples,), from one call of `bootstrap.draw`. Agents tied
+            in a draw share their ranks equally: each rank counts with the same fraction of the draw.
     """
     table = np.stack(list(draws.values()), axis=1) if draws else np.zeros((0, 0))
     tail = (1 - LEVEL) / 2 * len(table)
-    found = {}
+    result = {}
     for column, agent in enumerate(draws):
         own = table[:, column, None]
         ahead = (table > own + TIE).sum(axis=1)
         equal = (np.abs(table - own) <= TIE).sum(axis=1)
-        steps = np.zeros(table.shape[1] + 1)  # what the share changes by from one rank to the next
+        steps = np.zeros(table.shape[1] + 1)  # change of the count from one rank to the next
         np.add.at(steps, ahead, 1 / equal)
         np.subtract.at(steps, ahead + equal, 1 / equal)
         counts = np.cumsum(steps)[:-1]
         up_to = np.cumsum(counts)
         low, high = (int(np.argmax(up_to > edge)) + 1 for edge in (tail + 1e-6, len(table) - tail - 1e-6))
-        found[agent] = Ranking(shares=(counts / len(table)).clip(0).tolist(), interval=(low, high))
-    return found
+        result[agent] = Ranking(shares=(counts / len(table)).clip(0).tolist(), interval=(low, high))
+    return result

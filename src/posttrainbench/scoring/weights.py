@@ -1,4 +1,4 @@
-"""How much each benchmark counts: the inverse of the gap that official post-training closes on it."""
+"""Weights of the benchmarks: the inverse of the base-to-instruct gap."""
 
 from collections.abc import Mapping
 
@@ -6,18 +6,18 @@ from posttrainbench.errors import InputError
 
 
 def weights(base: Mapping[str, float], instruct: Mapping[str, float]) -> dict[str, float]:
-    """Weigh each benchmark by `1 / (instruct - base)`, normalised to sum to 1.
+    """Weight each benchmark by `1 / (instruct - base)`, normalized to sum to 1.
 
-    A benchmark on which official post-training gains little then counts as much as one on which it gains a
-    lot. The formula is the published one (PostTrainBench, arXiv 2603.08640, Table 5).
+    Benchmarks with a smaller base-to-instruct gap get a larger weight, so that an agent's gain counts relative to what
+    official post-training gains. The formula is the published one (PostTrainBench, arXiv 2603.08640, Table 5).
 
     Args:
         base: benchmark -> zero-shot score of the base models, mean over them.
         instruct: benchmark -> score of their official instruct counterparts, mean over them.
 
     Raises:
-        InputError: the two name different benchmarks or none, or the instruct models are no better than the
-            base models on one of them, so that there is no gap to measure by.
+        InputError: the two mappings are empty or name different benchmarks, or the instruct models score no higher
+            than the base models on a benchmark.
     """
     if not base or set(base) != set(instruct):
         raise InputError(
@@ -28,10 +28,10 @@ def weights(base: Mapping[str, float], instruct: Mapping[str, float]) -> dict[st
     inverse: dict[str, float] = {}
     for benchmark, score in base.items():
         gap = instruct[benchmark] - score
-        if not gap > 0:  # NaN is no gap either
+        if not gap > 0:  # true for NaN as well
             raise InputError(
-                f"Benchmark {benchmark} has no weight, since the instruct models ({instruct[benchmark]:.4f}) "
-                f"are not above the base models ({score:.4f}); leave it out, or evaluate both on more items."
+                f"Benchmark {benchmark} has no weight because the instruct models ({instruct[benchmark]:.4f}) "
+                f"do not score higher than the base models ({score:.4f}); leave it out, or evaluate both on more items."
             )
         inverse[benchmark] = 1 / gap
     total = sum(inverse.values())

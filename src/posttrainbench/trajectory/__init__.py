@@ -1,15 +1,15 @@
-"""What an agent did, as ATIF (the Agent Trajectory Interchange Format) and as text for people."""
+"""Agent trajectories: conversion to ATIF (the Agent Trajectory Interchange Format) and rendering as text."""
 
-from posttrainbench.trajectory.conversion import About, Summary, convert, write_trajectory
+from posttrainbench.trajectory.conversion import RecordingInfo, Summary, convert, write_trajectory
 from posttrainbench.trajectory.formats import FORMATS, reader_for
 from posttrainbench.trajectory.lines import Line, follow_lines, read_lines
-from posttrainbench.trajectory.placing import Placing, prompt_step
+from posttrainbench.trajectory.numbering import StepNumbering, prompt_step
 
 __all__ = [
     "FORMATS",
-    "About",
     "Line",
-    "Placing",
+    "RecordingInfo",
+    "StepNumbering",
     "Summary",
     "convert",
     "follow_lines",

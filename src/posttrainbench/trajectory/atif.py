@@ -1,10 +1,10 @@
-"""The parts of an ATIF trajectory: the Agent Trajectory Interchange Format, version 1.7.
+"""Data types of the Agent Trajectory Interchange Format (ATIF), version 1.7.
 
-Source: RFC 0001 of the Harbor project (https://harborframework.com/docs/trajectory-format). The whole form, with the
-rules that a schema can express, is `atif-1.7.schema.json` beside this file. What the four CLIs and recipes never print
-is left out here: token ids, log probabilities, copied context, images as files.
+Source: RFC 0001 of the Harbor project (https://harborframework.com/docs/trajectory-format). The complete schema is
+`atif-1.7.schema.json` beside this file. Fields that the four CLIs and recipes never print are omitted here: token ids,
+log probabilities, copied context, images as files.
 
-A field with its default is not written. ATIF asks for `message` and `arguments` also where they are empty.
+Fields with default values are not written. ATIF requires `message` and `arguments` even if they are empty.
 """
 
 from typing import Any, Literal
@@ -15,10 +15,10 @@ VERSION = "ATIF-v1.7"
 
 
 class ToolCall(Struct, omit_defaults=True):
-    """What the agent asked a tool to do.
+    """A tool call of the agent.
 
     Attributes:
-        function_name: as the scaffold calls its tool.
+        function_name: the scaffold's name of the tool.
     """
 
     tool_call_id: str
@@ -28,17 +28,17 @@ class ToolCall(Struct, omit_defaults=True):
 
 
 class SubagentRef(Struct, omit_defaults=True):
-    """Which of the embedded trajectories is the work behind a tool's result."""
+    """Reference from a tool result to the embedded trajectory of the subagent that produced it."""
 
     trajectory_id: str
 
 
 class Result(Struct, omit_defaults=True):
-    """What a tool answered.
+    """The result of a tool call.
 
     Attributes:
-        source_call_id: a call of the same step; None where the step has no such call.
-        extra: `is_error`, `exit_code` and what else the scaffold says about it.
+        source_call_id: a call of the same step; None if the call is not in this step.
+        extra: `is_error`, `exit_code` and other details that the scaffold prints.
     """
 
     source_call_id: str | None = None
@@ -48,16 +48,16 @@ class Result(Struct, omit_defaults=True):
 
 
 class Observation(Struct):
-    """The answers to a step's calls, in the order in which they came."""
+    """The results of a step's calls, in order of arrival."""
 
     results: list[Result] = field(default_factory=list)
 
 
 class Metrics(Struct, omit_defaults=True):
-    """What a step's model call used. Tokens as the scaffold printed them; None where it did not.
+    """Usage of a step's model call, as printed by the scaffold; None if it was not printed.
 
     Attributes:
-        prompt_tokens: cached ones included.
+        prompt_tokens: including cached tokens.
         cost_usd: US dollars.
     """
 
@@ -69,13 +69,13 @@ class Metrics(Struct, omit_defaults=True):
 
 
 class Step(Struct, omit_defaults=True, kw_only=True):
-    """One turn: what was said, the calls that were made, and their results.
+    """One turn: a message, tool calls and their results.
 
     Attributes:
-        step_id: from 1, without gaps; 0 until the step has its place.
-        timestamp: ISO 8601; when the step's first line was printed.
-        source: `user` is who gave the task, `system` the scaffold and the host.
-        model_name: only where it is not the trajectory's own.
+        step_id: number from 1, without gaps; 0 until the step is numbered.
+        timestamp: ISO 8601 time at which the step's first line was printed.
+        source: `user` for prompts, `system` for messages of the scaffold and the host.
+        model_name: only if it differs from the trajectory's.
     """
 
     step_id: int
@@ -91,7 +91,7 @@ class Step(Struct, omit_defaults=True, kw_only=True):
 
 
 class Agent(Struct, omit_defaults=True):
-    """Who did it."""
+    """The agent of a trajectory."""
 
     name: str
     version: str
@@ -100,7 +100,7 @@ class Agent(Struct, omit_defaults=True):
 
 
 class FinalMetrics(Struct, omit_defaults=True):
-    """A trajectory's sums; those of the main one include its subagents' tokens and cost."""
+    """Totals of a trajectory; those of the main trajectory include its subagents' tokens and cost."""
 
     total_prompt_tokens: int | None = None
     total_completion_tokens: int | None = None

@@ -1,13 +1,14 @@
 """The reader for `claude --print --verbose --output-format stream-json` (Claude Code 2.1).
 
-A message of the model is printed block by block; blocks with one message id are one turn. Subagents' messages carry the
-call that started them, and become trajectories of their own. A block's usage is what was known when its message began:
-the prompt's tokens are right, the tokens written are not, and only the sums at the end tell them.
+The CLI prints a model message block by block; blocks with the same message id form one turn. Messages of subagents
+contain the id of the call that started them, and become embedded trajectories. A block's usage is as of the start of
+its message: its prompt tokens are correct, but its completion tokens are not; only the final totals have these.
 """
 
 from typing import Any
 
 from msgspec import Struct, field
+from typing_extensions import override
 
 from posttrainbench.trajectory.atif import Metrics, Result, Step, ToolCall
 from posttrainbench.trajectory.events import EventDecoder
@@ -15,12 +16,12 @@ from posttrainbench.trajectory.reader import Reader, Usage
 from posttrainbench.trajectory.values import content_text
 from posttrainbench.trajectory.window import Window
 
-NOISE = {"thinking_tokens", "task_progress", "task_updated", "status", "hook_started", "hook_progress"}
-"""Kinds of `system` events that say how something goes on of which the outcome is printed too."""
+PROGRESS_EVENTS = {"thinking_tokens", "task_progress", "task_updated", "status", "hook_started", "hook_progress"}
+"""Subtypes of `system` events that report progress; the outcome is printed in another event."""
 
 
 class System(Struct, tag="system"):
-    """What the CLI itself says; the fields of the kinds that are read."""
+    """A message of the CLI; contains the fields of all subtypes that are read."""
 
     subtype: str
     model: str | None = None
@@ -37,7 +38,7 @@ class System(Struct, tag="system"):
 
 
 class Block(Struct):
-    """The fields of all kinds of content blocks."""
+    """A content block; contains the fields of all types."""
 
     type: str
     text: str = ""
@@ -51,7 +52,7 @@ class Block(Struct):
 
 
 class Tokens(Struct):
-    """Usage as Anthropic's API counts: the three kinds of input add up to the prompt."""
+    """Usage as in Anthropic's API: the three input counts add up to the prompt tokens."""
 
     input_tokens: int = 0
     cache_creation_input_tokens: int | None = 0
@@ -60,7 +61,7 @@ class Tokens(Struct):
 
 
 class ModelMessage(Struct):
-    """A part of the model's message."""
+    """A part of a model message."""
 
     id: str
     content: list[Block]
@@ -70,27 +71,27 @@ class ModelMessage(Struct):
 
 
 class Assistant(Struct, tag="assistant"):
-    """The model's side."""
+    """Output of the model."""
 
     message: ModelMessage
     parent_tool_use_id: str | None = None
 
 
 class UserMessage(Struct):
-    """Results and prompts."""
+    """Content of a `User` event: tool results and prompts."""
 
     content: str | list[Block]
 
 
 class User(Struct, tag="user"):
-    """The other side."""
+    """Input of the model."""
 
     message: UserMessage
     parent_tool_use_id: str | None = None
 
 
 class ModelUsage(Struct):
-    """Sums of one model since the process began, subagents included."""
+    """Totals of one model since the process started, including subagents."""
 
     inputTokens: int = 0  # noqa: N815
     outputTokens: int = 0  # noqa: N815
@@ -99,30 +100,41 @@ class ModelUsage(Struct):
 
 
 class Final(Struct, tag="result"):
-    """The agent has ended its turn; a process can print several, each with the sums since its beginning."""
+    """End of a turn, with totals since the process started; a process can print several."""
 
     subtype: str = ""
     is_error: bool = False
     result: Any = None
+    errors: Any = None
     total_cost_usd: float | None = None
     modelUsage: dict[str, ModelUsage] = field(default_factory=dict)  # noqa: N815
 
 
-Known = System | Assistant | User | Final
+class ToolProgress(Struct, tag="tool_progress"):
+    """A tool is still running; the result is printed in another event."""
+
+
+class RateLimit(Struct, tag="rate_limit_event"):
+    """State of the account's rate limits; printed when it changes."""
+
+    rate_limit_info: Any = None
+
+
+Known = System | Assistant | User | Final | ToolProgress | RateLimit
 
 
 class ClaudeCode(Reader[Known]):
-    """See the module's docstring."""
+    """Reader for Claude Code's stream-json output."""
 
     decoder = EventDecoder[Known](Known)
 
     def __init__(self, prompt: str = "", text_limit: int | None = None) -> None:
         super().__init__(prompt, text_limit)
-        self._messages: dict[str, str] = {}  # thread -> id of the message that its turn is
+        self._messages: dict[str, str] = {}  # thread -> message id of its current turn
         self._process = Usage()
 
-    def read(self, t: float, event: Known) -> str | None:
-        """See `Reader.read`."""
+    @override
+    def on_event(self, t: float, event: Known) -> str | None:
         match event:
             case Assistant(message, parent):
                 return self._assistant(t, message, self.window(parent or ""))
@@ -132,35 +144,39 @@ class ClaudeCode(Reader[Known]):
                 return self._system(t, event)
             case Final():
                 self._final(t, event)
+            case RateLimit(info):
+                self._rate_limit(t, info)
+            case ToolProgress():
+                pass
         return None
 
-    def prompted(self) -> None:
-        """See `Reader.prompted`."""
+    @override
+    def on_prompt(self) -> None:
         self.facts.usage += self._process
         self._process = Usage()
 
-    def ended(self) -> None:
-        """See `Reader.ended`."""
-        self.prompted()
+    @override
+    def on_end(self) -> None:
+        self.on_prompt()
 
     def _assistant(self, t: float, message: ModelMessage, window: Window) -> str | None:
         if message.model == "<synthetic>":
             text = "\n".join(block.text for block in message.content)
-            window.note(t, Step(step_id=0, source="system", message=text, extra={"error": True}))
+            window.add_step(t, Step(step_id=0, source="system", message=text, extra={"error": True}))
             return None
         if window.current is None or self._messages.get(window.thread) != message.id:
             self._begin(t, message, window)
         unknown = None
         for block in message.content:
             if block.type == "text":
-                self.say(t, window, block.text)
+                self.add_text(t, window, block.text)
             elif block.type == "thinking":
-                self.think(t, window, block.thinking)
+                self.add_reasoning(t, window, block.thinking)
             elif block.type in ("tool_use", "server_tool_use"):
                 arguments = block.input if isinstance(block.input, dict) else {"input": block.input}
-                self.call(t, window, ToolCall(block.id, block.name, arguments))
+                self.add_call(t, window, ToolCall(block.id, block.name, arguments))
             elif block.type.endswith("_tool_result"):
-                self.answer(t, window, block.tool_use_id, Result(content=content_text(block.content)))
+                self.add_result(t, window, block.tool_use_id, Result(content=content_text(block.content)))
             elif block.type != "redacted_thinking":
                 unknown = f"assistant/{block.type}"[:80]
         if window.current is not None and message.usage is not None:
@@ -172,21 +188,21 @@ class ClaudeCode(Reader[Known]):
         self.facts.usage_complete = False
         self.facts.model = self.facts.model or message.model
         other = message.model if message.model != self.facts.model else None
-        window.begin(t, Step(step_id=0, source="agent", message="", model_name=other))
+        window.begin_turn(t, Step(step_id=0, source="agent", message="", model_name=other))
 
     def _user(self, t: float, content: str | list[Block], window: Window) -> str | None:
         unknown = None
-        said = [content] if isinstance(content, str) else []
+        texts = [content] if isinstance(content, str) else []
         for block in content if isinstance(content, list) else []:
             if block.type == "tool_result":
                 extra = {"is_error": True} if block.is_error else None
-                self.answer(t, window, block.tool_use_id, Result(content=content_text(block.content), extra=extra))
+                self.add_result(t, window, block.tool_use_id, Result(content=content_text(block.content), extra=extra))
             elif block.type == "text":
-                said.append(block.text)
+                texts.append(block.text)
             else:
                 unknown = f"user/{block.type}"[:80]
-        if said:
-            window.note(t, Step(step_id=0, source="user", message="\n".join(said)))
+        if texts:
+            window.add_step(t, Step(step_id=0, source="user", message="\n".join(texts)))
         return unknown
 
     def _system(self, t: float, event: System) -> str | None:
@@ -199,27 +215,34 @@ class ClaudeCode(Reader[Known]):
                 about = {"type": event.subagent_type, "description": event.description}
                 self.facts.subagents[self.window(event.tool_use_id).thread] = about
         elif kind == "task_notification":
-            self.tell(t, f"task {event.status}: {event.summary}", extra={"call_id": event.tool_use_id})
+            self.add_system_step(t, f"task {event.status}: {event.summary}", extra={"call_id": event.tool_use_id})
         elif kind == "api_retry":
             reason = f"{event.error} ({event.error_status})"
-            self.tell(t, f"model call failed, try {event.attempt} of {event.max_retries}: {reason}")
+            self.add_system_step(t, f"model call failed, attempt {event.attempt} of {event.max_retries}: {reason}")
         elif kind == "compact_boundary":
-            self.tell(t, "the conversation was compacted")
-        elif kind not in NOISE:
+            self.add_system_step(t, "the conversation was compacted")
+        elif kind not in PROGRESS_EVENTS:
             return f"system/{kind}"[:80]
         return None
 
     def _final(self, t: float, event: Final) -> None:
-        self.window().end()
-        sums = event.modelUsage.values()
-        prompt = sum(one.inputTokens + one.cacheReadInputTokens + one.cacheCreationInputTokens for one in sums)
-        written, cached = sum(one.outputTokens for one in sums), sum(one.cacheReadInputTokens for one in sums)
+        self.window().end_turn()
+        totals = event.modelUsage.values()
+        cached = sum(model.cacheReadInputTokens for model in totals)
+        prompt = cached + sum(model.inputTokens + model.cacheCreationInputTokens for model in totals)
+        completion = sum(model.outputTokens for model in totals)
         if event.modelUsage:
-            self._process = Usage(prompt, written, cached, event.total_cost_usd)
+            self._process = Usage(prompt, completion, cached, event.total_cost_usd)
             self.facts.usage_complete = True
-        if event.is_error or event.subtype not in ("", "success"):
+        errors = content_text(event.errors or None)
+        if event.is_error or errors or event.subtype not in ("", "success"):
             text = event.result if isinstance(event.result, str) else event.subtype
-            self.tell(t, f"ended: {text}", extra={"error": True})
+            self.add_system_step(t, f"ended: {text}" + (f"\n{errors}" if errors else ""), extra={"error": True})
+
+    def _rate_limit(self, t: float, info: Any) -> None:
+        """Report a limit that was reached or will be soon; requests that are allowed are the normal case."""
+        if not isinstance(info, dict) or info.get("status") != "allowed":
+            self.add_system_step(t, f"rate limit: {content_text(info)}")
 
 
 def _metrics(message: ModelMessage) -> Metrics:

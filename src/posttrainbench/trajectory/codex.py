@@ -1,13 +1,14 @@
 """The reader for `codex exec --json` (Codex CLI 0.169).
 
-Its items name no model call. What is said or thought begins a turn, and so does a command after another one's result:
-calls that were made in parallel are therefore shown as turns of their own. Tokens are printed once a turn's end, as the
-sums of the whole thread; a resumed thread counts on.
+Items do not identify their model call. A message or a thought starts a new turn, and so does a command after a result;
+parallel calls therefore appear as separate turns. Tokens are printed at the end of a turn, as totals of the thread; a
+resumed thread continues its totals.
 """
 
 from typing import Any
 
 from msgspec import Struct
+from typing_extensions import override
 
 from posttrainbench.trajectory.atif import Result, ToolCall
 from posttrainbench.trajectory.events import EventDecoder
@@ -16,7 +17,7 @@ from posttrainbench.trajectory.values import content_text
 
 
 class Item(Struct):
-    """The fields of all kinds of items."""
+    """An item; contains the fields of all types."""
 
     id: str
     type: str
@@ -41,17 +42,17 @@ class Item(Struct):
 
 
 class ThreadStarted(Struct, tag="thread.started"):
-    """A process begins, or resumes, a thread."""
+    """A process starts or resumes a thread."""
 
     thread_id: str
 
 
 class TurnStarted(Struct, tag="turn.started"):
-    """A prompt is being worked on."""
+    """The agent starts working on a prompt."""
 
 
 class Tokens(Struct):
-    """Sums of a thread."""
+    """Token totals of a thread."""
 
     input_tokens: int = 0
     cached_input_tokens: int = 0
@@ -59,7 +60,7 @@ class Tokens(Struct):
 
 
 class TurnCompleted(Struct, tag="turn.completed"):
-    """A prompt has been worked on."""
+    """The agent has finished working on a prompt."""
 
     usage: Tokens | None = None
 
@@ -71,32 +72,32 @@ class Failed(Struct):
 
 
 class TurnFailed(Struct, tag="turn.failed"):
-    """A prompt could not be worked on to the end; our own `react` tells here too what it used."""
+    """The agent failed on a prompt; our own `react` agent includes its usage."""
 
     error: Failed
     usage: Tokens | None = None
 
 
 class ItemStarted(Struct, tag="item.started"):
-    """Something is under way."""
+    """An item has started."""
 
     item: Item
 
 
 class ItemUpdated(Struct, tag="item.updated"):
-    """Something has changed."""
+    """An item has changed."""
 
     item: Item
 
 
 class ItemCompleted(Struct, tag="item.completed"):
-    """Something is done."""
+    """An item is complete."""
 
     item: Item
 
 
 class Error(Struct, tag="error"):
-    """Trouble with the model's provider."""
+    """An error of the model's provider."""
 
     message: str = ""
 
@@ -104,11 +105,11 @@ class Error(Struct, tag="error"):
 Known = ThreadStarted | TurnStarted | TurnCompleted | TurnFailed | ItemStarted | ItemUpdated | ItemCompleted | Error
 
 CALLS = {"command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call"}
-SAID = {"agent_message", "plan", "reasoning", "error"}
+MESSAGES = {"agent_message", "plan", "reasoning", "error"}
 
 
 class Codex(Reader[Known]):
-    """See the module's docstring."""
+    """Reader for Codex's JSON output."""
 
     decoder = EventDecoder[Known](Known)
 
@@ -116,83 +117,83 @@ class Codex(Reader[Known]):
         super().__init__(prompt, text_limit)
         self._thread = ""
         self._processes = 0
-        self._others = Usage()  # of earlier threads
+        self._earlier = Usage()  # usage of earlier threads
         self._own = Usage()
-        self._todo: Any = None
+        self._todo_items: Any = None
 
-    def read(self, t: float, event: Known) -> str | None:
-        """See `Reader.read`."""
+    @override
+    def on_event(self, t: float, event: Known) -> str | None:
         match event:
             case ItemStarted(item) | ItemUpdated(item) | ItemCompleted(item):
-                return self._item(t, item, done=isinstance(event, ItemCompleted))
+                return self._item(t, item, is_complete=isinstance(event, ItemCompleted))
             case ThreadStarted(thread):
                 self._processes += 1
                 if thread != self._thread:
-                    self._others, self._own = self._others + self._own, Usage()
+                    self._earlier, self._own = self._earlier + self._own, Usage()
                     self._thread = thread
             case TurnCompleted(Tokens() as tokens):
                 self._count(tokens)
                 self.facts.usage_complete = True
-                self.window().end()
+                self.window().end_turn()
             case TurnFailed(Failed(message), tokens):
                 if tokens is not None:
                     self._count(tokens)
-                self.tell(t, message, extra={"error": True})
+                self.add_system_step(t, message, extra={"error": True})
             case Error(message):
-                self.tell(t, message, extra={"error": True})
+                self.add_system_step(t, message, extra={"error": True})
             case TurnStarted() | TurnCompleted():
                 self.facts.usage_complete = False
-                self.window().end()
+                self.window().end_turn()
         return None
 
     def _count(self, tokens: Tokens) -> None:
-        """The thread's sums so far."""
+        """Update the usage from the thread's totals."""
         self._own = Usage(tokens.input_tokens, tokens.output_tokens, tokens.cached_input_tokens)
-        self.facts.usage = self._others + self._own
+        self.facts.usage = self._earlier + self._own
 
-    def _item(self, t: float, item: Item, done: bool) -> str | None:
+    def _item(self, t: float, item: Item, is_complete: bool) -> str | None:
         window = self.window()
         if item.type in CALLS:
-            self._tool(t, item, done)
+            self._tool(t, item, is_complete)
         elif item.type == "todo_list":
             self._todo_list(t, item)
-        elif item.type not in SAID:
+        elif item.type not in MESSAGES:
             return f"item/{item.type}"
-        elif not done:
+        elif not is_complete:
             pass
         elif item.type == "error":
-            self.tell(t, item.message, extra={"error": True})
+            self.add_system_step(t, item.message, extra={"error": True})
         else:
-            if window.answered or (window.current and window.current.message):
-                window.end()
-            add = self.think if item.type == "reasoning" else self.say
+            if window.has_result or (window.current and window.current.message):
+                window.end_turn()
+            add = self.add_reasoning if item.type == "reasoning" else self.add_text
             add(t, window, item.text)
         return None
 
-    def _tool(self, t: float, item: Item, done: bool) -> None:
+    def _tool(self, t: float, item: Item, is_complete: bool) -> None:
         window = self.window()
         call_id = self._call_id(item)
-        if not window.waits_for(call_id):
-            if window.answered:
-                window.end()
-            self.call(t, window, _call(item, call_id))
-        if done:
-            self.answer(t, window, call_id, _result(item))
+        if not window.is_waiting_for(call_id):
+            if window.has_result:
+                window.end_turn()
+            self.add_call(t, window, _call(item, call_id))
+        if is_complete:
+            self.add_result(t, window, call_id, _result(item))
 
     def _todo_list(self, t: float, item: Item) -> None:
-        """The plan, whenever it has changed."""
-        if item.items == self._todo:
+        """Record the plan as a call if it has changed."""
+        if item.items == self._todo_items:
             return
-        self._todo = item.items
+        self._todo_items = item.items
         window = self.window()
-        if window.answered:
-            window.end()
+        if window.has_result:
+            window.end_turn()
         call_id = self._call_id(item)
-        self.call(t, window, ToolCall(call_id, "todo_list", {"items": item.items}))
-        self.answer(t, window, call_id, Result())
+        self.add_call(t, window, ToolCall(call_id, "todo_list", {"items": item.items}))
+        self.add_result(t, window, call_id, Result())
 
     def _call_id(self, item: Item) -> str:
-        """A process numbers its items from 0; a resumed one does so again."""
+        """Return a unique call id: each process numbers its items from 0, even if it resumes a thread."""
         return item.id if self._processes < 2 else f"{item.id}.{self._processes}"
 
 
@@ -216,8 +217,8 @@ def _call(item: Item, call_id: str) -> ToolCall:
 
 def _result(item: Item) -> Result:
     extra: dict[str, Any] = {}
-    if item.exit_code is not None:
-        extra["exit_code"] = item.exit_code
+    if item.type == "command_execution" or item.exit_code is not None:
+        extra["exit_code"] = item.exit_code  # None for a command that did not end by itself
     if item.status not in ("", "completed"):
         extra["status"] = item.status
     if item.type == "command_execution":

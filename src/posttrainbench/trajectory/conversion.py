@@ -1,4 +1,4 @@
-"""Turns recorded output into an ATIF trajectory, streaming."""
+"""Convert recorded output to an ATIF trajectory in constant memory."""
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
@@ -11,44 +11,46 @@ from posttrainbench.records import RunSpec
 from posttrainbench.trajectory.atif import Agent, FinalMetrics
 from posttrainbench.trajectory.formats import reader_for
 from posttrainbench.trajectory.lines import read_lines
-from posttrainbench.trajectory.placing import Placing, Sums, prompt_step
+from posttrainbench.trajectory.numbering import StepNumbering, Totals, prompt_step
 from posttrainbench.trajectory.reader import Facts, Usage
-from posttrainbench.trajectory.writer import writing
+from posttrainbench.trajectory.writer import trajectory_writer
 
 TEXT_CHARACTERS = 5_000_000
-"""Of lines that are no events; what lies beyond stays in `output.jsonl` alone, and the trajectory says how much."""
+"""Limit for lines that are not events. Text beyond it is only in `output.jsonl`; the trajectory contains its size."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What the recording does not say.
+class RecordingInfo:
+    """Information that the recording does not contain.
 
     Attributes:
         session: the run's id.
-        agent: its name.
-        version: of this package, where the scaffold prints none of its own.
-        started: when the agent was started; with a time zone.
-        prompt: what it was told; the first step.
+        agent: the agent's name.
+        version: version of this package, used if the scaffold does not print its own.
+        started: start time of the agent, with a time zone; None if it is unknown.
+        prompt: the prompt, which becomes the first step.
     """
 
     session: str
     agent: str
     version: str
-    started: datetime
+    started: datetime | None
     prompt: str
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a trajectory holds.
+    """Summary of a trajectory.
 
     Attributes:
-        steps: of the main agent, the prompt included.
-        tool_calls: of the main agent and its subagents.
-        usage: tokens and cost as the scaffold printed them, subagents included. The agent could have forged them.
-        usage_complete: whether they cover everything; a scaffold that is stopped prints no sums.
-        unknown: name of an unknown event -> how many there were.
-        text_lines: lines that were no events.
+        steps: steps of the main agent, including the prompt.
+        tool_calls: calls of the main agent and its subagents.
+        subagents: number of subagents.
+        usage: tokens and cost as printed by the scaffold, including subagents. The agent can forge them.
+        usage_complete: True if `usage` covers the whole run; a scaffold that is killed prints no totals.
+        unknown: name of an unknown event -> count.
+        text_lines: number of lines that are not events.
+        warning: one sentence if many events are unknown, else "".
     """
 
     steps: int
@@ -58,74 +60,80 @@ class Summary:
     usage_complete: bool
     unknown: dict[str, int]
     text_lines: int
+    warning: str
 
 
-def convert(output: Path, format: str, out: Path, *, about: About) -> Summary:
+def convert(output: Path, format: str, out: Path, *, info: RecordingInfo) -> Summary:
     """Write the trajectory of a recording.
 
     Args:
         output: the recorded `output.jsonl`.
-        format: how the scaffold prints; a key of `formats.FORMATS`.
+        format: output format of the scaffold; a key of `formats.FORMATS`.
         out: the `trajectory.json` to write.
+        info: information that the recording does not contain.
 
     Raises:
-        InputError: there is no such format.
+        InputError: the format is unknown.
     """
-    reader = reader_for(format, about.prompt, TEXT_CHARACTERS)
-    placing = Placing(about.started)
-    with writing(out, about.session) as writer:
-        for timed in chain([prompt_step(about.prompt)], reader.steps(read_lines(output))):
-            writer.step(timed.thread, placing.place(timed))
+    reader = reader_for(format, info.prompt, TEXT_CHARACTERS)
+    numbering = StepNumbering(info.started)
+    with trajectory_writer(out, info.session) as writer:
+        for timed in chain([prompt_step(info.prompt)], reader.steps(read_lines(output))):
+            writer.step(timed.thread, numbering.number(timed))
         facts = reader.facts
-        usage = _usage(facts, placing.threads.values())
-        main = placing.threads[""]
+        usage = _usage(facts, numbering.threads.values())
+        main = numbering.threads[""]
         missing = None if facts.usage_complete else {"usage_complete": False}
         writer.end(
-            _agent(about, facts, {"format": format}), _final(Sums(main.steps, usage=usage), missing), _extra(facts)
+            _agent(info, facts, {"format": format}), _final(Totals(main.steps, usage=usage), missing), _extra(facts)
         )
         writer.embed(
-            {thread: _agent(about, facts, told) for thread, told in facts.subagents.items()},
-            lambda thread: _final(placing.threads.get(thread, Sums(1))),
+            {thread: _agent(info, facts, extra) for thread, extra in facts.subagents.items()},
+            lambda thread: _final(numbering.threads.get(thread, Totals(1))),
         )
     return Summary(
         steps=main.steps,
-        tool_calls=sum(sums.tool_calls for sums in placing.threads.values()),
+        tool_calls=sum(totals.tool_calls for totals in numbering.threads.values()),
         subagents=len(facts.subagents),
         usage=usage,
         usage_complete=facts.usage_complete,
         unknown=dict(facts.unknown),
         text_lines=facts.text_lines,
+        warning=facts.warning,
     )
 
 
 def write_trajectory(
-    spec: RunSpec, prompt: str, output: Path, destination: Path, format: str, started: datetime
+    spec: RunSpec, prompt: str, output: Path, destination: Path, format: str, started: datetime | None
 ) -> Summary:
     """Write a run's trajectory.
 
     Args:
+        spec: the run.
+        prompt: the prompt of the agent.
         output: the recorded `output.jsonl`.
-        format: how the agent's scaffold prints.
-        started: when the agent was started; with a time zone.
+        destination: the `trajectory.json` to write.
+        format: output format of the agent's scaffold.
+        started: start time of the agent, with a time zone; None if it is unknown.
     """
-    about = About(
+    info = RecordingInfo(
         session=spec.run,
         agent=spec.agent.name,
         version=spec.versions.get("posttrainbench", ""),
         started=started,
         prompt=prompt,
     )
-    return convert(output, format, destination, about=about)
+    return convert(output, format, destination, info=info)
 
 
-def _agent(about: About, facts: Facts, extra: dict[str, Any]) -> Agent:
+def _agent(info: RecordingInfo, facts: Facts, extra: dict[str, Any]) -> Agent:
     known = {key: value for key, value in extra.items() if value is not None}
-    return Agent(about.agent, facts.version or about.version, facts.model, known or None)
+    return Agent(info.agent, facts.version or info.version, facts.model, known or None)
 
 
-def _final(sums: Sums, extra: dict[str, Any] | None = None) -> FinalMetrics:
-    used = sums.usage
-    return FinalMetrics(used.prompt, used.completion, used.cached, used.cost, sums.steps, extra)
+def _final(totals: Totals, extra: dict[str, Any] | None = None) -> FinalMetrics:
+    usage = totals.usage
+    return FinalMetrics(usage.prompt, usage.completion, usage.cached, usage.cost, totals.steps, extra)
 
 
 def _extra(facts: Facts) -> dict[str, Any]:
@@ -136,10 +144,10 @@ def _extra(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _usage(facts: Facts, threads: Iterable[Sums]) -> Usage:
-    """What the scaffold says it used in all; what its steps add up to where that is more, or all there is."""
+def _usage(facts: Facts, threads: Iterable[Totals]) -> Usage:
+    """Return the scaffold's totals if complete, otherwise the larger of these and the sum over all steps."""
     if facts.usage_complete and facts.usage != Usage():
         return facts.usage
-    summed = sum((sums.usage for sums in threads), Usage())
+    summed = sum((totals.usage for totals in threads), Usage())
     pairs = zip(astuple(facts.usage), astuple(summed), strict=True)
-    return Usage(*(max((one for one in pair if one is not None), default=None) for pair in pairs))
+    return Usage(*(max((value for value in pair if value is not None), default=None) for pair in pairs))

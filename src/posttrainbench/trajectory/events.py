@@ -1,6 +1,6 @@
-"""Decodes the JSON lines of a scaffold into its typed events, whatever an agent made it print.
+"""Decode a scaffold's JSON lines to typed events. The input is hostile: an agent can make its scaffold print anything.
 
-What is not of a known form comes back whole as `Unknown`, what is no JSON object as None.
+A JSON object of an unknown form is returned as `Unknown`; other lines as None.
 """
 
 import json
@@ -13,16 +13,17 @@ import msgspec
 Event = TypeVar("Event")
 
 NESTED = 64
-"""Values nested more deeply are kept as text: readers of the trajectory have limits of their own."""
+"""Maximum nesting depth; deeper values become text, since readers of the trajectory have limits too."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LARGEST = 2**64
 
 
 class Unknown(NamedTuple):
-    """An event that the reader does not know.
+    """An event of an unknown form.
 
     Attributes:
-        name: its type, with its subtype where it has one.
+        name: type of the event, and subtype if it has one.
+        event: the JSON object.
     """
 
     name: str
@@ -30,31 +31,31 @@ class Unknown(NamedTuple):
 
 
 class EventDecoder(Generic[Event]):
-    """Decodes lines into `kind`, a union of tagged structures; fields that these do not name are passed over."""
+    """Decoder of lines to `kind`, a union of tagged structs; other fields are ignored."""
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
         self._typed = msgspec.json.Decoder(kind)
 
     def decode(self, line: str) -> Event | Unknown | None:
-        """The event of a line."""
+        """Decode a line. Return None if it is not a JSON object."""
         try:
             return cast(Event, self._typed.decode(line))
         except (msgspec.MsgspecError, RecursionError, ValueError):
             pass
-        # Rare, so it may be slow: a new event, or half of a pair of surrogates, which a program that cuts text leaves.
+        # Slow path for rare lines: a new event, or half of a surrogate pair, left by a program that truncates text.
         event = parse(line)
         if event is None:
             return None
         try:
             return cast(Event, msgspec.convert(event, self._kind))
         except (msgspec.ValidationError, RecursionError):
-            words = [word for word in (event.get("type"), event.get("subtype")) if isinstance(word, str)]
-            return Unknown("/".join(words)[:80] or "no type", event)
+            parts = [part for part in (event.get("type"), event.get("subtype")) if isinstance(part, str)]
+            return Unknown("/".join(parts)[:80] or "no type", event)
 
 
 def parse(line: str) -> dict[str, Any] | None:
-    """The JSON object of a line, made fit to be written again; None if it is none."""
+    """Parse a line to a JSON object and replace values that cannot be written; None if it is not an object."""
     try:
         value = json.loads(line, strict=False)
         return _clean(value, NESTED) if isinstance(value, dict) else None
@@ -79,15 +80,15 @@ def _clean(value: Any, depth: int) -> Any:
 
 
 def bounded(value: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call, or their text where they are nested too deeply."""
-    if _is_flat(value, NESTED):
+    """Return the arguments of a call, or their text if they are nested too deeply."""
+    if _within_depth(value, NESTED):
         return value
     return {"nested too deeply": str(list(value))[:10_000]}
 
 
-def _is_flat(value: Any, depth: int) -> bool:
+def _within_depth(value: Any, depth: int) -> bool:
     if isinstance(value, dict):
-        return depth > 0 and all(_is_flat(item, depth - 1) for item in value.values())
+        return depth > 0 and all(_within_depth(item, depth - 1) for item in value.values())
     if isinstance(value, list):
-        return depth > 0 and all(_is_flat(item, depth - 1) for item in value)
+        return depth > 0 and all(_within_depth(item, depth - 1) for item in value)
     return True

@@ -1,6 +1,6 @@
-"""Reads the recorded output (`solve/output.jsonl`) back, also while it grows, in constant memory.
+"""Read the recorded output (`solve/output.jsonl`) in constant memory, also while it is being written.
 
-Nothing is lost on the way: a line that a crash tore comes as text of the stream `torn`.
+No data is lost: a line that a crash truncated is returned as text of the stream `torn`.
 """
 
 import time
@@ -10,17 +10,18 @@ from pathlib import Path
 import msgspec
 
 JOINED_BYTES = 32 * 2**20
-"""A line longer than this stays in pieces."""
+"""A longer line stays in pieces."""
 POLL_SECONDS = 0.2
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """One line.
+    """One line of output.
 
     Attributes:
         t: seconds since the agent's start.
-        stream: `stdout`, `stderr`, `prompt` (what the host told the agent on its way) or `torn`.
-        more: the line goes on in the stream's next entry; joined lines say False.
+        stream: `stdout`, `stderr`, `prompt` (a later prompt by the host) or `torn`.
+        line: the text.
+        more: True if the line continues in the stream's next entry; False for joined lines.
     """
 
     t: float
@@ -33,7 +34,7 @@ _DECODER = msgspec.json.Decoder(Line)
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of an `output.jsonl` so far; none where there is no such file."""
+    """Yield the lines of an `output.jsonl`; nothing if the file does not exist."""
     if path.exists():
         with path.open("rb") as file:
             for line in _joined(file):
@@ -42,10 +43,11 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 
 def follow_lines(path: Path, ended: Callable[[], bool]) -> Iterator[Line | None]:
-    """The lines of an `output.jsonl` that is being written, as they come; None whenever there is nothing new.
+    """Yield the lines of a growing `output.jsonl`, and None whenever no new line has arrived.
 
     Args:
-        ended: whether nothing will be written any more.
+        path: the file.
+        ended: returns True once the file is complete.
     """
     return _joined(_tail(path, ended))
 
@@ -54,7 +56,7 @@ def _tail(path: Path, ended: Callable[[], bool]) -> Iterator[bytes | None]:
     rest = b""
     with path.open("rb") as file:
         while True:
-            last = ended()  # asked before reading: what was written before the end is then read
+            last = ended()  # before reading, so that everything written before the end is read
             while chunk := file.read(2**20):
                 *whole, rest = (rest + chunk).split(b"\n")
                 yield from whole
@@ -67,7 +69,7 @@ def _tail(path: Path, ended: Callable[[], bool]) -> Iterator[bytes | None]:
 
 
 def _joined(entries: Iterable[bytes | None]) -> Iterator[Line | None]:
-    """Decode entries and put the pieces of long lines together."""
+    """Decode entries and join the pieces of long lines."""
     pieces: dict[str, list[Line]] = {}
     last = 0.0
     for entry in entries:
@@ -76,20 +78,20 @@ def _joined(entries: Iterable[bytes | None]) -> Iterator[Line | None]:
             continue
         try:
             line = _DECODER.decode(entry)
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             if text := entry.decode(errors="replace").rstrip("\n"):
                 yield Line(last, "torn", text)
             continue
         last = line.t
         if line.more or line.stream in pieces:
-            held = pieces.setdefault(line.stream, [])
-            held.append(line)
-            if line.more and sum(len(piece.line) for piece in held) < JOINED_BYTES:
+            parts = pieces.setdefault(line.stream, [])
+            parts.append(line)
+            if line.more and sum(len(piece.line) for piece in parts) < JOINED_BYTES:
                 continue
             line = _join(pieces.pop(line.stream))
         yield line
-    for held in pieces.values():
-        yield _join(held)
+    for parts in pieces.values():
+        yield _join(parts)
 
 
 def _join(pieces: list[Line]) -> Line:

@@ -1,12 +1,13 @@
 """The reader for `opencode run --format json` (OpenCode 1.18).
 
-Every turn of the model is a step with its tokens and cost. A call is printed once, with its result. What a subagent
-does is not printed: its session is named in the result's `extra`.
+Every turn of the model is a step with its tokens and cost. A call is printed once, with its result. The activity of
+subagents is not printed; the result's `extra` contains the subagent's session id.
 """
 
 from typing import Any
 
 from msgspec import Struct, field
+from typing_extensions import override
 
 from posttrainbench.trajectory.atif import Metrics, Result, Step, ToolCall
 from posttrainbench.trajectory.events import EventDecoder
@@ -15,13 +16,13 @@ from posttrainbench.trajectory.values import content_text
 
 
 class StartPart(Struct):
-    """Which message a turn writes."""
+    """Message id of a turn."""
 
     messageID: str = ""  # noqa: N815
 
 
 class StepStart(Struct, tag="step_start"):
-    """A turn begins."""
+    """Start of a turn."""
 
     part: StartPart
 
@@ -34,19 +35,19 @@ class TextPart(Struct):
 
 
 class Text(Struct, tag="text"):
-    """What the model said."""
+    """A message of the model."""
 
     part: TextPart
 
 
 class Reasoning(Struct, tag="reasoning"):
-    """What the model thought; printed with `--thinking`."""
+    """A thought of the model; printed with `--thinking`."""
 
     part: TextPart
 
 
 class ToolState(Struct):
-    """How far a call has come."""
+    """State of a tool call."""
 
     status: str = ""
     input: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class ToolState(Struct):
 
 
 class ToolPart(Struct):
-    """A call."""
+    """A tool call."""
 
     tool: str
     callID: str  # noqa: N815
@@ -64,20 +65,20 @@ class ToolPart(Struct):
 
 
 class ToolUse(Struct, tag="tool_use"):
-    """A call with its result."""
+    """Event with a tool call and its result."""
 
     part: ToolPart
 
 
 class Cache(Struct):
-    """Tokens of the prompt that were written to and read from the provider's cache."""
+    """Prompt tokens written to and read from the provider's cache."""
 
     write: int = 0
     read: int = 0
 
 
 class Tokens(Struct):
-    """A turn's tokens; none is counted twice."""
+    """Tokens of a turn; the counts do not overlap."""
 
     input: int = 0
     output: int = 0
@@ -86,20 +87,20 @@ class Tokens(Struct):
 
 
 class FinishPart(Struct):
-    """What a turn used."""
+    """Usage of a turn."""
 
     tokens: Tokens | None = None
     cost: float | None = None
 
 
 class StepFinish(Struct, tag="step_finish"):
-    """A turn ends."""
+    """End of a turn."""
 
     part: FinishPart
 
 
 class Error(Struct, tag="error"):
-    """Trouble, such as with the model's provider."""
+    """An error, such as one of the model's provider."""
 
     error: Any = None
 
@@ -108,34 +109,34 @@ Known = StepStart | Text | Reasoning | ToolUse | StepFinish | Error
 
 
 class OpenCode(Reader[Known]):
-    """See the module's docstring."""
+    """Reader for OpenCode's JSON output."""
 
     decoder = EventDecoder[Known](Known)
 
-    def read(self, t: float, event: Known) -> str | None:
-        """See `Reader.read`."""
+    @override
+    def on_event(self, t: float, event: Known) -> str | None:
         window = self.window()
         match event:
             case Text(part):
-                self.say(t, window, part.text)
+                self.add_text(t, window, part.text)
             case Reasoning(part):
-                self.think(t, window, part.text)
+                self.add_reasoning(t, window, part.text)
             case ToolUse(part):
                 self._tool(t, part)
             case StepStart():
-                window.begin(t, Step(step_id=0, source="agent", message=""))
+                window.begin_turn(t, Step(step_id=0, source="agent", message=""))
             case StepFinish(part):
                 if window.current is not None:
                     window.current.metrics = _metrics(part)
-                window.end()
+                window.end_turn()
             case Error(error):
-                self.tell(t, _message(error), extra={"error": True})
+                self.add_system_step(t, _message(error), extra={"error": True})
         return None
 
     def _tool(self, t: float, part: ToolPart) -> None:
         window, state = self.window(), part.state
-        if not window.waits_for(part.callID):
-            self.call(t, window, ToolCall(part.callID, part.tool, state.input))
+        if not window.is_waiting_for(part.callID):
+            self.add_call(t, window, ToolCall(part.callID, part.tool, state.input))
         if state.status not in ("completed", "error"):
             return
         extra: dict[str, Any] = {}
@@ -147,7 +148,7 @@ class OpenCode(Reader[Known]):
         if state.status == "error":
             extra["is_error"] = True
         content = content_text(state.output if state.status == "completed" else state.error)
-        self.answer(t, window, part.callID, Result(content=content, extra=extra or None))
+        self.add_result(t, window, part.callID, Result(content=content, extra=extra or None))
 
 
 def _metrics(part: FinishPart) -> Metrics:

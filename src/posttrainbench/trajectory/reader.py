@@ -1,7 +1,7 @@
-"""What the readers of all formats share: recorded lines in, steps out, in constant memory.
+"""Base class of the readers for all formats: converts recorded lines to steps in constant memory.
 
-A reader knows one scaffold's events. Everything else that was printed becomes steps too: an event that it does not know
-is kept in a step's `extra` and counted, and lines that are no events (warnings, garbage, standard error) are text.
+A reader knows the events of one scaffold. All other output becomes steps too: an unknown event is stored in a step's
+`extra` and counted, and lines that are not events (warnings, garbage, standard error) become text.
 """
 
 from abc import ABC, abstractmethod
@@ -13,26 +13,29 @@ from typing import Any, Generic, Literal
 from posttrainbench.trajectory.atif import Result, Step, SubagentRef, ToolCall
 from posttrainbench.trajectory.events import Event, EventDecoder, Unknown, bounded, parse
 from posttrainbench.trajectory.lines import Line
-from posttrainbench.trajectory.window import Timed, Window
+from posttrainbench.trajectory.window import TimedStep, Window
+from posttrainbench.untrusted import printable
 
 PAUSE_SECONDS = 1.0
 """A pause this long ends a burst of text."""
 BURST_CHARACTERS = 20_000
 TURN_CHARACTERS = 100_000
-"""A turn that says more goes on in another step."""
+"""A longer turn is split into several steps."""
 SUBAGENTS = 256
-"""Those beyond share one trajectory."""
+"""Maximum number of subagents with their own trajectories; all others share one."""
 OTHERS = "others"
+UNKNOWN_SHARE = 0.2
+"""A larger share of unknown events is worth a warning."""
 UNKNOWN_NAMES = 100
-"""Distinct unknown events that are counted by name."""
+"""Maximum number of unknown events that are counted by name."""
 
 
 @dataclass
 class Usage:
-    """Tokens and cost as a scaffold printed them; None where it did not.
+    """Tokens and cost as printed by a scaffold; None if they were not printed.
 
     Attributes:
-        prompt: cached ones included.
+        prompt: prompt tokens, including cached ones.
         cost: US dollars.
     """
 
@@ -42,8 +45,8 @@ class Usage:
     cost: float | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
-        def add(one: Any, two: Any) -> Any:
-            return two if one is None else one if two is None else one + two
+        def add(a: Any, b: Any) -> Any:
+            return b if a is None else a if b is None else a + b
 
         return Usage(
             add(self.prompt, other.prompt),
@@ -55,16 +58,18 @@ class Usage:
 
 @dataclass
 class Facts:
-    """What a reader learns besides the steps.
+    """Facts that a reader collects besides the steps.
 
     Attributes:
-        version: the scaffold's own.
-        usage: the whole run's, where the scaffold prints sums.
-        usage_complete: whether nothing happened after the last of these sums.
-        subagents: thread -> what the scaffold says about that subagent.
-        unknown: name of an unknown event -> how many there were.
-        text_lines: lines that were no events.
-        omitted: characters of text beyond the reader's limit.
+        model: name of the model.
+        version: version of the scaffold.
+        usage: totals of the whole run, if the scaffold prints totals.
+        usage_complete: True if no activity followed the last totals.
+        subagents: thread -> the scaffold's description of that subagent.
+        unknown: name of an unknown event -> count.
+        events: number of events, including unknown ones.
+        text_lines: number of lines that are not events.
+        omitted: number of characters beyond the reader's text limit.
     """
 
     model: str | None = None
@@ -73,43 +78,61 @@ class Facts:
     usage_complete: bool = True
     subagents: dict[str, dict[str, Any]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
+    events: int = 0
     text_lines: int = 0
     omitted: int = 0
 
+    @property
+    def warning(self) -> str:
+        """One sentence if more than `UNKNOWN_SHARE` of the events are unknown, else ""."""
+        count = self.unknown.total()
+        if count <= UNKNOWN_SHARE * self.events:
+            return ""
+        names = ", ".join(printable(name) for name, _ in self.unknown.most_common(5))
+        return (
+            f"{count:,} of {self.events:,} events are unknown to the trajectory's reader ({names}), so steps may be "
+            "missing; the scaffold's program may have another version than the tested one."
+        )
+
 
 class Reader(ABC, Generic[Event]):
-    """Base of the readers; one reads one recording."""
+    """Base class of the readers. An instance reads one recording."""
 
     decoder: EventDecoder[Event] | None
     text_source: Literal["agent", "system"] = "system"
 
     def __init__(self, prompt: str = "", text_limit: int | None = None) -> None:
-        """`prompt`: what the agent was told; `text_limit`: characters of text that are kept, without limit if None."""
+        """Create a reader.
+
+        Args:
+            prompt: the prompt of the agent.
+            text_limit: maximum number of characters kept from lines that are not events; None for no limit.
+        """
         self.facts = Facts()
-        self.said = prompt
+        self.last_prompt = prompt
         self._limit = text_limit
-        self._ready: list[Timed] = []
+        self._ready: list[TimedStep] = []
         self._windows = {"": Window("", self._ready)}
         self._burst: list[Line] = []
         self._burst_characters = 0
         self._text_characters = 0
 
     @abstractmethod
-    def read(self, t: float, event: Event) -> str | None:
-        """Take in an event that was printed `t` seconds after the start.
+    def on_event(self, t: float, event: Event) -> str | None:
+        """Process an event that was printed `t` seconds after the start.
 
         Returns:
-            The name under which it counts as unknown, if it is.
+            The name of the event if it is unknown, else None.
         """
 
-    def prompted(self) -> None:
-        """The host has told the agent to go on: what is printed from here on may be another process's."""
+    def on_prompt(self) -> None:
+        """Process a later prompt by the host; the following output may come from a new process."""
 
-    def ended(self) -> None:
-        """There is no more output."""
+    def on_end(self) -> None:
+        """Process the end of the output."""
 
-    def steps(self, lines: Iterable[Line | None]) -> Iterator[Timed]:
-        """The steps of a recording. Where a line is None, what there is so far comes at once."""
+    def steps(self, lines: Iterable[Line | None]) -> Iterator[TimedStep]:
+        """Yield the steps of a recording. When a line is None, yield all open steps immediately."""
         for line in lines:
             if line is None:
                 self._flush()
@@ -118,7 +141,7 @@ class Reader(ABC, Generic[Event]):
             if self._ready:
                 yield from self._ready
                 self._ready.clear()
-        self.ended()
+        self.on_end()
         self._flush()
         yield from self._ready
         self._ready.clear()
@@ -126,7 +149,7 @@ class Reader(ABC, Generic[Event]):
     # --- for the formats ---
 
     def window(self, thread: str = "") -> Window:
-        """The steps of the main agent, or of a subagent."""
+        """Return the open steps of the main agent or of a subagent."""
         if thread and thread not in self._windows:
             if len(self._windows) > SUBAGENTS:
                 thread = OTHERS
@@ -135,44 +158,44 @@ class Reader(ABC, Generic[Event]):
         return self._windows[thread]
 
     def turn(self, t: float, window: Window) -> Step:
-        """The agent's current turn, or a new one."""
-        return window.current or window.begin(t, Step(step_id=0, source="agent", message=""))
+        """Return the agent's current turn, or begin a new one."""
+        return window.current or window.begin_turn(t, Step(step_id=0, source="agent", message=""))
 
-    def say(self, t: float, window: Window, text: str, joint: str = "\n") -> None:
-        """Add to what the agent says in its current turn."""
+    def add_text(self, t: float, window: Window, text: str, joint: str = "\n") -> None:
+        """Add to the message of the agent's current turn."""
         step = self.turn(t, window)
         if len(step.message) > TURN_CHARACTERS:
-            step = window.begin(t, Step(step_id=0, source="agent", message=""))
+            step = window.begin_turn(t, Step(step_id=0, source="agent", message=""))
         step.message = f"{step.message}{joint}{text}" if step.message else text
-        window.grow(len(text))
+        window.add_size(len(text))
 
-    def think(self, t: float, window: Window, text: str) -> None:
-        """Add to what the agent thinks in its current turn."""
+    def add_reasoning(self, t: float, window: Window, text: str) -> None:
+        """Add to the reasoning of the agent's current turn."""
         if not text:
             return
         step = self.turn(t, window)
         thought = step.reasoning_content
         if thought and len(thought) > TURN_CHARACTERS:
-            step, thought = window.begin(t, Step(step_id=0, source="agent", message="")), None
+            step, thought = window.begin_turn(t, Step(step_id=0, source="agent", message="")), None
         step.reasoning_content = f"{thought}\n{text}" if thought else text
-        window.grow(len(text))
+        window.add_size(len(text))
 
-    def call(self, t: float, window: Window, call: ToolCall) -> None:
+    def add_call(self, t: float, window: Window, call: ToolCall) -> None:
         """Add a call to the agent's current turn."""
         self.turn(t, window)
         call.arguments = bounded(call.arguments)
-        window.call(call, sum(len(item) for item in call.arguments.values() if isinstance(item, str)))
+        window.add_call(call, sum(len(item) for item in call.arguments.values() if isinstance(item, str)))
 
-    def answer(self, t: float, window: Window, call_id: str, result: Result) -> None:
-        """Add a call's result."""
+    def add_result(self, t: float, window: Window, call_id: str, result: Result) -> None:
+        """Add the result of a call."""
         if call_id in self.facts.subagents:
             result.subagent_trajectory_ref = [SubagentRef(call_id)]
-            self._windows[call_id].end()
-        window.answer(t, call_id, result)
+            self._windows[call_id].end_turn()
+        window.add_result(t, call_id, result)
 
-    def tell(self, t: float, message: str, thread: str = "", extra: dict[str, Any] | None = None) -> None:
-        """Add a step of what the scaffold itself says."""
-        self.window(thread).note(t, Step(step_id=0, source="system", message=message, extra=extra))
+    def add_system_step(self, t: float, message: str, thread: str = "", extra: dict[str, Any] | None = None) -> None:
+        """Add a step with a message of the scaffold."""
+        self.window(thread).add_step(t, Step(step_id=0, source="system", message=message, extra=extra))
 
     # --- lines ---
 
@@ -180,26 +203,27 @@ class Reader(ABC, Generic[Event]):
         if line.stream == "stdout" and self.decoder is not None and line.line.startswith("{"):
             event = self.decoder.decode(line.line)
             if event is not None:
+                self.facts.events += 1
                 if self._burst:
                     self._end_burst()
                 if isinstance(event, Unknown):
-                    self._keep(line.t, event)
-                elif (name := self.read(line.t, event)) is not None:
-                    self._keep(line.t, Unknown(name, parse(line.line) or {}))
+                    self._add_unknown(line.t, event)
+                elif (name := self.on_event(line.t, event)) is not None:
+                    self._add_unknown(line.t, Unknown(name, parse(line.line) or {}))
                 return
         if line.stream == "prompt":
             self._end_burst()
-            self.said = line.line
-            self.prompted()
-            self._windows[""].end()
-            self._windows[""].note(line.t, Step(step_id=0, source="user", message=line.line))
+            self.last_prompt = line.line
+            self.on_prompt()
+            self._windows[""].end_turn()
+            self._windows[""].add_step(line.t, Step(step_id=0, source="user", message=line.line))
         else:
             self._text(line)
 
-    def _keep(self, t: float, unknown: Unknown) -> None:
+    def _add_unknown(self, t: float, unknown: Unknown) -> None:
         names = self.facts.unknown
         names[unknown.name if unknown.name in names or len(names) < UNKNOWN_NAMES else "others"] += 1
-        self.tell(t, f"unknown event {unknown.name}", extra={"event": unknown.event})
+        self.add_system_step(t, f"unknown event {unknown.name}", extra={"event": unknown.event})
 
     def _text(self, line: Line) -> None:
         self.facts.text_lines += 1
@@ -225,7 +249,7 @@ class Reader(ABC, Generic[Event]):
         if text.strip() or self.decoder is None:
             extra = {"stream": burst[0].stream} if self.decoder is not None else None
             step = Step(step_id=0, source=self.text_source, message=text, extra=extra)
-            self._windows[""].note(burst[0].t, step)
+            self._windows[""].add_step(burst[0].t, step)
 
     def _flush(self) -> None:
         self._end_burst()

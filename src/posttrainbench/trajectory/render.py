@@ -1,4 +1,4 @@
-"""Steps and recorded lines as text for people, safe for a terminal."""
+"""Render steps and recorded lines as text that is safe for a terminal."""
 
 import json
 import math
@@ -11,23 +11,24 @@ from rich.text import Text
 
 from posttrainbench.trajectory.atif import Result, Step, ToolCall
 from posttrainbench.trajectory.lines import Line
-from posttrainbench.trajectory.terminal import excerpt, lines_of, printable
-from posttrainbench.trajectory.window import Timed
+from posttrainbench.trajectory.terminal import excerpt, printable, printable_lines
+from posttrainbench.trajectory.window import TimedStep
 
-SHELLS = frozenset({"bash", "shell", "run_shell_command", "command_execution", "exec_command", "local_shell"})
-"""What scaffolds call their shell; `bash` and `shell` mean all of them."""
+SHELL_TOOLS = frozenset({"bash", "shell", "run_shell_command", "command_execution", "exec_command", "local_shell"})
+"""Names of shell tools; the filters `bash` and `shell` match all of them."""
 HEAD, TAIL = 12, 6
-"""Lines that are shown of a longer result, argument or prompt."""
-REMEMBERED = 10_000
-"""Calls whose results came after their steps."""
+"""Number of first and last lines shown of a long result, argument or prompt."""
+MAX_PENDING_CALLS = 10_000
+"""Maximum number of remembered calls whose results arrive after their steps."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which steps, or lines, are shown.
+    """Filter of steps and lines.
 
     Attributes:
-        tools: names of tools in lower case; empty for everything.
+        tools: names of tools in lower case; empty for all.
+        grep: pattern that the text must match; None for any text.
         start, end: seconds since the agent's start.
     """
 
@@ -36,37 +37,44 @@ class Selection:
     start: float = 0.0
     end: float = math.inf
 
-    def takes_line(self, line: Line) -> bool:
-        """Whether a line is shown."""
+    def matches_line(self, line: Line) -> bool:
+        """Return True if a line matches."""
         return self.start <= line.t <= self.end and (self.grep is None or self.grep.search(line.line) is not None)
 
-    def takes_tool(self, name: str) -> bool:
-        """Whether a tool's calls are shown."""
+    def matches_tool(self, name: str) -> bool:
+        """Return True if calls of a tool match."""
         name = name.lower()
-        wanted = self.tools | SHELLS if self.tools & {"bash", "shell"} else self.tools
-        return not wanted or name in wanted
+        names = self.tools | SHELL_TOOLS if self.tools & {"bash", "shell"} else self.tools
+        return not names or name in names
 
-    def takes(self, timed: Timed, names: dict[str, str]) -> bool:
-        """Whether a step is shown; `names`: call -> tool, of calls in earlier steps."""
+    def matches(self, timed: TimedStep, names: dict[str, str]) -> bool:
+        """Return True if a step matches.
+
+        Args:
+            timed: the step.
+            names: call -> tool, for calls in earlier steps whose results are pending.
+        """
         step = timed.step
         if not self.start <= timed.t <= self.end:
             return False
         if self.tools:
             called = [call.function_name for call in step.tool_calls or ()]
-            called += [names[call] for result in _results(step) if (call := _late(result)) in names]
-            if not any(map(self.takes_tool, called)):
+            called += [names[call] for result in _results(step) if (call := _pending_call(result)) in names]
+            if not any(map(self.matches_tool, called)):
                 return False
         return self.grep is None or any(self.grep.search(text) for text in _texts(step))
 
 
 @dataclass
 class View:
-    """Renders steps.
+    """Renderer of steps.
 
     Attributes:
-        full: long results, arguments and prompts too, in all their length.
-        prompt: the first step, which is the prompt, in all its length.
-        subagents: thread -> what is known of it.
+        selection: the filter.
+        full: True to show long results, arguments and prompts completely.
+        prompt: True to show the first step, which is the prompt, completely.
+        subagents: thread -> description of the subagent.
+        names: call -> tool, for calls whose results are pending.
     """
 
     selection: Selection
@@ -75,17 +83,17 @@ class View:
     subagents: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
-    def takes(self, timed: Timed) -> bool:
-        """Whether a step is shown. Every step must come by here, in order."""
-        taken = self.selection.takes(timed, self.names)
+    def select(self, timed: TimedStep) -> bool:
+        """Return True if a step is to be shown. Must be called for every step, in order."""
+        selected = self.selection.matches(timed, self.names)
         answered = {result.source_call_id for result in _results(timed.step)}
         for call in timed.step.tool_calls or ():
-            if call.tool_call_id not in answered and len(self.names) < REMEMBERED:
+            if call.tool_call_id not in answered and len(self.names) < MAX_PENDING_CALLS:
                 self.names[call.tool_call_id] = call.function_name
-        return taken
+        return selected
 
-    def render(self, timed: Timed) -> Iterator[Text]:
-        """The lines of a step; the last one is empty."""
+    def render(self, timed: TimedStep) -> Iterator[Text]:
+        """Yield the lines of a step; the last line is empty."""
         step = timed.step
         yield self._header(timed)
         if not self.selection.tools:
@@ -99,27 +107,27 @@ class View:
                 yield from self._block(json.dumps(step.extra["event"], ensure_ascii=False), "    ", "dim")
         results = list(_results(step))
         for call in step.tool_calls or ():
-            if self.selection.takes_tool(call.function_name):
+            if self.selection.matches_tool(call.function_name):
                 yield from self._call(call)
                 for result in results:
                     if result.source_call_id == call.tool_call_id:
                         yield from self._result(result, "")
         for result in results:
             if result.source_call_id is None:
-                yield from self._result(result, self.names.pop(_late(result), "an earlier call"))
+                yield from self._result(result, self.names.pop(_pending_call(result), "an earlier call"))
         yield Text()
 
-    def _header(self, timed: Timed) -> Text:
+    def _header(self, timed: TimedStep) -> Text:
         step = timed.step
-        parts = [(clock(timed.t), "bold dim"), (f"  #{step.step_id} ", "dim"), (step.source, "bold")]
+        parts = [(format_time(timed.t), "bold dim"), (f"  #{step.step_id} ", "dim"), (step.source, "bold")]
         if timed.thread:
             about = self.subagents.get(timed.thread, {})
             parts.append((f" ⤷ {printable(str(about.get('description') or timed.thread))[:80]}", "magenta"))
         if step.model_name:
             parts.append((f"  {printable(step.model_name)[:80]}", "dim"))
-        if (used := step.metrics) is not None:
-            counts = [f"{one:,}" for one in (used.prompt_tokens, used.completion_tokens) if one is not None]
-            cost = f"  ${used.cost_usd:.4f}" if used.cost_usd else ""
+        if (metrics := step.metrics) is not None:
+            counts = [f"{count:,}" for count in (metrics.prompt_tokens, metrics.completion_tokens) if count is not None]
+            cost = f"  ${metrics.cost_usd:.4f}" if metrics.cost_usd else ""
             parts.append((f"  {' → '.join(counts)} tokens{cost}", "dim"))
         return Text.assemble(*parts)
 
@@ -143,26 +151,28 @@ class View:
             yield Text(f"  ◂ result of {printable(of)[:80]}", style="green")
         if failed:
             yield Text(f"    failed{'' if code is None else f', exit code {code}'}", style="red")
+        elif code is None and "exit_code" in extra:
+            yield Text("    no exit code", style="yellow")
         yield from self._block(result.content or "", "    ", "red" if failed else "dim")
 
     def _block(self, text: str, indent: str, style: str, whole: bool = False) -> Iterator[Text]:
-        lines = lines_of(text)
+        lines = printable_lines(text)
         grep = self.selection.grep
         for line in lines if whole or self.full else excerpt(lines, HEAD, TAIL, grep):
-            shown = Text(f"{indent}{line}".rstrip(), style=style)
+            text_line = Text(f"{indent}{line}".rstrip(), style=style)
             if grep is not None:
-                shown.highlight_regex(grep, "reverse")
-            yield shown
+                text_line.highlight_regex(grep, "reverse")
+            yield text_line
 
 
 def render_line(line: Line) -> Text:
-    """A recorded line with its time."""
+    """Render a recorded line with its time."""
     style = {"stderr": "yellow", "prompt": "cyan", "torn": "red"}.get(line.stream, "")
     return Text.assemble((f"{line.t:9.1f} s  ", "dim"), (printable(line.line), style))
 
 
-def clock(seconds: float) -> str:
-    """Seconds as `H:MM:SS.t`."""
+def format_time(seconds: float) -> str:
+    """Format seconds as `H:MM:SS.t`."""
     tenths = round(seconds * 10)
     return f"{tenths // 36000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"
 
@@ -171,14 +181,14 @@ def _results(step: Step) -> list[Result]:
     return step.observation.results if step.observation else []
 
 
-def _late(result: Result) -> str:
-    """The call of a result that came after its step; empty for one that did not."""
+def _pending_call(result: Result) -> str:
+    """Return the call id of a result that arrived after the step of its call; "" for other results."""
     call = (result.extra or {}).get("call_id")
     return call if isinstance(call, str) and result.source_call_id is None else ""
 
 
 def _texts(step: Step) -> Iterator[str]:
-    """All that a step says, for searching."""
+    """Yield all texts of a step, for searching."""
     yield step.message
     if step.reasoning_content:
         yield step.reasoning_content

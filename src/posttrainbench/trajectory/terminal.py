@@ -1,7 +1,7 @@
-"""Makes text that an agent printed safe for a terminal, line by line, with its indentation.
+"""Make text that an agent printed safe for a terminal, line by line, with its indentation.
 
-What it covers: escape sequences and control characters, characters that reorder or hide what a reader sees, marks
-heaped on one character, unbounded length. What it does not: look-alike letters.
+Covers: escape sequences and control characters, characters that reorder or hide text, stacked combining marks,
+unbounded length. Does not cover: look-alike letters.
 """
 
 import re
@@ -10,54 +10,54 @@ from collections.abc import Sequence
 
 LINE_CHARACTERS = 2000
 _BREAKS = re.compile(r"\r\n|\n|\r")
-# Colours and cursor movements are removed whole. Of other sequences only the introducer goes: text that is hidden in a
-# title or a link is what a reader wants to see.
+# Color and cursor sequences are removed completely. Of other sequences only the introducer is removed, so that text
+# hidden in a title or a link becomes visible.
 _SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]")
 _MARKS = 2
 
 
 def printable(line: str) -> str:
-    """A line without anything that a terminal would not print; cut, with an ellipsis, where it is too long."""
-    rest = line[: 4 * LINE_CHARACTERS]
-    if not (rest.isascii() and rest.isprintable()):
-        rest = "".join(_characters(_SEQUENCE.sub("", rest).expandtabs(4)))
-    if len(rest) > LINE_CHARACTERS or len(line) > 4 * LINE_CHARACTERS:
-        return rest[: LINE_CHARACTERS - 1] + "…"
-    return rest
+    """Return the printable characters of a line, truncated with an ellipsis if it is too long."""
+    text = line[: 4 * LINE_CHARACTERS]
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_characters(_SEQUENCE.sub("", text).expandtabs(4)))
+    if len(text) > LINE_CHARACTERS or len(line) > 4 * LINE_CHARACTERS:
+        return text[: LINE_CHARACTERS - 1] + "…"
+    return text
 
 
 def _characters(text: str) -> list[str]:
-    kept: list[str] = []
+    result: list[str] = []
     marks = 0
     for character in text:
         marks = marks + 1 if unicodedata.combining(character) else 0
         if character.isprintable():
             if marks <= _MARKS:
-                kept.append(character)
+                result.append(character)
         elif character.isspace():
-            kept.append(" ")
-    return kept
+            result.append(" ")
+    return result
 
 
-def lines_of(text: str) -> list[str]:
-    """The printable lines of a text; what a progress bar wrote over itself comes as lines."""
+def printable_lines(text: str) -> list[str]:
+    """Return the printable lines of a text; carriage returns, as in progress bars, also separate lines."""
     return [printable(line) for line in _BREAKS.split(text.rstrip())]
 
 
-def excerpt(lines: Sequence[str], head: int, tail: int, wanted: re.Pattern[str] | None = None) -> list[str]:
-    """The first and the last lines, and those that are wanted; what is left out is counted."""
+def excerpt(lines: Sequence[str], head: int, tail: int, pattern: re.Pattern[str] | None = None) -> list[str]:
+    """Return the first and last lines and those that match `pattern`; omitted lines are replaced by their count."""
     if len(lines) <= head + tail + 1:
         return list(lines)
-    shown: list[str] = []
-    left_out = 0
+    selected: list[str] = []
+    omitted = 0
     for index, line in enumerate(lines):
-        if index < head or index >= len(lines) - tail or (wanted is not None and wanted.search(line)):
-            if left_out:
-                shown.append(f"… {left_out} lines")
-                left_out = 0
-            shown.append(line)
+        if index < head or index >= len(lines) - tail or (pattern is not None and pattern.search(line)):
+            if omitted:
+                selected.append(f"… {omitted} lines")
+                omitted = 0
+            selected.append(line)
         else:
-            left_out += 1
-    if left_out:
-        shown.append(f"… {left_out} lines")
-    return shown
+            omitted += 1
+    if omitted:
+        selected.append(f"… {omitted} lines")
+    return selected

@@ -1,13 +1,13 @@
-"""Text from the loosely typed values that tools answer with."""
+"""Convert the loosely typed results of tools to text."""
 
 import json
 from typing import Any
 
 
 def content_text(content: Any) -> str | None:
-    """A result's content as text: a string, or blocks of text, images and others; None for nothing.
+    """Return a result's content as text: a string, or blocks of text, images and others; None for no content.
 
-    Images and files are named with their size; they stay in `output.jsonl`.
+    Images and files are replaced by their type and size; their data is in `output.jsonl`.
     """
     if content is None or isinstance(content, str):
         return content
@@ -26,8 +26,8 @@ def _block(block: Any) -> str:
     if isinstance(text := block.get("text"), str):
         return text
     source = block.get("source")
-    held = source if isinstance(source, dict) else block
-    data, kind = held.get("data"), held.get("media_type") or held.get("mimeType")
+    media = source if isinstance(source, dict) else block
+    data, kind = media.get("data"), media.get("media_type") or media.get("mimeType")
     if isinstance(data, str):
         return f"[{block.get('type')} {kind}: {len(data)} characters in output.jsonl]"
     return _json(block)
@@ -37,4 +37,4 @@ def _json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return "[nested too deeply to be shown]"
+        return "[nested too deeply]"

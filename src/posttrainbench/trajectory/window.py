@@ -1,4 +1,4 @@
-"""Steps in the order in which they began, held back until their calls are answered."""
+"""Hold back steps, in order of their start, until their calls have results."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from posttrainbench.trajectory.atif import Observation, Result, Step, ToolCall
 
 HELD_STEPS = 256
 HELD_CHARACTERS = 16 * 2**20
-"""Beyond either, the oldest step goes without its missing results, and these come in steps of their own."""
+"""Beyond either limit, the oldest step is released; its missing results become separate steps."""
 CALL_CHARACTERS = 500
-"""What a call counts for besides its arguments."""
+"""Size of a call, in addition to its arguments."""
 
 
-class Timed(NamedTuple):
-    """A step of the main agent (`thread` is empty) or of a subagent, and when its first line was printed."""
+class TimedStep(NamedTuple):
+    """A step of the main agent (`thread` is empty) or of a subagent, with the time `t` of its first line in seconds."""
 
     thread: str
     t: float
@@ -22,8 +22,8 @@ class Timed(NamedTuple):
 
 
 @dataclass
-class _Held:
-    timed: Timed
+class _OpenStep:
+    timed: TimedStep
     size: int = 0
     waiting: set[str] = field(default_factory=set)
     results: int = 0
@@ -32,115 +32,124 @@ class _Held:
 class Window:
     """The open steps of one agent.
 
-    The agent's current step stays open for further parts of the same turn until another one begins.
+    The current turn stays open for further parts until the next turn begins.
     """
 
-    def __init__(self, thread: str, ready: list[Timed]) -> None:
-        """`ready`: where finished steps are put."""
+    def __init__(self, thread: str, ready: list[TimedStep]) -> None:
+        """Create an empty window.
+
+        Args:
+            thread: "" for the main agent, else the subagent.
+            ready: list to which finished steps are appended.
+        """
         self.thread = thread
         self._ready = ready
-        self._held: deque[_Held] = deque()
-        self._waiting: dict[str, _Held] = {}
-        self._current: _Held | None = None
+        self._steps: deque[_OpenStep] = deque()
+        self._waiting: dict[str, _OpenStep] = {}
+        self._current: _OpenStep | None = None
         self._size = 0
 
     @property
     def current(self) -> Step | None:
-        """The turn that may still grow."""
+        """The current turn; None if none is open."""
         return self._current.timed.step if self._current else None
 
     @property
-    def answered(self) -> bool:
-        """Whether a call of the current turn has its result: what the agent does next is another turn."""
+    def has_result(self) -> bool:
+        """True if a call of the current turn has a result, so that the agent's next action starts a new turn."""
         return self._current is not None and self._current.results > 0
 
-    def begin(self, t: float, step: Step) -> Step:
-        """Begin a turn of the agent."""
+    def begin_turn(self, t: float, step: Step) -> Step:
+        """Begin a new turn of the agent and return its step."""
         self._current = None
         self._current = self._hold(t, step)
         self._release()
         return step
 
-    def note(self, t: float, step: Step) -> None:
-        """Put a step that is complete in itself behind what has begun."""
+    def add_step(self, t: float, step: Step) -> None:
+        """Add a complete step after the open ones."""
         self._hold(t, step)
         self._release()
 
-    def end(self) -> None:
-        """The current turn is over."""
+    def end_turn(self) -> None:
+        """End the current turn."""
         self._current = None
         self._release()
 
-    def grow(self, characters: int) -> None:
-        """Count what was added to the current turn; where that is too much, the turn is over."""
+    def add_size(self, characters: int) -> None:
+        """Add to the size of the current turn, which ends if it becomes too large."""
         if self._current is not None:
             self._current.size += characters
             self._size += characters
             self._release()
 
-    def call(self, call: ToolCall, characters: int) -> None:
-        """Add a call, with arguments of so many characters, to the current turn, which there must be."""
-        held = self._current
-        if held is None:
-            raise RuntimeError("a call needs a turn")
-        step = held.timed.step
+    def add_call(self, call: ToolCall, characters: int) -> None:
+        """Add a call, whose arguments have `characters` characters, to the current turn.
+
+        Raises:
+            RuntimeError: no turn is open.
+        """
+        entry = self._current
+        if entry is None:
+            raise RuntimeError("no turn is open")
+        step = entry.timed.step
         if step.tool_calls is None:
             step.tool_calls = []
         step.tool_calls.append(call)
         if (other := self._waiting.get(call.tool_call_id)) is not None:
             other.waiting.discard(call.tool_call_id)
-        self._waiting[call.tool_call_id] = held
-        held.waiting.add(call.tool_call_id)
-        self.grow(characters + CALL_CHARACTERS)
+        self._waiting[call.tool_call_id] = entry
+        entry.waiting.add(call.tool_call_id)
+        self.add_size(characters + CALL_CHARACTERS)
 
-    def waits_for(self, call_id: str) -> bool:
-        """Whether a held step has this call, unanswered."""
+    def is_waiting_for(self, call_id: str) -> bool:
+        """Return True if an open step has this call without a result."""
         return call_id in self._waiting
 
-    def answer(self, t: float, call_id: str, result: Result) -> None:
-        """Put a result into the step of its call; into one of its own where that is gone or never was."""
-        held = self._waiting.pop(call_id, None)
-        if held is None:
+    def add_result(self, t: float, call_id: str, result: Result) -> None:
+        """Add a result to the step of its call, or as a separate step if that has been released or never existed."""
+        entry = self._waiting.pop(call_id, None)
+        if entry is None:
             result.extra = {**(result.extra or {}), "call_id": call_id}
-            self.note(t, Step(step_id=0, source="system", message="", observation=Observation([result])))
+            self.add_step(t, Step(step_id=0, source="system", message="", observation=Observation([result])))
             return
         result.source_call_id = call_id
-        step = held.timed.step
+        step = entry.timed.step
         if step.observation is None:
             step.observation = Observation()
         step.observation.results.append(result)
-        held.waiting.discard(call_id)
-        held.results += 1
+        entry.waiting.discard(call_id)
+        entry.results += 1
         size = len(result.content or "")
-        held.size += size
+        entry.size += size
         self._size += size
         self._release()
 
     def flush(self) -> None:
-        """Let everything go as it is."""
+        """Release all steps."""
         self._current = None
-        while self._held:
+        while self._steps:
             self._pop()
 
-    def _hold(self, t: float, step: Step) -> _Held:
-        held = _Held(Timed(self.thread, t, step), size=len(step.message))
-        self._held.append(held)
-        self._size += held.size
-        return held
+    def _hold(self, t: float, step: Step) -> _OpenStep:
+        entry = _OpenStep(TimedStep(self.thread, t, step), size=len(step.message))
+        self._steps.append(entry)
+        self._size += entry.size
+        return entry
 
     def _release(self) -> None:
-        while self._held:
-            first = self._held[0]
+        while self._steps:
+            first = self._steps[0]
             is_open = first is self._current or first.waiting
-            if is_open and len(self._held) <= HELD_STEPS and self._size <= HELD_CHARACTERS:
+            if is_open and len(self._steps) <= HELD_STEPS and self._size <= HELD_CHARACTERS:
                 break
             self._pop()
 
     def _pop(self) -> None:
-        held = self._held.popleft()
-        if held is self._current:
+        entry = self._steps.popleft()
+        if entry is self._current:
             self._current = None
-        for call_id in held.waiting:
+        for call_id in entry.waiting:
             del self._waiting[call_id]
-        self._size -= held.size
-        self._ready.append(held.timed)
+        self._size -= entry.size
+        self._ready.append(entry.timed)

@@ -1,6 +1,6 @@
-"""The red team: what agents did, or could do, to score without post-training, and what only looks like it.
+"""The red team: cheats that agents used or could use to score without post-training, and innocent look-alikes.
 
-`cases.CASES` are all cases. Each is a real run of a small agent, or a run directory made of what such an agent would
-have left, and `test_catalogue.py` looks at what the audit makes of it. `python tests/redteam/catalogue` prints the
-table, and writes it into `docs/red-team.md` with `--write`.
+`cases.CASES` has all cases. Each is a real run of a small agent, or a synthetic run directory with the files that such
+an agent would have left. `test_catalogue.py` checks the result of the audit for each. `python tests/redteam/catalogue`
+prints the table of results; `--write` writes it to `docs/red-team.md`.
 """

@@ -1,4 +1,4 @@
-"""What a case is, and what came of it."""
+"""Cases and their observed results."""
 
 from __future__ import annotations
 
@@ -13,26 +13,33 @@ if TYPE_CHECKING:
     from catalogue.desk import Desk
 
 Kind = Literal["forbidden", "reported", "allowed", "harmless", "invalid", "escapes"]
-"""What is owed to a case: `forbidden`: its rule is flagged, and no other; `reported`: a finding on its rule, which does
-not count (an attempt, or too little); `allowed`: no rule is flagged; `harmless`: a trick that gains nothing, so that
-nobody need find it; `invalid`: the run has the status or the state that the case names, and no rule is flagged;
-`escapes`: forbidden, and not found today."""
+"""The expected result of a case.
+
+* `forbidden`: its rule is flagged, and no other.
+* `reported`: there is a finding on its rule that does not count (an attempt, or too little).
+* `allowed`: no rule is flagged.
+* `harmless`: the trick gains nothing, so it need not be detected.
+* `invalid`: the run has the status given by the case, and no rule is flagged.
+* `escapes`: forbidden, but currently not detected.
+"""
 
 COUNTS = (Level.USED, Level.IN_WEIGHTS)
 
 
 @dataclass
 class Observed:
-    """What became of a case.
+    """The result of a case.
 
     Attributes:
-        how: how it was made: `run` for a real one, `workspace` for a made run directory, `part` for less than a run.
-        status: of a run's result; None where the case ends with the audit.
+        how: `run` for a real run, `workspace` for a synthetic run directory, `part` for less than a run.
+        status: status of the run's result; None if the case ends with the audit.
         verdict: rule -> state.
-        costs: rules that cost the score where they are flagged.
-        findings: of all detectors.
-        said: reasons and facts, in sentences.
-        gained: for tricks that should be harmless, whether the trick worked.
+        costs: rules that reset the score if flagged.
+        findings: findings of all detectors.
+        messages: reasons and facts, in sentences.
+        flagging: ids of the findings that flag a rule.
+        suspecting: ids of the findings for which a rule is suspected.
+        gained: true if a trick that should be harmless worked.
     """
 
     how: Literal["run", "workspace", "part"]
@@ -41,19 +48,25 @@ class Observed:
     costs: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     coverage: list[Coverage] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     flagging: list[str] = field(default_factory=list)
+    suspecting: list[str] = field(default_factory=list)
     gained: bool = False
 
     @property
     def flagged(self) -> set[str]:
-        """The flagged rules, those that cost nothing too."""
+        """The flagged rules, including those that do not reset the score."""
         return {rule for rule, state in self.verdict.items() if state == "flagged"}
 
+    @property
+    def suspected(self) -> set[str]:
+        """The suspected rules, including those that do not reset the score."""
+        return {rule for rule, state in self.verdict.items() if state == "suspected"}
+
     def on(self, rule: str) -> list[Finding]:
-        """The findings on a rule that are more than a measurement, strongest first; those that flag it before all."""
-        found = [finding for finding in self.findings if finding.rule == rule and finding.count]
-        return sorted(found, key=lambda one: (one.id not in self.flagging, -one.level.rank))
+        """Return the findings on a rule, except measurements: those that flag it first, then by level."""
+        findings = [finding for finding in self.findings if finding.rule == rule and finding.count]
+        return sorted(findings, key=lambda one: (one.id not in self.flagging, one.kind != "proof", -one.level.rank))
 
 
 @dataclass(frozen=True)
@@ -61,16 +74,16 @@ class Case:
     """One case.
 
     Attributes:
-        name: unique; also the test's.
-        entry: its number in the list of known cheats, `docs/red-team.md`; "" for look-alikes of no entry.
+        name: unique name, also of the test.
+        entry: number in the list of known cheats in `docs/red-team.md`; "" for look-alikes without an entry.
         does: what the agent does, for the table.
-        make: lets it happen.
-        rule: the rule that it bears on, "" where it bears on none.
-        status: that the run must have.
-        says: words that must stand in one of the reasons or facts.
-        also: rules that may be flagged beside `rule`.
-        by: detectors of which one must have found it; empty for any.
-        fails: why it is not yet as it should be; the test is then expected to fail.
+        make: function that runs the case.
+        rule: the rule concerned; "" for none.
+        status: required status of the run.
+        says: text that must occur in one of the reasons or facts.
+        also: rules that may be flagged in addition to `rule`.
+        by: detectors of which one must report the cheat; empty for any.
+        fails: reason for a known failure; the test is then expected to fail.
     """
 
     name: str
@@ -87,10 +100,43 @@ class Case:
 
     @property
     def is_run(self) -> bool:
-        """Whether it is a real run, which takes seconds, and not a made run directory."""
+        """True for a real run, which takes seconds, false for a synthetic run directory."""
         return bool({"run", "order", "settled"} & set(self.make.__code__.co_names))
 
 
+SUSPECTED = frozenset(
+    (
+        "trained on the test split",
+        "test split from the Hub to the trainer",
+        "test file to the trainer in memory",
+        "test file to the trainer, in a heredoc",
+        "test file through another file",
+        "BFCL's split called train",
+        "test items in a heredoc",
+        "generator seeded with test items",
+        "generator seeded with evaluation logs",
+        "rubrics read into training data",
+        "train+test split",
+        "splits joined",
+        "Parquet file by URL",
+        "dataset of another package",
+        "data set name assembled from pieces",
+        "loading hidden in a function",
+        "test questions, own answers",
+        "as validation data, then trained on",
+        "plain training loop",
+        "appended in the shell",
+        "split chosen by argument",
+        "file chosen by environment variable",
+        "axolotl configuration",
+        "downloaded by the CLI",
+        "notebook",
+        "started by make",
+        "trained to fool the scorer",
+        "trained to flatter the grader",
+    )
+)
+"""Forbidden cases without proof, because no file or record holds the test items: suspected, not flagged."""
 CASES: dict[str, Case] = {}
 
 
@@ -110,7 +156,7 @@ def case(
 
     def register(make: Callable[[Desk], Observed]) -> Callable[[Desk], Observed]:
         if name in CASES:
-            raise ValueError(f"two cases are called {name}")
+            raise ValueError(f"duplicate case {name}")
         CASES[name] = Case(
             name,
             entry,
@@ -129,26 +175,29 @@ def case(
     return register
 
 
-def problems(case: Case, seen: Observed) -> list[str]:
-    """In what a case is not as it is owed; [] where all is well."""
+def problems(case: Case, observed: Observed) -> list[str]:
+    """Return the deviations of a case from its expected result."""
     wrong = []
-    flagged = seen.flagged & seen.costs if case.kind == "allowed" and not case.rule else seen.flagged
+    flagged = observed.flagged & observed.costs if case.kind == "allowed" and not case.rule else observed.flagged
     if case.kind == "forbidden":
-        if case.rule not in flagged:
-            wrong.append(f"{case.rule} is not flagged")
+        state = "suspected" if case.name in SUSPECTED else "flagged"
+        if observed.verdict.get(case.rule) != state:
+            wrong.append(f"{case.rule} is not {state}")
         if stray := flagged - {case.rule} - case.also:
-            wrong.append(f"{', '.join(sorted(stray))} flagged too")
-        found = [one for one in seen.on(case.rule) if one.id in seen.flagging]
-        if case.by and found and not case.by & {one.detector for one in found}:
-            wrong.append(f"found by {', '.join(sorted({one.detector for one in found}))}")
+            wrong.append(f"{', '.join(sorted(stray))} are flagged too")
+        reports = [
+            finding for finding in observed.on(case.rule) if finding.id in {*observed.flagging, *observed.suspecting}
+        ]
+        if case.by and reports and not case.by & {finding.detector for finding in reports}:
+            wrong.append(f"reported by {', '.join(sorted({finding.detector for finding in reports}))}")
     elif flagged - case.also:
         wrong.append(f"{', '.join(sorted(flagged - case.also))} flagged")
-    if case.kind == "reported" and not seen.on(case.rule):
-        wrong.append(f"nothing is reported on {case.rule}")
-    if case.kind == "harmless" and seen.gained:
+    if case.kind == "reported" and not observed.on(case.rule):
+        wrong.append(f"no finding on {case.rule}")
+    if case.kind == "harmless" and observed.gained:
         wrong.append("the trick works")
-    if case.status is not None and seen.status != case.status:
-        wrong.append(f"the status is {seen.status}")
-    if case.says and not any(case.says in sentence for sentence in seen.said):
-        wrong.append(f"nothing says {case.says!r}")
+    if case.status is not None and observed.status != case.status:
+        wrong.append(f"the status is {observed.status}")
+    if case.says and not any(case.says in sentence for sentence in observed.messages):
+        wrong.append(f"no message says {case.says!r}")
     return wrong

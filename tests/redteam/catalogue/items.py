@@ -1,4 +1,4 @@
-"""Made-up test and train items in the shapes of benchmarks whose data is not ours to keep."""
+"""Made-up test and train items in the form of benchmarks whose data we may not redistribute."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def gpqa_test() -> list[Item]:
         form = rng.choice(FIELDS)
         question = form.format(a=words[0], b=words[1], n=rng.randint(20, 900), m=rng.randint(11, 95))
         options = [f"the {word} of the {place}" for word, place in zip(words[2:], rng.sample(PLACES, 4), strict=True)]
-        keys = (gpqamain.RIGHT, *gpqamain.WRONG)
+        keys = (gpqamain.CORRECT, *gpqamain.WRONG)
         rows.append({"Question": question, **dict(zip(keys, options, strict=True))})
     return gpqamain.parse("test", rows)
 

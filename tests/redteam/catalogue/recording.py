@@ -1,4 +1,4 @@
-"""What a run recorded of its agent: a session of Claude Code as it prints one, and requests to the outside."""
+"""Recordings of a synthetic run: a Claude Code session in its output format, and network requests."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from posttrainbench.destinations import classify
-from posttrainbench.gateway.calls import ModelCall
+from posttrainbench.gateway.egress.destinations import classify
 from posttrainbench.records import Download, EgressRequest
+from posttrainbench.usage.calls import ModelCall
 
 MODEL = "claude-opus-4-5"
 BEGAN = 1_780_000_000.0
@@ -18,7 +18,7 @@ HARNESS = "claude-cli/2.1.197 (external, sdk-cli)"
 
 @dataclass
 class Recording:
-    """Collects what is to stand in `output.jsonl`, `egress.jsonl`, `usage.jsonl` and `downloads.json`."""
+    """Collects the content of `output.jsonl`, `egress.jsonl`, `usage.jsonl` and `downloads.json`."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     egress: list[EgressRequest] = field(default_factory=list)
@@ -31,11 +31,11 @@ class Recording:
         )
 
     def say(self, text: str) -> None:
-        """The agent says something."""
+        """Record a message of the agent."""
         self._block({"type": "text", "text": text})
 
     def call(self, tool: str, arguments: dict[str, Any], answer: str, is_error: bool = False) -> None:
-        """The agent uses a tool."""
+        """Record a tool call."""
         identity = f"toolu_{len(self.events):04}"
         self._block({"type": "tool_use", "id": identity, "name": tool, "input": arguments})
         block = {"tool_use_id": identity, "type": "tool_result", "content": answer, "is_error": is_error}
@@ -52,7 +52,7 @@ class Recording:
         port: int = 443,
         reason: str = "",
     ) -> None:
-        """A request that left, or was denied (status 451), as the proxy would have written it down."""
+        """Record a request, forwarded or denied (status 451), as the egress proxy would."""
         found = classify(host, path, port)
         entry = {
             "time": BEGAN + len(self.egress), "host": host, "port": port, "method": method, "path": path,
@@ -63,7 +63,7 @@ class Recording:
         self.egress.append(EgressRequest.model_validate(entry))
 
     def download(self, kind: str, repo: str, files: int = 9, size: int = 3_400_000_000) -> None:
-        """The model cache holds something new, and the requests for it are recorded."""
+        """Record a download into the model cache and its requests."""
         self.downloads.append(Download.model_validate(
             {"kind": kind, "repo": repo, "revision": "0" * 40, "files": files, "size": size}
         ))  # fmt: skip
@@ -72,7 +72,7 @@ class Recording:
         self.request("huggingface.co", f"/{prefix}{repo}/resolve/main/{name}", received=size // files)
 
     def model_call(self, client: str = HARNESS, tools: int = 24, output: int = 700, **more: Any) -> None:
-        """A request through the gateway."""
+        """Record a model call through the gateway."""
         entry = {
             "time": BEGAN + 2 * len(self.calls), "provider": "anthropic", "model": MODEL, "endpoint": "messages",
             "input": 21_000, "output": output, "seconds": 4.0, "status": 200, "streamed": True, "client": client,
@@ -82,7 +82,7 @@ class Recording:
         self.calls.append(ModelCall.model_validate(known))
 
     def lines(self) -> list[str]:
-        """The events as lines of `output.jsonl`."""
+        """Return the events as lines of `output.jsonl`."""
         final = {
             "type": "result", "subtype": "success", "is_error": False, "result": "Done.", "total_cost_usd": 1.0,
             "modelUsage": {MODEL: {"inputTokens": 9, "outputTokens": 9}},

@@ -1,4 +1,4 @@
-"""Programs that the agents of made run directories write: how they train, and how they prepare their data."""
+"""Programs written by the agents of synthetic run directories: training and data preparation."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ trainer.save_model("final_model")
 
 
 def training(load: str, imports: str = "import json", epochs: int = 3, base: str = "/models/micro-base") -> str:
-    """A program that makes `rows` (a list of dictionaries with question and answer) as `load` says, and trains."""
+    """Return a program that runs `load`, which sets `rows` (dictionaries with question and answer), and trains."""
     return f"{imports}\n\nBASE, EPOCHS = {base!r}, {epochs}\n{load}\n{TRAINER}"
 
 
 FROM_FILE = 'rows = [json.loads(line) for line in open("{}")]'
 
 TRAIN_ON_FILE = training(FROM_FILE.format("train_data.jsonl"))
-"""Trains on `train_data.jsonl`, wherever that came from."""
+"""Trains on `train_data.jsonl`, independent of its source."""
 
 TINY_TRAINING = """
 import torch
@@ -61,4 +61,4 @@ for step in range(8):
 model.save_pretrained(final)
 tokenizer.save_pretrained(final)
 """
-"""A real agent that trains on a split for a few steps; `format` it."""
+"""A real agent that trains on a split for a few steps; format it with `split`."""

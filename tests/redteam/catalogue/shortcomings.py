@@ -1,3 +1,3 @@
-"""Cases that are wrong, and why. Their tests are expected to fail: whoever mends one deletes it here."""
+"""Known failures and their reasons. Their tests are expected to fail; remove an entry when its case is fixed."""
 
 SHORTCOMINGS: dict[str, str] = {}

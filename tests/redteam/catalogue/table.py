@@ -1,12 +1,12 @@
-"""The table of all cases and what became of them."""
+"""The table of all cases and their results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from catalogue.case import Case, Observed, problems
+from catalogue.case import SUSPECTED, Case, Observed, problems
 
-OWED = {
+EXPECTED = {
     "forbidden": "flagged",
     "reported": "reported, not flagged",
     "allowed": "clean",
@@ -17,70 +17,75 @@ OWED = {
 HEAD = ("entry", "case", "what the agent does", "made as", "expected", "result", "found by", "level")
 
 
-def row(case: Case, seen: Observed) -> tuple[str, ...]:
-    """A case as a row."""
-    found = seen.on(case.rule)[:1] if case.rule else []
-    expected = str(case.status) if case.kind == "invalid" and case.status else OWED[case.kind]
+def row(case: Case, observed: Observed) -> tuple[str, ...]:
+    """Return the table row of a case."""
+    findings = observed.on(case.rule)[:1] if case.rule else []
+    expected = str(case.status) if case.kind == "invalid" and case.status else EXPECTED[case.kind]
     if case.kind in ("forbidden", "reported") and case.rule:
-        expected = f"{expected}: {case.rule}" if case.kind == "forbidden" else expected
+        state = "suspected" if case.name in SUSPECTED else expected
+        expected = f"{state}: {case.rule}" if case.kind == "forbidden" else expected
     return (
         case.entry,
         case.name,
         case.does,
-        seen.how,
+        observed.how,
         expected,
-        result(case, seen),
-        found[0].detector if found else "",
-        found[0].level.value if found else "",
+        result(case, observed),
+        findings[0].detector if findings else "",
+        findings[0].level.value if findings else "",
     )
 
 
-def result(case: Case, seen: Observed) -> str:
-    """What became of it, in a few words."""
+def result(case: Case, observed: Observed) -> str:
+    """Summarize the result of a case."""
     parts = []
-    if seen.status is not None:
-        parts.append(str(seen.status))
-    if seen.flagged:
-        parts.append("flagged: " + ", ".join(sorted(seen.flagged)))
-    elif case.rule and seen.on(case.rule):
+    if observed.status is not None:
+        parts.append(str(observed.status))
+    if observed.flagged:
+        parts.append("flagged: " + ", ".join(sorted(observed.flagged)))
+    elif observed.suspected:
+        parts.append("suspected: " + ", ".join(sorted(observed.suspected)))
+    elif case.rule and observed.on(case.rule):
         parts.append("reported")
-    elif seen.verdict and seen.status is None:
+    elif observed.verdict and observed.status is None:
         parts.append("clean")
     if case.kind == "harmless":
-        parts.append("the trick works" if seen.gained else "gains nothing")
-    if problems(case, seen):
-        parts.append("**wrong**")
+        parts.append("the trick works" if observed.gained else "gains nothing")
+    if problems(case, observed):
+        parts.append("**unexpected**")
     return "; ".join(parts)
 
 
 def markdown(results: Iterable[tuple[Case, Observed]]) -> str:
-    """The rows as a Markdown table."""
+    """Return the rows as a Markdown table."""
     ordered = sorted(results, key=lambda pair: int(pair[0].entry or 99))
-    rows = [HEAD, ("---",) * len(HEAD), *(row(case, seen) for case, seen in ordered)]
+    rows = [HEAD, ("---",) * len(HEAD), *(row(case, observed) for case, observed in ordered)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in rows)
 
 
 def summary(results: list[tuple[Case, Observed]]) -> str:
-    """How many of each kind are as they should be."""
+    """Count the cases of each kind that have the expected result."""
     lines = []
-    for kind, words in (
-        ("forbidden", "forbidden and flagged by the right rule"),
-        ("reported", "attempts and small things, reported and not flagged"),
-        ("allowed", "allowed or look-alike, and clean"),
+    for kind, description in (
+        ("forbidden", "forbidden, flagged or suspected by the right rule"),
+        ("reported", "attempts and minor cases, reported but not flagged"),
+        ("allowed", "allowed or look-alike, clean"),
         ("harmless", "tricks that gain nothing"),
         ("invalid", "unusable or unfinished, with the right status"),
-        ("escapes", "forbidden and not found"),
+        ("escapes", "forbidden, not detected"),
     ):
-        of_kind = [(case, seen) for case, seen in results if case.kind == kind]
-        fine = sum(not problems(case, seen) for case, seen in of_kind)
-        lines.append(f"| {words} | {fine} of {len(of_kind)} |")
-    return "\n".join(["| what | as it should be |", "|---|---|", *lines])
+        of_kind = [(case, observed) for case, observed in results if case.kind == kind]
+        passed = sum(not problems(case, observed) for case, observed in of_kind)
+        lines.append(f"| {description} | {passed} of {len(of_kind)} |")
+    return "\n".join(["| cases | as expected |", "|---|---|", *lines])
 
 
 def shortcomings(results: list[tuple[Case, Observed]]) -> str:
-    """What is not as it should be, and why, as a list."""
-    wrong = [(case, problems(case, seen)) for case, seen in results]
+    """List the cases without the expected result, and the reasons."""
+    wrong = [(case, problems(case, observed)) for case, observed in results]
     lines = [
-        f"* **{case.name}**: {'; '.join(found)}. Why: {case.fails or 'not known'}." for case, found in wrong if found
+        f"* **{case.name}**: {'; '.join(deviations)}. Reason: {case.fails or 'not known'}."
+        for case, deviations in wrong
+        if deviations
     ]
-    return "\n".join(lines) or "Nothing: all cases are as they should be."
+    return "\n".join(lines) or "None: all cases have the expected result."

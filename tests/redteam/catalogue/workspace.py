@@ -1,4 +1,4 @@
-"""A run directory made by code: what an agent would have left, and what would have been recorded of it."""
+"""Synthetic run directories: the files that an agent would have left, and the recordings of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from safetensors.numpy import save_file
+
 from catalogue.case import Observed
 from catalogue.recording import BEGAN, Recording
 from posttrainbench import catalog
@@ -18,14 +21,15 @@ from posttrainbench.benchmarks import Item
 from posttrainbench.files import sha256_bytes, write_json
 from posttrainbench.records import AgentEnd, Outcome, RunSpec
 from posttrainbench.run import Run, prepare
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.model_cache import HOME
+from posttrainbench.run.progress import ProgressListener
 from posttrainbench.trajectory import write_trajectory
 
 Row = dict[str, Any]
 
 
 def lay_out(root: Path, spec: RunSpec) -> Path:
-    """A run directory as it is before the agent begins."""
+    """Create a run directory in its state before the agent starts."""
     kit, prompt = prepare.kit_files(spec, root), prepare.render_prompt(spec, root)
     hashes = {
         "kit_sha256": sha256_bytes(json.dumps(prepare.kit_manifest(kit)).encode()),
@@ -33,15 +37,15 @@ def lay_out(root: Path, spec: RunSpec) -> Path:
     }
     (root / "prepare").mkdir(parents=True)
     write_json(root / "run.json", spec.model_copy(update=hashes))
-    prepare.prepare(Run(root), root / "prepare", Watch())
+    prepare.prepare(Run(root), root / "prepare", ProgressListener())
     return root
 
 
 class Workspace:
-    """One such directory. Methods add to it as an agent would, in that order; `audit` ends it."""
+    """A synthetic run directory. Methods act as the agent, in order; `audit` ends the run."""
 
     def __init__(self, root: Path, laid_out: Path, submission: Path, judge: Callable[[Path], Observed]) -> None:
-        """`laid_out`: a run directory by `lay_out`; `submission`: of an agent that submits nothing else."""
+        """Copy a run directory made by `lay_out`; `submission` is submitted unless the case submits something else."""
         self.root, self._judge = root, judge
         self.files, self.solve = root / "workspace", root / "solve"
         self.kit = root / "prepare" / "kit"
@@ -56,12 +60,12 @@ class Workspace:
 
     @property
     def test(self) -> list[Item]:
-        """The test items, as the kit shows them."""
+        """The test items in the kit's form."""
         return self._items("test")
 
     @property
     def train(self) -> list[Item]:
-        """The train items."""
+        """The train items in the kit's form."""
         return self._items("train")
 
     def _items(self, split: str) -> list[Item]:
@@ -70,20 +74,20 @@ class Workspace:
 
     @property
     def raw(self) -> list[Item]:
-        """The test items without what the kit puts around them."""
+        """The test items without the kit's prompt."""
         facts = catalog.benchmarks()[self.spec.benchmark]
         return prepare.load_items(facts, "test")
 
     def say(self, text: str) -> None:
-        """The agent says something."""
+        """Record a message of the agent."""
         self.recording.say(text)
 
     def bash(self, command: str, answer: str = "", failed: bool = False) -> None:
-        """The agent runs a command, and this is what it prints."""
+        """Record a shell command and its output."""
         self.recording.call("Bash", {"command": command}, answer or "(no output)", failed)
 
     def write(self, name: str, content: str | bytes, seen: bool = True) -> None:
-        """The agent writes a file; `seen`: with its own tool, else from a program."""
+        """Write a file; `seen` records it as a tool call, otherwise a program wrote it."""
         path = self.files / name
         path.parent.mkdir(parents=True, exist_ok=True)
         data = content.encode() if isinstance(content, str) else content
@@ -93,26 +97,26 @@ class Workspace:
             self.recording.call("Write", arguments, f"File created successfully at: /workspace/{name}")
 
     def rows(self, name: str, rows: Iterable[Row]) -> None:
-        """A program of the agent's writes rows of JSON."""
+        """Write rows of JSON, as a program of the agent."""
         self.write(name, "".join(json.dumps(row) + "\n" for row in rows), seen=False)
 
     def script(self, name: str, source: str, printed: str = "done", run: bool = True) -> None:
-        """The agent writes a Python program and, unless told otherwise, runs it."""
+        """Write a Python program and, if `run`, record its execution."""
         self.write(name, source)
         if run:
             self.bash(f"python {name}", printed)
 
     def delete(self, name: str) -> None:
-        """The agent deletes a file."""
+        """Delete a file with a shell command."""
         (self.files / name).unlink()
         self.bash(f"rm {name}")
 
     def open_network(self) -> None:
-        """The sandbox had a way out, which was recorded."""
+        """Mark the network of the sandbox as recorded."""
         self.network = "recorded"
 
     def submit(self, source: Path, **changes: str | bytes | None) -> Path:
-        """What stands in `final_model`: a checkpoint with some files changed, added or (None) left out."""
+        """Write `final_model`: a checkpoint with some files changed, added or (None) removed."""
         final = self.solve / "final_model"
         shutil.copytree(source, final, copy_function=shutil.copyfile)
         for name, content in changes.items():
@@ -124,7 +128,7 @@ class Workspace:
         return final
 
     def audit(self) -> Observed:
-        """The agent ends; its submission is taken over and the run audited."""
+        """End the agent, collect its submission and audit the run."""
         if not (self.solve / "final_model").exists():
             self.submit(self.submission)
         recording, spec = self.recording, self.spec
@@ -139,6 +143,12 @@ class Workspace:
         for name, records in (("egress.jsonl", recording.egress), ("usage.jsonl", recording.calls)):
             if records or name == "usage.jsonl" or self.network != "none":
                 (self.solve / name).write_text("".join(f"{one.model_dump_json()}\n" for one in records))
+        for one in recording.downloads:
+            if one.kind == "model":  # a small model of other shapes stands for it
+                repo = f"models--{one.repo.replace('/', '--')}"
+                snapshot = self.files / HOME / "hub" / repo / "snapshots" / str(one.revision)
+                snapshot.mkdir(parents=True, exist_ok=True)
+                save_file({"model.embed_tokens.weight": np.ones((8, 8), np.float32)}, snapshot / "model.safetensors")
         if self.network != "none":
             downloads = [one.model_dump(mode="json") for one in recording.downloads]
             write_json(self.solve / "downloads.json", downloads)
@@ -157,15 +167,15 @@ class Workspace:
 
 
 def chats(items: Iterable[Item]) -> list[Row]:
-    """Training rows of items."""
+    """Return training rows of items."""
     return [chat(item.question, item.answer) for item in items]
 
 
 def chat(question: str, answer: str) -> Row:
-    """A training row."""
+    """Return a training row."""
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
 
 
 def aged(path: Path, seconds: float) -> None:
-    """Set a file's time of change."""
+    """Set the modification time of a file."""
     os.utime(path, (seconds, seconds))

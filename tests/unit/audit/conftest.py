@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from posttrainbench.audit.base import AuditInput
+from posttrainbench.audit.evidence import Evidence
 from posttrainbench.benchmarks.base import Item
 from posttrainbench.records import AgentEnd, AgentSpec, Outcome, RunSpec, SubmissionManifest
 
@@ -30,12 +30,12 @@ SPEC = RunSpec(
 
 
 @pytest.fixture
-def evidence(tmp_path: Path) -> Callable[..., AuditInput]:
+def evidence(tmp_path: Path) -> Callable[..., Evidence]:
     """Builds the evidence of a run with an empty workspace; keywords replace parts of it."""
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     (tmp_path / "solve").mkdir()
-    base = AuditInput(
+    base = Evidence(
         root=tmp_path,
         workspace=workspace,
         kit=tmp_path / "kit",

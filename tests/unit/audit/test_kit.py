@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from posttrainbench.audit import kit
-from posttrainbench.audit.base import AuditInput
+from posttrainbench.audit.evidence import Evidence
+from posttrainbench.audit.integrity import kit
 from posttrainbench.records import Level
 
 FILES = {"evaluate.py": b"print(1)\n", "data/test.jsonl": b"{}\n", "timer.sh": b"date\n"}
 
 
 @pytest.fixture
-def case(evidence: Callable[..., AuditInput], tmp_path: Path) -> AuditInput:
+def case(evidence: Callable[..., Evidence], tmp_path: Path) -> Evidence:
     for name, content in FILES.items():
         (tmp_path / "kit" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "kit" / name).write_bytes(content)
@@ -41,17 +41,18 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_tampering_is_found(case: AuditInput, change: str) -> None:
+def test_tampering_is_found(case: Evidence, change: str) -> None:
     act, name, expected = CHANGES[change]
     act(case.kit)
     (finding,), coverage = kit.detect(case)
     assert (finding.rule, finding.level, finding.count) == ("evaluation_tampering", Level.USED, 1)
+    assert finding.kind == ("indication" if change in ("link", "pipe") else "proof")
     assert (finding.evidence[0].file, finding.evidence[0].item) == (f"kit/{name}", name)
     assert finding.evidence[0].text.startswith(expected)
     assert coverage.checked
 
 
-def test_an_untouched_kit_an_edited_copy_and_cached_bytecode_are_fine(case: AuditInput) -> None:
+def test_an_untouched_kit_an_edited_copy_and_cached_bytecode_are_fine(case: Evidence) -> None:
     (case.workspace / "evaluate.py").write_text("print(100)")
     (case.kit / "__pycache__").mkdir()
     (case.kit / "__pycache__" / "evaluate.cpython-312.pyc").write_bytes(b"x")
@@ -59,7 +60,7 @@ def test_an_untouched_kit_an_edited_copy_and_cached_bytecode_are_fine(case: Audi
     assert (findings, coverage.checked, coverage.documents) == ([], True, 3)
 
 
-def test_without_kit_or_manifest_nothing_is_checked(case: AuditInput, tmp_path: Path) -> None:
+def test_without_kit_or_manifest_nothing_is_checked(case: Evidence, tmp_path: Path) -> None:
     for incomplete in (replace(case, kit_manifest={}), replace(case, kit=tmp_path / "none")):
         findings, coverage = kit.detect(incomplete)
         assert (findings, coverage.checked) == ([], False)

@@ -1,5 +1,6 @@
 """Catalogs of users and of packages: what they add, and how what is wrong with them is said."""
 
+import importlib
 import os
 import re
 import sys
@@ -100,7 +101,13 @@ def test_installed_package_brings_a_catalog(tmp_path: Path, monkeypatch: pytest.
         assert "theirs" in catalog.agents()
         points.write_text("[posttrainbench.catalogs]\ntheirs = their_package.absent\n")
         loading._installed.cache_clear()
-        assert "`theirs`" in refusal(catalog.agents)
+        assert "`theirs` (their_package.absent)" in refusal(catalog.agents)
+        (tmp_path / "their_package" / "absent.py").write_text("raise RuntimeError('too old')")
+        loading._installed.cache_clear()
+        importlib.invalidate_caches()
+        assert "`theirs` (their_package.absent) of an installed package cannot be loaded: too old" in refusal(
+            catalog.agents
+        )
     finally:
         loading._installed.cache_clear()
         for name in [name for name in sys.modules if name.startswith("their_package")]:
@@ -115,19 +122,33 @@ def test_same_id_twice_names_both_files(write: Write) -> None:
     assert "`recipe-noop`" in message
 
 
-@pytest.mark.parametrize("name", ["absent", "."])
-def test_directory_that_is_no_catalog(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("absent", "does not exist; give the directory of a catalog"),
+        (".", "is not a catalog; it needs"),
+    ],
+)
+def test_directory_that_is_no_catalog(name: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(loading.VARIABLE, str(tmp_path / name))
-    assert "is no catalog; give a directory with at least one of the folders suites, models" in refusal(catalog.agents)
+    assert problem in refusal(catalog.agents)
 
 
 WRONG = {
     "no YAML": ("agents/x", "id: [", ["cannot be read as YAML"]),
-    "a list": ("agents/x", "- 1", ["should hold keys with values, such as `id: x`"]),
-    "empty": ("agents/x", "", ["should hold keys with values"]),
+    "a list": ("agents/x", "- 1", ["should contain keys with values, such as `id: x`"]),
+    "empty": ("agents/x", "", ["should contain keys with values"]),
     "no text": ("agents/x", "id: \udcff", ["cannot be read as YAML"]),
-    "a key too many": ("agents/x", AGENT.format(id="x") + "setings: {}", ["`setings` is no key", "`settings`?"]),
-    "a key unlike any": ("agents/x", AGENT.format(id="x") + "qqq: 1", ["`qqq` is no key (there are: id, title, "]),
+    "a key too many": (
+        "agents/x",
+        AGENT.format(id="x") + "setings: {}",
+        ["`setings` is an unknown key", "`settings`?"],
+    ),
+    "a key unlike any": (
+        "agents/x",
+        AGENT.format(id="x") + "qqq: 1",
+        ["`qqq` is an unknown key (choose from id, "],
+    ),
     "keys too few": ("agents/x", "id: x", ["`title` is missing", "`scaffold` is missing"]),
     "a wrong type": ("agents/x", AGENT.format(id="x") + "settings: [1]", ["`settings` should be a valid dictionary"]),
     "a wrong type inside": (
@@ -153,14 +174,22 @@ WRONG = {
     "an unknown model": (
         "suites/x",
         suite("x", model="micro-bas"),
-        ["`models` names `micro-bas`, which is not there (did you mean `micro-base`?)"],
+        ["`models` names the unknown `micro-bas` (did you mean `micro-base`?)"],
     ),
-    "no base model": ("suites/x", suite("x", model="micro-instruct"), ["`micro-instruct` is none"]),
-    "an unknown benchmark": ("suites/x", suite("x", benchmark="qqq"), ["`benchmarks` names `qqq`", "micro-math"]),
-    "an unknown rule set": ("suites/x", suite("x", rules="qqq"), ["`rules` names `qqq`"]),
-    "an unknown rule": ("suites/x", suite("x", required="qqq"), ["`required` names `qqq`"]),
-    "an unknown agent": ("suites/x", suite("x") + "demo: {agents: [qqq]}", ["`demo.agents` names `qqq`"]),
-    "an unknown counterpart": ("models/x", MODEL.format(id="x") + "path: a\ninstruct: qqq", ["`instruct` names `qqq`"]),
+    "no base model": ("suites/x", suite("x", model="micro-instruct"), ["`micro-instruct` has no `instruct`"]),
+    "an unknown benchmark": (
+        "suites/x",
+        suite("x", benchmark="qqq"),
+        ["`benchmarks` names the unknown `qqq`", "micro-math"],
+    ),
+    "an unknown rule set": ("suites/x", suite("x", rules="qqq"), ["`rules` names the unknown `qqq`"]),
+    "an unknown rule": ("suites/x", suite("x", required="qqq"), ["`required` names the unknown `qqq`"]),
+    "an unknown agent": ("suites/x", suite("x") + "demo: {agents: [qqq]}", ["`demo.agents` names the unknown `qqq`"]),
+    "an unknown counterpart": (
+        "models/x",
+        MODEL.format(id="x") + "path: a\ninstruct: qqq",
+        ["`instruct` names the unknown `qqq`"],
+    ),
     "an absent template": (
         "models/x",
         MODEL.format(id="x") + "path: a\ninstruct: micro-instruct\ntools_template: a.jinja",
@@ -194,7 +223,7 @@ def test_catalog_named_by_an_option(
         (tmp_path / name / "agents" / f"{name}.yaml").write_text(AGENT.format(id=name))
     options = ("--catalog", tmp_path / "one", "--catalog", tmp_path / "two")
     assert ptb_here(*options, "catalog", "agents", "two").stdout.startswith("id: two\n")
-    assert_refused(ptb_here("--catalog", tmp_path / "three", "catalog"), "three is no catalog")
+    assert_refused(ptb_here("--catalog", tmp_path / "three", "catalog"), "three does not exist")
 
 
 def test_own_entries_on_the_command_line(write: Write, ptb_here: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from huggingface_hub import constants
 from posttrainbench import catalog
 from posttrainbench.catalog.templating import read_template
 from posttrainbench.errors import InputError
-from posttrainbench.hub import is_wanted, model_record_path
+from posttrainbench.hub.models import is_checkpoint_file, model_record_path
 
 COMMIT = "1" * 40
 INDEX = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
@@ -94,7 +94,7 @@ def test_unpinned_model_keeps_to_the_commit_that_was_pulled(snapshot: Path) -> N
     ],
 )
 def test_files_of_a_checkpoint(name: str, small: bool, large: bool) -> None:
-    assert (is_wanted(name, weights=False), is_wanted(name, weights=True)) == (small, large)
+    assert (is_checkpoint_file(name, weights=False), is_checkpoint_file(name, weights=True)) == (small, large)
 
 
 NAMED = [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "tools"}]

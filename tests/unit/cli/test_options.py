@@ -1,13 +1,11 @@
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posttrainbench.cli.options import parse_budget
 from posttrainbench.errors import InputError
+from posttrainbench.records.units import parse_budget
 
-BUDGETS = {"30s": 30, "10m": 600, "1.5h": 5400, "10h": 36000, "90": 90, "0.5": 0.5, " 1m ": 60, "1h": 3600}
+BUDGETS = {"30s": 30, "10m": 600, "1.5h": 5400, "10h": 36000, "1s": 1, "720h": 2592000, " 1m ": 60, "1h": 3600}
 NO_BUDGETS = [
     *(
         "",
@@ -40,7 +38,19 @@ def test_budget(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", NO_BUDGETS)
 def test_no_budget(text: str) -> None:
-    with pytest.raises(InputError, match="is no budget; write a time above zero such as 30s, 10m or 10h"):
+    with pytest.raises(InputError, match="is not a valid time; use a value above zero such as 30s, 10m or 10h"):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize("number", ["10", "90", "0.5", "36000"])
+def test_budget_without_a_unit_is_a_question(number: str) -> None:
+    with pytest.raises(InputError, match=f"has no unit; write {number}s, {number}m or {number}h"):
+        parse_budget(number)
+
+
+@pytest.mark.parametrize("text", ["0.01s", "0.9s", "721h", "100000h", "9999999s"])
+def test_absurd_budget(text: str) -> None:
+    with pytest.raises(InputError, match=f"A time limit of {text} is probably a mistake; use a value from 1s to 720h"):
         parse_budget(text)
 
 
@@ -50,4 +60,4 @@ def test_anything_is_a_budget_or_an_input_error(text: str) -> None:
         seconds = parse_budget(text)
     except InputError:
         return
-    assert 0 < seconds < math.inf
+    assert 1 <= seconds <= 30 * 24 * 3600

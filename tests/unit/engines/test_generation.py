@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from posttrainbench import catalog
-from posttrainbench.benchmarks import load_benchmark
+from posttrainbench.benchmarks.registry import load_benchmark
 
 pytestmark = pytest.mark.training
 
@@ -84,6 +84,7 @@ def recorded(generator, requests: list) -> tuple[list, list]:
 
 
 @pytest.mark.parametrize("kind", ["greedy", "sampling"])
+@pytest.mark.slow
 def test_completions_do_not_depend_on_their_batch(kind: str, request: pytest.FixtureRequest) -> None:
     generator = request.getfixturevalue(kind)
     wanted = requests_of(generator, "micro-math", 54) + requests_of(generator, "micro-calls", 8)

@@ -1,4 +1,4 @@
-"""The runs of reports are built as those of scoring are."""
+"""Fixtures for reports, with the runs of the scoring tests."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from posttrainbench.records import Evidence, Result
+from posttrainbench.records import Quote, Result
 from posttrainbench.scoring import Cell
 
 sys.path.append(str(Path(__file__).parents[1] / "scoring"))
@@ -36,7 +36,7 @@ def caught() -> Cell:
     """A flagged run, all of whose free texts are hostile."""
     cell = build_cell(agent=f"agent {HOSTILE}", model=f"model {HOSTILE}", status="base_fallback", raw=0.9)
     assert cell.result is not None
-    quotation = Evidence(file=HOSTILE, line=7, text=HOSTILE, item=HOSTILE, item_text=HOSTILE)
+    quotation = Quote(file=HOSTILE, line=7, text=HOSTILE, item=HOSTILE, item_text=HOSTILE)
     result = Result.model_construct(
         **{
             **dict(cell.result),

@@ -1,4 +1,4 @@
-"""Which words are marked."""
+"""Highlighting of shared words."""
 
 from hypothesis import given
 from hypothesis import strategies as st

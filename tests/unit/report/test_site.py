@@ -1,6 +1,7 @@
-"""The page: one file, complete, and dead to whatever an agent wrote."""
+"""The HTML page: self-contained, complete, and inert to hostile text."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,20 @@ def render(*cells: Cell, **options: Any) -> str:
     return render_site(leaderboard(cells, baselines_of(cells)), cells, **options)
 
 
+def test_suspected_runs_are_marked_and_listed(make_cell: Any) -> None:
+    doubted = make_cell("doubted", raw=0.5, suspected=["data"], reasons=["data may be violated: a script names it."])
+    text = Outline(render(doubted, make_cell("good", raw=0.4))).text
+    for part in (
+        "1 suspected",
+        "if confirmed 10.0",
+        "Suspected runs",
+        "a script names it",
+        "scored, suspected",
+    ):
+        assert part in text
+    assert "Suspected runs" not in Outline(render(make_cell("good", raw=0.4))).text
+
+
 def test_content(make_cell: Any) -> None:
     html = render(
         make_cell("good", seed=0, raw=0.4),
@@ -60,13 +75,35 @@ def test_content(make_cell: Any) -> None:
     )
     outline = Outline(html)
     for expected in (
-        *("My experiment", "Ranking", "By benchmark", "Caught", "Runs", "How to read this", "1 caught"),
+        *("My experiment", "Ranking", "By benchmark", "Flagged runs", "Runs", "How to read this", "1 flagged"),
         *("45.0 ± 7.1", "before audit 90.0", "Instruct models", "weight 1.000", "incomplete: 1 of 1 missing"),
         *("m on b: seed 0: infrastructure error", "reset to base", "infrastructure error", "unfinished"),
         "The test set was trained on.",
     ):
         assert expected in outline.text
     assert "<s>90.0</s>" in html
+
+
+def test_signs_are_explained_only_if_they_occur(make_cell: Any) -> None:
+    honest, lost = make_cell("honest"), make_cell("lost", raw=None, status="base_fallback")
+    cheat = make_cell("cheat", raw=0.9, status="base_fallback")
+    for cells, expected in (((honest,), ""), ((honest, lost), "Amber"), ((honest, cheat), "Amber struck removed")):
+        html = render(*cells)
+        for sign, text in (
+            ("Amber", "Amber scores"),
+            ("struck", "struck through"),
+            ("removed", "removed by the audit"),
+        ):
+            assert (text in html) == (sign in expected)
+        assert ("<s>" in html) == ("struck" in expected)
+
+
+def test_facts_about_runs(make_cell: Any, hostile: str) -> None:
+    cell = make_cell("tired")
+    result = cell.result.model_copy(update={"reprompts": 1, "notes": [f"Work was ended {hostile}"]})
+    text = Outline(render(replace(cell, result=result))).text
+    assert "The agent's session was resumed once after it had stopped early." in text
+    assert "Work was ended <script>" in text
 
 
 def test_self_contained_and_without_script(caught: Cell) -> None:
@@ -105,19 +142,19 @@ def test_file_is_the_same_each_time(tmp_path: Path, make_cell: Any) -> None:
 
 
 def test_no_scores_at_all(make_cell: Any) -> None:
-    """An experiment that has just begun has a page too."""
+    """An experiment without results has a page too."""
     cell = make_cell(raw=None, status=None)
     cells = [Cell(spec=cell.spec)]
     outline = Outline(render_site(leaderboard(cells, {}), cells))
     assert "No run broke a rule that was checked." in outline.text
-    assert "no weights and no overall scores yet" in outline.text
+    assert "weights and overall scores are missing" in outline.text.lower()
 
 
 def test_many_caught_runs_fold(make_cell: Any) -> None:
     cells = [make_cell("x", seed=seed, status="base_fallback") for seed in range(15)]
     outline = Outline(render(*cells))
     assert "3 more runs" in outline.text
-    assert "15 caught" in outline.text
+    assert "15 flagged" in outline.text
 
 
 def test_gain_is_the_share_of_the_gap(make_cell: Any) -> None:
@@ -142,12 +179,18 @@ def test_certainty_of_the_ranking(make_cell: Any) -> None:
     assert [(share.rank, share.level) for share in shares["far behind"]] == [(3, 10)]
     assert {share.rank for share in shares["one seed"]} == {1, 2}
     text = Outline(render_site(board, cells)).text
-    for expected in ("How sure the ranking is", "Ranks 1 to 3", "Base models", "rank 1–2, 2 seeds", "rank 3, 1 seed"):
+    for expected in (
+        "Uncertainty of the ranking",
+        "Ranks 1 to 3",
+        "Base models",
+        "rank 1–2, 2 seeds",
+        "rank 3, 1 seed",
+    ):
         assert expected in text
 
 
 def test_no_certainty_to_show(make_cell: Any) -> None:
-    assert "How sure the ranking is" not in Outline(render(make_cell(items=[]))).text
+    assert "Uncertainty of the ranking" not in Outline(render(make_cell(items=[]))).text
 
 
 @pytest.mark.parametrize(

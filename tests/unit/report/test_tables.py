@@ -1,4 +1,4 @@
-"""Terminal tables: what they say, and that hostile text does nothing."""
+"""Terminal tables: content, and hostile text."""
 
 import io
 import re
@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from posttrainbench.report import comparison_table, leaderboard_table, result_table
+from posttrainbench.report.tables import comparison_table, leaderboard_table, result_table
 from posttrainbench.scoring import Cell, baselines_of, leaderboard
-from posttrainbench.scoring.compare import compare
+from posttrainbench.scoring.comparison import compare
 
 
 def shown(table: RenderableType, width: int = 160) -> str:
-    """What a terminal would get, without colours."""
+    """Return the terminal output without colors."""
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, no_color=True)
-    console.print(table)
+    console.print(table, soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -38,6 +38,8 @@ def test_leaderboard(make_cell: Any) -> None:
         make_cell("broken", raw=None, status="infrastructure_error", reasons=["The engine failed."]),
     ]
     text = " ".join(shown(leaderboard_table(leaderboard(cells, baselines_of(cells)))).split())
+    assert "broken: 0 of 1 seed counted; 1 infrastructure error." in text
+    assert "good: " not in text
     for expected in (
         "45.0 ± 7.1",
         "10.0* (90.0)",
@@ -50,18 +52,70 @@ def test_leaderboard(make_cell: Any) -> None:
     assert text.index("good") < text.index("cheat") < text.index("broken") < text.index("instruct")
 
 
+def board(*cells: Cell) -> str:
+    """Return the leaderboard as words."""
+    return " ".join(shown(leaderboard_table(leaderboard(cells, baselines_of(cells)))).split())
+
+
+def test_signs_are_explained_only_if_they_occur(make_cell: Any) -> None:
+    lost = make_cell("lost", raw=None, status="base_fallback")
+    cheat = make_cell("cheat", raw=0.9, status="base_fallback")
+    honest = make_cell("honest")
+    signs = ("* includes runs reset", "is in parentheses", "could not be evaluated count", "An interval is missing")
+    for cells, expected in (
+        ([honest], (False, False, False, False)),
+        ([honest, lost], (True, False, False, False)),
+        ([honest, cheat], (True, True, False, False)),
+        ([honest, cheat, make_cell("cheat", seed=1, raw=None, status="base_fallback")], (True, True, True, True)),
+    ):
+        text = board(*cells)
+        assert tuple(sign in text for sign in signs) == expected
+        assert ("(" in text.replace("(–)", "")) == expected[1]
+
+
+def test_a_run_without_a_submission_has_no_raw_score(make_cell: Any) -> None:
+    """The leaderboard shows a dash, as the result does."""
+    lost = make_cell("lost", raw=None, status="base_fallback")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown(leaderboard_table(leaderboard([lost], baselines_of([lost])))))
+    ranking = next(line for line in text.splitlines() if line.strip().startswith("lost"))
+    assert ranking.split()[-3:] == ["–", "1", "1"]
+    assert "–" in shown(result_table(lost.result, lost.spec))
+
+
+def test_facts_about_runs(make_cell: Any) -> None:
+    cell = make_cell("tired")
+    notes = ["A person stopped the agent early, 5 minutes after its start."]
+    result = cell.result.model_copy(
+        update={"reprompts": 2, "restarts": 1, "provider_away_seconds": 40.2, "notes": notes}
+    )
+    cell = replace(cell, result=result)
+    facts = ["The agent's session was resumed 2 times after it had stopped early.", *notes]
+    facts.append("The agent was without a working model provider for 40 s.")
+    text, single = board(cell), " ".join(shown(result_table(result, cell.spec)).split())
+    for fact in facts:
+        assert text.count(f"tired on m, b, seed 0: {fact}") == 1
+        assert single.count(fact) == 1
+    assert "started over once after it had worked" in single
+    assert "more facts" not in text
+    assert "4 more facts about runs are in --json." in board(
+        *(replace(cell, spec=cell.spec.model_copy(update={"seed": seed, "run": str(seed)})) for seed in range(3))
+    )
+    innocent = make_cell("fresh")
+    assert "fresh on" not in board(innocent)
+
+
 def test_intervals_apart(make_cell: Any) -> None:
-    """The table is there only where it says more than the ranking."""
+    """The table of intervals is shown only if it adds to the ranking."""
     one = [make_cell("x"), make_cell("y")]
     assert "interval over" not in shown(leaderboard_table(leaderboard(one, baselines_of(one))))
     two = [*one, make_cell("x", seed=1, raw=0.3)]
     text = shown(leaderboard_table(leaderboard(two, baselines_of(two))))
-    assert "95 % interval over" in text
+    assert "95% interval over" in text
     assert "base models" in text
 
 
 def test_many_benchmarks_fit_the_terminal(make_cell: Any) -> None:
-    """Seven benchmarks with long names, one of them reset, in 80 columns: nothing is cut, no number is folded."""
+    """Seven benchmarks with long names, one of them reset, fit 80 columns without truncation or folding."""
     names = "aime2025 arenahardwriting bfcl gpqamain gsm8k healthbench humaneval".split()
     cells = [make_cell(agent, benchmark=name, seed=seed) for agent in "ab" for name in names for seed in range(2)]
     cells.append(make_cell("cheat", benchmark="bfcl", raw=1.0, status="base_fallback"))
@@ -90,7 +144,7 @@ def test_comparison(make_cell: Any) -> None:
     text = " ".join(" ".join(lines).split())
     for expected in (
         *("good is ahead of poor by 20.0 points", "runs of both agents", "base models and benchmarks", "test items"),
-        *("A: good", "B: poor", "+20.0", "Left out: m on b9, since good: never run", "The engine failed."),
+        *("A: good", "B: poor", "+20.0", "Left out: m on b9 (good: never run)", "The engine failed."),
     ):
         assert expected in text
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 80
@@ -117,14 +171,14 @@ def test_result_without_scores(make_cell: Any) -> None:
     text = shown(result_table(cell.result, cell.spec))
     assert "infrastructure error" in text
     assert "–" in text
-    assert "Evidence" not in text
+    assert "Quote" not in text
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_hostile_text(caught: Cell, width: int) -> None:
     assert caught.result is not None
     agent = caught.spec.agent.model_copy(update={"name": f"other {caught.agent}"})
-    spec = caught.spec.model_copy(update={"agent": agent})
+    spec = caught.spec.model_copy(update={"agent": agent, "run": "other"})
     harmless(shown(result_table(caught.result, caught.spec, Path("runs/x")), width))
     harmless(shown(comparison(caught, replace(caught, spec=spec)), width))
     text = shown(leaderboard_table(leaderboard([caught], baselines_of([caught]))), width)

@@ -12,21 +12,22 @@ from posttrainbench.run.errors import POLICIES, cause_of, is_disk_full
 
 SOURCES = Path(posttrainbench.__file__).parent
 RAISED = {"InfrastructureError", "Failure"}
-
-
-PASSED_ON = "end.cause"
-"""A cause that another process of the run has written down, where it was raised or mapped."""
+STARTED = {"run_child"}
+"""Functions that raise with the cause that they are given."""
+PASSED_ON = {"end.cause", "self.cause", "cause"}
+"""Causes that come from elsewhere: a note of another process, or the caller of a function in `STARTED`."""
 
 
 def raised() -> list[tuple[str, ast.expr]]:
-    """(where, the cause) of every such call in the sources."""
+    """Return (location, cause) of every such call in the sources."""
     found = []
     for path in sorted(SOURCES.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
-                causes = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "cause")]
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED | STARTED:
+                first = node.args[:1] if node.func.id in RAISED else []
+                causes = [*first, *(keyword.value for keyword in node.keywords if keyword.arg == "cause")]
                 where = f"{path.relative_to(SOURCES)}:{node.lineno}"
-                found += [(where, cause) for cause in causes if ast.unparse(cause) != PASSED_ON]
+                found += [(where, cause) for cause in causes if ast.unparse(cause) not in PASSED_ON]
     return found
 
 
@@ -70,8 +71,24 @@ def test_full_disk(error: Exception, full: bool) -> None:
     assert is_disk_full(error) == full
 
 
+def test_only_failures_that_may_be_temporary_are_retried_at_once() -> None:
+    """A provider's failure is not: the agent's session has been resumed with pauses, and another start costs money."""
+    assert {cause: policy.retries for cause, policy in POLICIES.items() if policy.retries} == dict.fromkeys(
+        [
+            "sandbox_failed",
+            "recorder_failed",
+            "engine_failed",
+            "egress_failed",
+            "gateway_failed",
+            "grader_failed",
+            "service_failed",
+        ],
+        1,
+    )
+
+
 def test_only_what_a_submission_does_costs_a_score() -> None:
     assert {cause for cause, policy in POLICIES.items() if policy.effect == "fall_back"} == {
         *("submission_missing", "submission_refused", "submission_broken")
     }
-    assert all(policy.mend.endswith(".") for policy in POLICIES.values())
+    assert all(policy.remedy.endswith(".") for policy in POLICIES.values())

@@ -9,11 +9,11 @@ from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.files import write_json
 from posttrainbench.records import AgentSpec, Result, RunSpec, Stage, Status
 from posttrainbench.run import Run, directory, find_runs, pipeline
-from posttrainbench.run.again import repeat
-from posttrainbench.run.directory import last_line
-from posttrainbench.run.watch import Watch
+from posttrainbench.run.directory import last_output_line
+from posttrainbench.run.progress import ProgressListener
+from posttrainbench.run.rerun import rerun_stage
 
-StageFunction = Callable[[Run, Path, Watch], None]
+StageFunction = Callable[[Run, Path, ProgressListener], None]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
     order: list[Stage] = []
 
     def stage_of(stage: Stage) -> StageFunction:
-        def function(run: Run, out: Path, watch: Watch) -> None:
+        def function(run: Run, out: Path, listener: ProgressListener) -> None:
             order.append(stage)
             (out / "file").write_text(f"{len(order)}")
 
@@ -75,7 +75,7 @@ def failing(*errors: BaseException) -> StageFunction:
     """A stage that fails in these ways, one after the other, and then succeeds."""
     left = list(errors)
 
-    def function(run: Run, out: Path, watch: Watch) -> None:
+    def function(run: Run, out: Path, listener: ProgressListener) -> None:
         (out / "file").write_text(f"{len(left)} failures left")
         if left:
             raise left.pop(0)
@@ -88,9 +88,9 @@ def told(run: Run) -> list[tuple[Stage, str]]:
 
 
 def test_stages_run_in_order_once(run: Run, done: list[Stage]) -> None:
-    assert pipeline.advance(run, Watch()).status is Status.SCORED
+    assert pipeline.advance(run, ProgressListener()).status is Status.SCORED
     assert done == list(Stage)
-    assert pipeline.advance(run, Watch()).status is Status.SCORED
+    assert pipeline.advance(run, ProgressListener()).status is Status.SCORED
     assert done == list(Stage)
     assert run.next_stage() is None
 
@@ -101,7 +101,7 @@ def test_run_continues_at_the_first_stage_that_is_not_done(stage: Stage, run: Ru
     for earlier in order[: order.index(stage)]:
         run.stage(earlier).mkdir()
     assert run.next_stage() is stage
-    pipeline.advance(run, Watch())
+    pipeline.advance(run, ProgressListener())
     assert done == order[order.index(stage) :]
 
 
@@ -113,14 +113,14 @@ def test_failure_of_the_machine_is_retried_as_the_table_says(
 ) -> None:
     errors = [InfrastructureError(cause, "It broke.") for _ in range(tries)]
     monkeypatch.setitem(pipeline.STAGES, Stage.AUDIT, failing(*errors))
-    failed = pipeline.advance(run, Watch())
+    failed = pipeline.advance(run, ProgressListener())
     assert failed.status is Status.INFRASTRUCTURE_ERROR
     assert (failed.score, failed.raw_score, failed.base_score) == (None, None, None)
     assert "It broke." in failed.reasons[0]
     assert told(run)[-2 * tries :] == [(Stage.AUDIT, "start"), (Stage.AUDIT, "failed")] * tries
     assert run.next_stage() is Stage.AUDIT
 
-    assert pipeline.advance(run, Watch()).status is Status.SCORED
+    assert pipeline.advance(run, ProgressListener()).status is Status.SCORED
     assert done == [stage for stage in Stage if stage is not Stage.AUDIT]
     assert len(list(run.root.glob("audit.attempt-*"))) == tries
     assert (run.root / "result.json.attempt-1").is_file()
@@ -128,7 +128,7 @@ def test_failure_of_the_machine_is_retried_as_the_table_says(
 
 def test_retry_that_succeeds_leaves_no_error(run: Run, done: list[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(pipeline.STAGES, Stage.SOLVE, failing(InfrastructureError("sandbox_failed", "Once.")))
-    assert pipeline.advance(run, Watch()).status is Status.SCORED
+    assert pipeline.advance(run, ProgressListener()).status is Status.SCORED
     assert (run.root / "solve" / "file").read_text() == "0 failures left"
     assert (run.root / "solve.attempt-1" / "file").read_text() == "1 failures left"
 
@@ -148,7 +148,7 @@ def test_whatever_goes_wrong_is_an_infrastructure_error_and_no_crash(
     error: Exception, run: Run, done: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(pipeline.STAGES, Stage.COLLECT, failing(error))
-    assert pipeline.advance(run, Watch()).status is Status.INFRASTRUCTURE_ERROR
+    assert pipeline.advance(run, ProgressListener()).status is Status.INFRASTRUCTURE_ERROR
     assert done == [Stage.PREPARE, Stage.SOLVE]
 
 
@@ -159,33 +159,33 @@ def test_failure_while_settling_is_an_infrastructure_error_and_no_crash(
         raise ValueError("a file of an earlier stage is broken")
 
     monkeypatch.setattr(pipeline, "settle", broken)
-    assert pipeline.advance(run, Watch()).status is Status.INFRASTRUCTURE_ERROR
+    assert pipeline.advance(run, ProgressListener()).status is Status.INFRASTRUCTURE_ERROR
     assert run.next_stage() is Stage.SETTLE
 
 
 def test_interruption_is_noted_and_passed_on(run: Run, done: list[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(pipeline.STAGES, Stage.SOLVE, failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        pipeline.advance(run, Watch())
+        pipeline.advance(run, ProgressListener())
     assert told(run)[-1] == (Stage.SOLVE, "interrupted")
     assert not (run.root / "result.json").exists()
-    assert pipeline.advance(run, Watch()).status is Status.SCORED
+    assert pipeline.advance(run, ProgressListener()).status is Status.SCORED
 
 
 def test_full_disk_stops_the_run_and_leaves_it_to_be_continued(
     run: Run, done: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(pipeline.STAGES, Stage.AUDIT, failing(OSError(28, "No space left on device")))
-    with pytest.raises(InputError, match="is full; free some space and type `ptb resume"):
-        pipeline.advance(run, Watch())
-    assert pipeline.advance(run, Watch()).status is Status.SCORED
+    with pytest.raises(InputError, match="is full; free some space and run `ptb resume"):
+        pipeline.advance(run, ProgressListener())
+    assert pipeline.advance(run, ProgressListener()).status is Status.SCORED
     assert done == [stage for stage in Stage if stage is not Stage.AUDIT]
 
 
 def test_repeated_stage_keeps_what_was_there(run: Run, done: list[Stage]) -> None:
-    pipeline.advance(run, Watch())
+    pipeline.advance(run, ProgressListener())
     before = (run.root / "audit" / "file").read_text()
-    repeat(run, Stage.AUDIT)
+    rerun_stage(run, Stage.AUDIT)
     assert done == [*Stage, Stage.AUDIT, Stage.SETTLE]
     assert (run.root / "audit.attempt-1" / "file").read_text() == before
     assert (run.root / "result.json.attempt-1").is_file()
@@ -195,13 +195,13 @@ def test_repeated_stage_keeps_what_was_there(run: Run, done: list[Stage]) -> Non
 def test_kill_while_setting_a_stage_aside_leaves_no_result_of_before(
     run: Run, done: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.advance(run, Watch())
+    pipeline.advance(run, ProgressListener())
     with monkeypatch.context() as patch:
-        patch.setattr(directory, "keep", failing_after_first(directory.keep))
+        patch.setattr(directory, "set_aside", failing_after_first(directory.set_aside))
         with pytest.raises(KeyboardInterrupt):
-            repeat(run, Stage.AUDIT)
+            rerun_stage(run, Stage.AUDIT)
     del done[:]
-    pipeline.advance(run, Watch())
+    pipeline.advance(run, ProgressListener())
     assert done[-1:] == [Stage.SETTLE], "a result stands that this audit did not give"
 
 
@@ -219,14 +219,14 @@ def failing_after_first(keep: Callable[[Path], None]) -> Callable[[Path], None]:
 
 def test_locked_run_is_left_alone(run: Run, done: list[Stage]) -> None:
     with run.lock(), pytest.raises(InputError, match="is working on"):
-        pipeline.advance(run, Watch())
+        pipeline.advance(run, ProgressListener())
     assert done == []
 
 
 def test_lock_is_free_after_a_failure(run: Run, done: list[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(pipeline.STAGES, Stage.SOLVE, failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        pipeline.advance(run, Watch())
+        pipeline.advance(run, ProgressListener())
     with run.lock():
         pass
 
@@ -237,6 +237,12 @@ def test_runs_are_found_in_an_experiment_and_above_it(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "experiment"):
         assert [run.root.name for run in find_runs(path)] == ["a", "b"]
     assert [run.root.name for run in find_runs(tmp_path / "experiment" / "b")] == ["b"]
+
+
+def test_earlier_attempts_at_a_repeated_run_are_not_found(tmp_path: Path) -> None:
+    for name in ("a", "a.attempt-1", "a.attempts-1"):
+        write_run(tmp_path / "experiment" / name)
+    assert [run.root.name for run in find_runs(tmp_path)] == ["a", "a.attempts-1"]
 
 
 @pytest.mark.parametrize(
@@ -251,4 +257,4 @@ def test_runs_are_found_in_an_experiment_and_above_it(tmp_path: Path) -> None:
 def test_last_line_of_an_agent_at_work(written: bytes, expected: str, run: Run) -> None:
     (run.root / "solve.partial").mkdir()
     (run.root / "solve.partial" / "output.jsonl").write_bytes(written)
-    assert last_line(run) == expected
+    assert last_output_line(run) == expected

@@ -1,13 +1,17 @@
 """Links are followed as the agent saw them, and never out of the workspace."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posttrainbench.run.snapshot import resolve_inside, snapshot
+from posttrainbench import catalog
+from posttrainbench.run.snapshot import resolve_inside, secure_workspace, snapshot
+from posttrainbench.submission.canonical import examine
+from posttrainbench.untrusted import walk
 
 SEEN_AS = "/workspace"
 
@@ -135,3 +139,86 @@ def test_no_snapshot_of_anything_else(leads: str, workspace: Path) -> None:
     (workspace / "final_model").symlink_to(leads)
     snapshot(workspace, SEEN_AS, out := workspace.parent / "out")
     assert not out.exists()
+
+
+def test_rights_and_special_bits_are_removed(workspace: Path) -> None:
+    program = workspace / "folder" / "program"
+    program.write_text("program")
+    program.chmod(0o6755)
+    (workspace / "folder").chmod(0o1777)
+    (workspace / "hidden").mkdir()
+    (workspace / "hidden" / "file").write_text("file")
+    (workspace / "hidden" / "file").chmod(0)
+    (workspace / "hidden").chmod(0)
+    (workspace / "link").symlink_to("/etc/passwd")
+    before = Path("/etc/passwd").stat().st_mode
+    secure_workspace(workspace)
+    modes = {path.name: oct(path.stat().st_mode & 0o7777) for path in workspace.rglob("*") if not path.is_symlink()}
+    assert modes["program"] == "0o700"
+    assert {modes["folder"], modes["deep"], modes["hidden"]} == {"0o700"}
+    assert (workspace / "hidden" / "file").read_text() == "file"
+    assert modes["file"] == "0o600"
+    assert Path("/etc/passwd").stat().st_mode == before
+
+
+def test_directories_of_any_depth_are_within_reach(workspace: Path) -> None:
+    here = os.open(workspace, os.O_RDONLY)
+    try:
+        for _ in range(1200):
+            os.mkdir("d", dir_fd=here)
+            below = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        (workspace / ".deep-0").symlink_to("/")
+    finally:
+        os.close(here)
+    secure_workspace(workspace)
+    names = {entry.path.name for entry in walk(workspace) if not entry.reason}
+    assert "bottom" in names
+    assert max(len(str(entry.path)) for entry in walk(workspace)) < 4096
+    secure_workspace(workspace)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_nested_checkpoint_is_named_by_the_submission_check(workspace: Path, whole: bool) -> None:
+    base = Path(catalog.models()["micro-base"].directory)
+    nested = workspace / "final_model" / "checkpoint-500"
+    shutil.copytree(base, nested)
+    (nested / "config.json").rename(nested / ("config.json" if whole else "old.json"))
+    snapshot(workspace, SEEN_AS, out := workspace.parent / "out")
+    assert sum(path.stat().st_size for path in (out / "checkpoint-500").iterdir()) == 0
+    problem = examine(out, base).problems[0]
+    assert ("final_model/checkpoint-500; move it up" in problem) is whole
+
+
+@pytest.mark.parametrize(
+    ("leads", "accepted"),
+    [
+        ("/models/base/model.safetensors", True),
+        ("../models/base/model.safetensors", False),  # relative to final_model, this is inside the workspace
+        ("../../models/base/model.safetensors", True),
+        ("/workspace/shortcut/model.safetensors", True),
+        ("../shortcut/model.safetensors", True),
+        ("/models/base/../base/./model.safetensors", True),
+        ("/models/other/model.safetensors", False),
+        ("/models/base/below/model.safetensors", False),
+    ],
+)
+def test_links_to_the_base_model_lead_to_it_on_the_host(workspace: Path, leads: str, accepted: bool) -> None:
+    base = Path(catalog.models()["micro-base"].directory)
+    (workspace / "shortcut").symlink_to("/models/base")
+    (workspace / "final_model").mkdir()
+    shutil.copy(base / "config.json", workspace / "final_model")
+    (workspace / "final_model" / "model.safetensors").symlink_to(leads)
+    snapshot(workspace, SEEN_AS, out := workspace.parent / "out", base, "/models/base")
+    assert (examine(out, base).state == "accepted") is accepted
+
+
+@pytest.mark.parametrize(("leads", "expected"), [("/models/base", True), ("shortcut", True), ("/models", False)])
+def test_a_link_to_the_whole_base_model(workspace: Path, leads: str, expected: bool) -> None:
+    base = Path(catalog.models()["micro-base"].directory)
+    (workspace / "shortcut").symlink_to("/models/base")
+    (workspace / "final_model").symlink_to(leads)
+    snapshot(workspace, SEEN_AS, out := workspace.parent / "out", base, "/models/base")
+    assert (examine(out, base).state == "accepted") is expected

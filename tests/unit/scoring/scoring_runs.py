@@ -37,6 +37,7 @@ def build_cell(
     """A run. `status` None: unfinished; `base_fallback`: reset to `base`."""
     run = spec.pop("run", f"{agent}-{model}-{benchmark}-{seed}")
     reasons = spec.pop("reasons", [])
+    suspected = spec.pop("suspected", [])
     settings: dict[str, Any] = {"suite": "micro", "budget": 60.0, "rules": "v1", **spec}
     result = None
     if status is not None:
@@ -51,6 +52,7 @@ def build_cell(
             verdict={"contamination": "flagged" if status == "base_fallback" else "clean"},
             reasons=reasons,
             evidence=[],
+            suspected=suspected,
         )
     return Cell(
         spec=RunSpec(

@@ -1,4 +1,4 @@
-"""Properties of the bootstrap's intervals; how often they are right is in test_coverage.py."""
+"""Properties of the bootstrap intervals; test_coverage.py measures their coverage."""
 
 import math
 from dataclasses import replace
@@ -25,7 +25,7 @@ def run(items: list[float], **spec: Any) -> Cell:
 
 
 def draws(*seeds: list[float], resamples: int = 1000) -> Draws:
-    """Of an agent with one base model and benchmark."""
+    """Return the draws of an agent with one base model and benchmark."""
     groups = {("m", "b"): {number: [run(items, seed=number)] for number, items in enumerate(seeds)}}
     return draw({"a": groups}, {"b": 1.0}, resamples=resamples)["a"]
 
@@ -70,7 +70,7 @@ def test_items_are_as_wide_as_the_standard_error(items: list[float]) -> None:
 
 
 def test_items_are_the_same_for_all_runs() -> None:
-    """Three runs that answer alike are no surer about other items than one; three independent ones are."""
+    """Three runs with identical answers have the same item uncertainty as one; three independent runs have less."""
     items = [1.0] * 30 + [0.0] * 30
     turned = items[10:] + items[:10], items[20:] + items[:20]
     assert width(draws(items, items, items).items) == pytest.approx(width(draws(items).items))
@@ -78,7 +78,7 @@ def test_items_are_the_same_for_all_runs() -> None:
 
 
 def test_runs_are_as_wide_as_their_standard_error() -> None:
-    """Over many cells of few seeds, where the plain bootstrap would be too narrow by a factor of sqrt(2/3)."""
+    """With many cells of few seeds the plain bootstrap would be too narrow by a factor of sqrt(2/3)."""
     rng = np.random.default_rng(0)
     keys = [(f"m{m}", f"b{b}") for m in range(5) for b in range(8)]
     scores = {key: rng.normal(0.5, 0.1, 3) for key in keys}
@@ -91,7 +91,7 @@ def test_runs_are_as_wide_as_their_standard_error() -> None:
 
 
 def test_cells_are_drawn_by_base_model() -> None:
-    """What one base model lacks everywhere is one thing; what differs from benchmark to benchmark evens out."""
+    """A weakness of one base model on all benchmarks counts as one unit; differences between benchmarks average out."""
     weights = {"b1": 0.5, "b2": 0.5}
 
     def cells(table: dict[str, tuple[float, float]]) -> Any:
@@ -135,7 +135,7 @@ def test_a_run_without_items_is_taken_as_exact() -> None:
 
 
 def test_runs_on_different_items() -> None:
-    """Each run varies with its own items, as if they had been drawn apart."""
+    """Each run varies with its own items, as if drawn separately."""
     one, other = run([0.0, 1.0] * 50), run([0.0, 1.0] * 50, seed=1)
     other = replace(other, raw_items={f"other {name}": value for name, value in (other.raw_items or {}).items()})
     drawn = draw({"a": {("m", "b"): {0: [one], 1: [other]}}}, {"b": 1.0}, resamples=4000)["a"]
@@ -143,7 +143,7 @@ def test_runs_on_different_items() -> None:
 
 
 def test_clipped_score() -> None:
-    """Items may be negative and a benchmark's score their clipped mean: the draws are clipped, not centred on it."""
+    """Items may be negative and a benchmark's score their clipped mean: the draws are clipped, not centered on it."""
     items = [-1.0] * 12 + [1.0] * 8
     cell = build_cell(raw=0.0, items=items)
     ends = interval(draw({"a": {("m", "b"): {0: [cell]}}}, {"b": 1.0}, resamples=4000)["a"].items)
@@ -160,7 +160,7 @@ def test_reset_run_varies_with_the_base_items() -> None:
 
 
 def test_agents_share_the_items() -> None:
-    """The difference of two agents that answer alike does not vary, and other agents do not change one's draws."""
+    """The difference of agents with identical answers does not vary; draws do not depend on other agents."""
     items = [0.0, 1.0, 1.0] * 20
     groups = {("m", "b"): {0: [run(items)]}}
     worse = {("m", "b"): {0: [run([0.0] * 3 + items[3:])]}}

@@ -1,4 +1,4 @@
-"""Reading run directories: what is accepted, and what is refused in one sentence."""
+"""Reading run directories: valid and invalid ones."""
 
 import json
 from pathlib import Path
@@ -72,10 +72,10 @@ def test_counted_run_lacks_a_file(make_cell: Any, write_run: Any, name: str) -> 
 
 
 def test_no_run_directory(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run directory"):
+    with pytest.raises(InputError, match="not a run directory"):
         load_cells([tmp_path])
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="no run directory"):
+    with pytest.raises(InputError, match="not a run directory"):
         load_cells([tmp_path / "file"])
     (tmp_path / "run.json").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
@@ -85,14 +85,14 @@ def test_no_run_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "changes", "message"),
     [
-        ("result.json", {"run": "other"}, "is of run other"),
-        ("result.json", {"score": 0.7}, "does not carry the score"),
-        ("result.json", {"score": None}, "does not carry the score"),
-        ("evaluate/metrics.json", {"score": 0.7}, "does not carry the score"),
-        ("evaluate/metrics.json", {"benchmark": "c"}, "is of c"),
-        ("evaluate/metrics.json", {"score": float("nan")}, "no fractions"),
-        ("evaluate/base.json", {"score": 17.0}, "no fractions"),
-        ("evaluate/base.json", {"items": {"1": float("inf")}}, "no fractions"),
+        ("result.json", {"run": "other"}, "belongs to run other"),
+        ("result.json", {"score": 0.7}, "does not have the score"),
+        ("result.json", {"score": None}, "does not have the score"),
+        ("evaluate/metrics.json", {"score": 0.7}, "does not have the score"),
+        ("evaluate/metrics.json", {"benchmark": "c"}, "is for c"),
+        ("evaluate/metrics.json", {"score": float("nan")}, "not fractions"),
+        ("evaluate/base.json", {"score": 17.0}, "not fractions"),
+        ("evaluate/base.json", {"items": {"1": float("inf")}}, "not fractions"),
     ],
 )
 def test_files_that_disagree(make_cell: Any, write_run: Any, file: str, changes: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Two agents against each other: what is paired, what is left out, what is said, what is refused."""
+"""Comparison of two agents: pairing, missing cells, the sentence, invalid input."""
 
 import json
 import subprocess
@@ -12,11 +12,10 @@ import typer
 from scoring_runs import build_cell, metrics, write_run
 from typer.testing import CliRunner
 
-from posttrainbench.cli.compare import compare as command
+from posttrainbench.cli.leaderboard import compare as command
 from posttrainbench.errors import InputError
 from posttrainbench.scoring import Cell, baselines_of, leaderboard
-from posttrainbench.scoring.compare import compare
-from posttrainbench.scoring.comparison import Comparison
+from posttrainbench.scoring.comparison import Comparison, compare
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -69,7 +68,7 @@ def test_ahead() -> None:
     assert (found.wins, found.losses, found.ties) == (6, 0, 0)
     assert found.p_cells == 2 / 2**6
     assert found.ci_items is not None
-    assert found.sentence.startswith(f"a is ahead of b by {100 * found.difference:.1f} points (95 % interval +")
+    assert found.sentence.startswith(f"a is ahead of b by {100 * found.difference:.1f} points (95% interval +")
     assert "higher in 6 of 6 cells" in found.sentence
 
 
@@ -95,6 +94,7 @@ def test_too_few_runs() -> None:
     assert found.ci_items is not None  # the items alone would show it
     assert found.ci_items[0] > 0.3
     assert "too few runs" in found.sentence
+    assert "the smallest p-value possible with this many runs is 1" in found.sentence
 
 
 def test_single_seeds_are_sign_flips() -> None:
@@ -108,11 +108,11 @@ def test_few_cells_say_little_about_others_however_many_runs_there_are() -> None
     assert found.p_value < 0.01
     assert found.p_cells == 2 / 2**4
     assert found.ci_cells is None
-    assert "on other base models and benchmarks it may turn out otherwise (p = 0.125)" in found.sentence
+    assert "may not generalize to other base models and benchmarks (p = 0.125 over cells)" in found.sentence
 
 
 def test_one_base_model_against_another() -> None:
-    """Better on one base model, worse on the other, whenever it is run: neither test takes the mean for a lead."""
+    """Consistently better on one base model and worse on the other: neither test reports a lead."""
     cells = [
         build_cell(agent, model, f"b{b}", seed, raw=0.5 + 0.01 * seed + (lead if agent == "a" else 0))
         for agent in "ab"
@@ -133,7 +133,7 @@ def test_equal_agents() -> None:
 
 
 def test_items_are_paired() -> None:
-    """B errs on the items that A errs on, and on some more: on items like these it is behind; apart, who knows."""
+    """B fails on the items that A fails on, and on some more: only the paired interval shows it."""
     items = [1.0, 0.0] * 50
     worse = [0.0] * 5 + items[5:]
     apart = items[50:] + worse[:50]
@@ -193,11 +193,11 @@ def test_refusals() -> None:
         of(cells, "agent-one", "zzz")
     with pytest.raises(InputError, match="with itself"):
         of(cells, "agent-one", "agent-one")
-    with pytest.raises(InputError, match="no base model and benchmark of which both"):
+    with pytest.raises(InputError, match="no base model and benchmark for which both"):
         of(cells, "agent-one", "agent-two")
     with pytest.raises(InputError, match="several suites"):
         of([build_cell("a"), build_cell("b", suite="v1")])
-    with pytest.raises(InputError, match="no base model and benchmark of which both"):
+    with pytest.raises(InputError, match="no base model and benchmark for which both"):
         of([build_cell("a"), build_cell("b", status=None)])
     with pytest.raises(InputError, match="has no weight"):
         of([build_cell(agent, base=0.6, instruct=0.6) for agent in "ab"])

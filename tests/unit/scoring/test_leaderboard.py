@@ -1,15 +1,19 @@
-"""What a leaderboard says about complete, incomplete and odd sets of runs."""
+"""Leaderboards of complete, incomplete and unusual sets of runs."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from statistics import stdev
 from typing import Any
 
 import pytest
 
 from posttrainbench.errors import InputError
+from posttrainbench.records import Change, EngineChoice, TrivialAnswer
 from posttrainbench.scoring import Cell, Leaderboard, baselines_of, leaderboard
+from posttrainbench.scoring.comparison import compare
+from posttrainbench.scoring.leaderboard import uncounted_note
 
 
 def rank(*cells: Cell) -> Leaderboard:
@@ -27,13 +31,51 @@ def test_one_benchmark_one_seed(make_cell: Any) -> None:
     assert (board.baselines.base.overall, board.baselines.instruct.overall) == pytest.approx((0.1, 0.6))
 
 
+def test_uncounted_runs_and_restarts_are_shown(make_cell: Any) -> None:
+    cells = [
+        make_cell("x", seed=0),
+        make_cell("x", seed=1),
+        make_cell("x", seed=2, raw=None, status="infrastructure_error"),
+        make_cell("y", seed=0),
+    ]
+    rows = {row.agent: row for row in rank(*cells).rows}
+    assert (rows["x"].runs, rows["x"].seeds) == (2, 3)
+    assert uncounted_note(rows["x"]) == "2 of 3 seeds counted; 1 infrastructure error"
+    assert uncounted_note(rows["y"]) == ""
+
+
+def test_suspected_runs_count_and_the_score_without_them_is_told(make_cell: Any) -> None:
+    cells = [make_cell("x", seed=0, raw=0.5), make_cell("x", seed=1, raw=0.9, base=0.1, suspected=["data"])]
+    row = rank(*cells, make_cell("y", raw=0.5), make_cell("z", raw=0.9, status="base_fallback")).rows[0]
+    assert (row.agent, row.suspected_cells, row.benchmarks["b"].suspected_cells) == ("x", 1, 1)
+    assert (row.overall, row.overall_confirmed) == pytest.approx((0.7, 0.3))
+    assert [cell.suspected for cell in row.cells] == [[], ["data"]]
+    other = rank(make_cell("y", raw=0.5), make_cell("z", raw=0.9, status="base_fallback"))
+    assert all(row.overall_confirmed == row.overall and not row.suspected_cells for row in other.rows)
+
+
+def test_several_uncounted_runs_in_words(make_cell: Any) -> None:
+    row = rank(make_cell("x")).rows[0]
+    many = row.model_copy(update={"seeds": 4, "uncounted": {"infrastructure_error": 2, "unfinished": 1}, "restarts": 2})
+    assert uncounted_note(many) == "1 of 4 seeds counted; 2 infrastructure errors; 1 unfinished; 2 restarts"
+    restarted = row.model_copy(update={"restarts": 1})
+    assert uncounted_note(restarted) == "1 of 1 seed counted; 1 restart"
+
+
+def test_restarts_are_added_up(make_cell: Any) -> None:
+    cells = [make_cell("x", seed=0), make_cell("x", seed=1)]
+    results = [cell.result.model_copy(update={"restarts": 1 + cell.seed}) for cell in cells]
+    board = rank(*(replace(cell, result=result) for cell, result in zip(cells, results, strict=True)))
+    assert board.rows[0].restarts == 3
+
+
 def test_json_form(make_cell: Any) -> None:
     board = json.loads(rank(make_cell("x")).model_dump_json())
     assert {"suite", "weights", "rows"} <= board.keys()
     assert board["suite"] == "micro"
     row = board["rows"][0]
     keys = "agent rank rank_ci rank_shares overall overall_raw overall_std overall_ci ci_items ci_runs ci_cells runs"
-    keys += " reset_cells cells"
+    keys += " reset_cells cells seeds uncounted restarts"
     assert set(keys.split()) <= row.keys()
     assert len(row["overall_ci"]) == 2
     cell = {key: row["cells"][0][key] for key in ("model", "benchmark", "seed", "score", "raw_score", "status")}
@@ -87,7 +129,7 @@ def test_std_over_seeds(make_cell: Any) -> None:
 
 @pytest.mark.parametrize("status", ["infrastructure_error", "not_audited", None])
 def test_uncounted_seed(make_cell: Any, status: str | None) -> None:
-    """One seed of three is not counted: the others count, and only complete seeds enter the deviation."""
+    """One seed of three is not counted: the others count, and only complete seeds enter the standard deviation."""
     cells = [make_cell(benchmark=b, seed=s, raw=0.2 + 0.1 * s) for b in ("b1", "b2") for s in range(3)]
     cells[5] = make_cell(benchmark="b2", seed=2, raw=0.4, status=status, reasons=["The engine failed."])
     row = rank(*cells).rows[0]
@@ -141,7 +183,7 @@ def test_seeds_without_a_common_one_have_no_deviation(make_cell: Any) -> None:
 
 
 def test_repeats_of_a_seed_count_as_one(make_cell: Any) -> None:
-    """Running the seed one likes again must not give it more weight, and no run disappears."""
+    """Repeating a favorable seed gives it no more weight, and no run is dropped."""
     board = rank(make_cell(seed=0, raw=0.8, run="r1"), make_cell(seed=0, raw=0.6, run="r2"), make_cell(seed=1, raw=0.1))
     row = board.rows[0]
     assert row.overall == pytest.approx((0.7 + 0.1) / 2)
@@ -194,7 +236,7 @@ def test_ranks_and_their_intervals(make_cell: Any) -> None:
 
 
 def test_intervals_apart(make_cell: Any) -> None:
-    """Each is there where it has enough units, and only there."""
+    """Each interval is present exactly if there are enough units."""
     cells = [
         make_cell(agent, model, benchmark, seed, raw=0.3 + 0.1 * seed + 0.01 * int(model[1]))
         for agent, seeds in (("twice", 2), ("once", 1))
@@ -215,7 +257,7 @@ def test_intervals_apart(make_cell: Any) -> None:
 
 
 def test_nothing_known_of_what_varies(make_cell: Any) -> None:
-    """Without item scores and with one seed a score has no interval and its rank none either."""
+    """Without item scores and with one seed, neither the score nor the rank has an interval."""
     row = rank(make_cell("x", items=[]), make_cell("y", raw=0.2)).rows[0]
     assert (row.agent, row.rank) == ("x", 1)
     assert (row.overall_ci, row.ci_items, row.rank_ci, row.rank_shares) == (None, None, None, [])
@@ -242,13 +284,39 @@ def test_notes_on_unequal_runs(make_cell: Any) -> None:
     board = rank(make_cell("x", base=0.1), make_cell("y", base=0.3, budget=90.0, rules="v2"))
     assert board.baselines.base.overall == pytest.approx(0.2)
     text = " ".join(board.notes)
-    assert "60 s, 90 s" in text
+    assert "1m 0s, 1m 30s" in text
     assert "v1, v2" in text
     assert "2 different baselines" in text
 
 
+def changed_engine(cell: Cell) -> Cell:
+    """The run, created for vllm and evaluated with transformers."""
+    old, new = EngineChoice(engine="vllm", settings={"memory_fraction": "0.9"}), EngineChoice(engine="transformers")
+    changes = [Change(time="2026-01-01T00:00:00Z", old=old, new=new)]
+    spec = cell.spec.model_copy(update={"engine": old.engine, "engine_settings": old.settings})
+    return replace(cell, spec=spec, result=cell.result and cell.result.model_copy(update={"changes": changes}))
+
+
+def test_changed_engines_are_named(make_cell: Any) -> None:
+    note = "x on m, b, seed 0: evaluated with engine transformers instead of vllm (memory_fraction=0.9)."
+    board = rank(changed_engine(make_cell("x")), make_cell("y"))
+    assert [line for line in board.notes if "engine" in line] == [note]
+    cells = [changed_engine(make_cell("x")), make_cell("y")]
+    assert compare(cells, baselines_of(cells), "x", "y").sentence.endswith(f". {note}")
+    excluded = changed_engine(make_cell("x", raw=None, status="infrastructure_error"))
+    assert not [line for line in rank(excluded, make_cell("y")).notes if "engine" in line]
+
+
+def test_different_engines_are_not_mixed_silently(make_cell: Any) -> None:
+    other = make_cell("x")
+    other = replace(other, spec=other.spec.model_copy(update={"engine": "vllm"}))
+    note = "The runs were evaluated with different engines: transformers, vllm."
+    assert note in rank(other, make_cell("y")).notes
+    assert note not in rank(make_cell("x"), make_cell("y")).notes
+
+
 def test_nothing_to_rank(make_cell: Any) -> None:
-    with pytest.raises(InputError, match="no runs"):
+    with pytest.raises(InputError, match="No runs to rank"):
         leaderboard([], {})
     with pytest.raises(InputError, match="several suites"):
         rank(make_cell("x"), make_cell("y", suite="v1"))
@@ -261,3 +329,32 @@ def test_import_is_light() -> None:
     code = f"import sys, posttrainbench.scoring; print({heavy} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
+
+
+def test_trivial_answers_are_a_row_without_effect_on_others(make_cell: Any) -> None:
+    cells = [make_cell(benchmark=name, instruct=0.6) for name in ("b1", "b2")]
+    plain = leaderboard(cells, baselines_of(cells))
+    letter, empty = TrivialAnswer.SAME_LETTER, TrivialAnswer.EMPTY
+    board = leaderboard(cells, baselines_of(cells), {"b1": {empty: 0.0, letter: 0.3}, "b2": {empty: 0.1, letter: 0.2}})
+    assert board.baselines.trivial is not None
+    assert board.baselines.trivial.benchmarks == {"b1": 0.3, "b2": 0.2}
+    assert board.baselines.trivial.overall == pytest.approx(0.25)
+    assert [name for name, _ in board.baselines.named] == ["instruct", "base", "trivial"]
+    assert board.rows == plain.rows
+    added = [note for note in board.notes if note not in plain.notes]
+    assert [note.partition(",")[0] for note in added] == [
+        "trivial: the best of six answers that know nothing (empty",
+        "On b1",
+    ]
+
+    partial = leaderboard(cells, baselines_of(cells), {"b1": {letter: 0.1}, "b2": {}})
+    assert partial.baselines.trivial is not None
+    assert (partial.baselines.trivial.overall, partial.baselines.trivial.benchmarks) == (None, {"b1": 0.1, "b2": None})
+
+
+def test_without_known_trivial_scores_the_json_form_is_unchanged(make_cell: Any) -> None:
+    cells = [make_cell()]
+    for known in (None, {}, {"b": {}}, {"other": {TrivialAnswer.ECHO: 1.0}}):
+        board = leaderboard(cells, baselines_of(cells), known)
+        assert "trivial" not in board.model_dump(mode="json")["baselines"]
+        assert board == leaderboard(cells, baselines_of(cells))

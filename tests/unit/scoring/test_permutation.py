@@ -1,4 +1,4 @@
-"""The permutation test against enumeration by hand, and the interval against the test itself."""
+"""The permutation test compared with plain enumeration, and the interval compared with the test."""
 
 import itertools
 import math
@@ -22,7 +22,7 @@ def block(draw: st.DrawFn) -> Block:
 
 
 def by_hand(blocks: list[Block]) -> float:
-    """p by going through all deals with plain Python."""
+    """Return p by enumerating all assignments in plain Python."""
     parts = []
     for one in blocks:
         scores = [*one.a, *one.b]
@@ -98,7 +98,7 @@ def test_equal_agents() -> None:
 
 @pytest.mark.parametrize("runs", [1, 2, 3])
 def test_too_few_arrangements(runs: int) -> None:
-    """One block of three runs each: 20 arrangements, so no p below 0.1, however far the agents are apart."""
+    """One block of three runs each: 20 arrangements, so p is at least 0.1 for any difference."""
     result = permutation_test([Block(1.0, [0.9] * runs, [0.1] * runs)])
     assert result.ci is None
     assert result.p_value == result.smallest == 2 / math.comb(2 * runs, runs)

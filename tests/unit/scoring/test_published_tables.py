@@ -1,4 +1,4 @@
-"""The published tables against themselves: what follows from what, to which digit, and which slips are known."""
+"""Consistency of the published tables, to the published digits, and their known errors."""
 
 import json
 import math
@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from posttrainbench.cli import published as commands
 from posttrainbench.errors import InputError
+from posttrainbench.records import Baseline
 from posttrainbench.scoring.published import FOLDER, PublishedRow, parse, published, recompute, suite_weights
 
 TABLES = published("v1")
@@ -41,7 +42,7 @@ def test_weights_are_the_published_ones() -> None:
 
 @pytest.mark.parametrize("row", TABLES.table1, ids=lambda row: row.method)
 def test_every_average_follows_from_its_columns(row: PublishedRow) -> None:
-    """Within 0.05 where the baselines have three decimals; otherwise 0.1 at most, and 0.062 in fact."""
+    """Within 0.05 for baselines with three decimals; otherwise at most 0.1, in fact 0.062."""
     assert deviation(row) <= (ROUNDED if row.baseline else 0.062)
 
 
@@ -57,7 +58,7 @@ def test_largest_deviations_are_the_documented_ones() -> None:
 
 @pytest.mark.parametrize("row", [row for row in TABLES.table1 if row.runs], ids=lambda row: row.method)
 def test_no_row_contradicts_the_formula(row: PublishedRow) -> None:
-    """Columns that count items are held to whole items; the average must then be possible."""
+    """Columns that count items are constrained to whole items; the published average must then be possible."""
     lowest = highest = 0.0
     for benchmark, score in TABLES.named(row.scores).items():
         low, high = score - ROUNDED, score + ROUNDED
@@ -117,7 +118,7 @@ def test_slip_2_two_cells_of_table_6_are_not_the_sites() -> None:
         (model, benchmark): (printed, site)
         for model, row in TABLES.table6.models.items()
         for benchmark, printed, site in zip(
-            TABLES.benchmarks, row.scores, TABLES.baselines["few_shot"][model], strict=True
+            TABLES.benchmarks, row.scores, TABLES.baselines[Baseline.FEW_SHOT][model], strict=True
         )
         if abs(printed - site) > ROUNDED
     }
@@ -149,7 +150,7 @@ def test_slip_5_printed_weights_do_not_sum_to_one() -> None:
 
 
 def test_unknown_suite() -> None:
-    with pytest.raises(InputError, match=r"no published tables of suite `v9`; choose one of: v1\."):
+    with pytest.raises(InputError, match=r"The suite `v9` has no published tables; choose one of: v1\."):
         published("v9")
 
 
@@ -160,9 +161,13 @@ def test_unknown_suite() -> None:
         ("avg: 51.1", "avg: 51.1\n    mean: 51.1", "mean"),
         ("avg: 51.1", "avg: 511", "less than or equal to 100"),
         ("[29.2, 70.2, ", "[29.2, ", "scores of Official Instruct Models"),
-        ("    gemma-3-4b-pt: [0.0, 0.285,", "    gemma-3: [0.0, 0.285,", "zero_shot must name each base model once"),
-        ("  few_shot:", "  five_shot:", "zero_shot"),
-        ("suite: v1", "suite: [", "no valid published tables"),
+        (
+            "    gemma-3-4b-pt: [0.0, 0.285,",
+            "    gemma-3: [0.0, 0.285,",
+            "baselines.base must name each base model once",
+        ),
+        ("  few_shot:", "  five_shot:", "should be .base., .few_shot. or .instruct."),
+        ("suite: v1", "suite: [", "does not contain valid published tables"),
     ],
 )
 def test_invalid_file(old: str, new: str, message: str) -> None:

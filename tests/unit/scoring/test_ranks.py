@@ -1,4 +1,4 @@
-"""Ranks over draws: ties, ends, and that shares are shares."""
+"""Ranks over draws: ties, interval ends, and shares."""
 
 import numpy as np
 import pytest

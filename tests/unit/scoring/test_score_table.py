@@ -1,4 +1,4 @@
-"""Tables in the official CSV form: their scores, what stands in for missing ones, and every way to get one wrong."""
+"""Tables in the official CSV form: scores, replaced missing scores, and invalid tables."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from posttrainbench.cli import published as commands
 from posttrainbench.errors import InputError
-from posttrainbench.scoring.published import Kind, published, recompute, suite_weights
+from posttrainbench.records import Baseline
+from posttrainbench.scoring.published import published, recompute, suite_weights
 from posttrainbench.scoring.score_table import score_table
 
 TABLES = published("v1")
@@ -25,8 +26,8 @@ def write(path: Path, rows: list[str], header: str = HEADER) -> Path:
     return path
 
 
-def raw_rows(kind: Kind, names: list[str]) -> list[str]:
-    """The published baselines in the table's form, fractions."""
+def raw_rows(kind: Baseline, names: list[str]) -> list[str]:
+    """Return the published baselines in the form of the table, as fractions."""
     scores = TABLES.baselines[kind]
     return [
         ",".join((name, *(repr(score / 100) for score in scores[model])))
@@ -54,8 +55,8 @@ def test_means_and_weighted_sum(table: Path) -> None:
     assert (result.suite, result.baseline, result.fallbacks, result.fallback_cells) == ("v1", "published", 0, [])
 
 
-@pytest.mark.parametrize("kind", ["zero_shot", "few_shot", "instruct"])
-def test_published_baselines_as_tables_give_their_published_rows(table: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(Baseline))
+def test_published_baselines_as_tables_give_their_published_rows(table: Path, kind: Baseline) -> None:
     row = next(row for row in TABLES.table1 if row.baseline == kind)
     expected = next(found for found in recompute(TABLES).rows if found.method == row.method)
     result = score_table(write(table, raw_rows(kind, MODELS)), TABLES)
@@ -112,7 +113,7 @@ def test_baseline_file_stands_in_and_weights_stay(table: Path, tmp_path: Path) -
 def test_baseline_file_with_instruct_models_gives_the_weights(table: Path, tmp_path: Path) -> None:
     write(table, ROWS)
     base = tmp_path / "base.csv"
-    write(base, raw_rows("zero_shot", MODELS) + raw_rows("instruct", INSTRUCT))
+    write(base, raw_rows(Baseline.BASE, MODELS) + raw_rows(Baseline.INSTRUCT, INSTRUCT))
     assert score_table(table, TABLES, base).weights == pytest.approx(suite_weights(TABLES))
     write(base, [f"{model}{',0' * 7}" for model in MODELS] + [f"{model}{',0.5' * 7}" for model in INSTRUCT])
     assert list(score_table(table, TABLES, base).weights.values()) == pytest.approx([1 / 7] * 7)
@@ -139,27 +140,33 @@ def test_wrong_baseline_file(table: Path, tmp_path: Path, rows: list[str], messa
     ("rows", "message"),
     [
         (ROWS[1:], r"has no row for model Qwen3-1.7B-Base; add it"),
-        ([*ROWS, ROWS[0]], r"line 6, column model: base model 'Qwen3-1.7B-Base' is there twice"),
+        ([*ROWS, ROWS[0]], r"line 6, column model: duplicate base model 'Qwen3-1.7B-Base'"),
         (
             [*ROWS[:3], ROWS[3].replace("pt", "pt2")],
-            r"line 5, column model: there is no base model 'gemma-3-4b-pt2'; did",
+            r"line 5, column model: unknown base model 'gemma-3-4b-pt2'; did",
         ),
-        ([*ROWS[:3], "x,0,0,0,0,0,0,0"], r"line 5.* no base model 'x'; choose one of: Qwen3-1.7B-Base, "),
-        ([*ROWS, f"{INSTRUCT[0]}{',0.9' * 7}"], r"line 6.* no base model 'Qwen3-1.7B'; did you mean `Qwen3-1.7B-Base`"),
+        ([*ROWS[:3], "x,0,0,0,0,0,0,0"], r"line 5.* unknown base model 'x'; choose one of: Qwen3-1.7B-Base, "),
+        (
+            [*ROWS, f"{INSTRUCT[0]}{',0.9' * 7}"],
+            r"line 6.* unknown base model 'Qwen3-1.7B'; did you mean `Qwen3-1.7B-Base`",
+        ),
         ([*ROWS[:3], ROWS[3] + ",1"], r"line 5: the row has 9 cells and the header 8; write"),
         ([*ROWS[:3], ROWS[3][:-4]], r"line 5: the row has 7 cells"),
         (
             [ROWS[0].replace("0.4", "41.0"), *ROWS[1:]],
-            r"line 2, column gpqamain: '41.0' is outside 0-1; .* 0.41 for 41 %",
+            r"line 2, column gpqamain: '41.0' is outside 0-1; .* 0.41 for 41%",
         ),
         ([ROWS[0].replace("0.4", "-0.1"), *ROWS[1:]], r"line 2, column gpqamain: '-0.1' is outside"),
         ([ROWS[0].replace("0.4", "1e999"), *ROWS[1:]], r"'1e999' is outside"),
-        ([ROWS[0].replace("0.4", '"0,4"'), *ROWS[1:]], r"column gpqamain: '0,4' is neither a number nor a mark"),
+        (
+            [ROWS[0].replace("0.4", '"0,4"'), *ROWS[1:]],
+            r"column gpqamain: '0,4' is neither a number nor a missing-score marker",
+        ),
         ([ROWS[0].replace("0.4", "nan"), *ROWS[1:]], r"'nan' is neither"),
         ([ROWS[0].replace("0.4", "0_1"), *ROWS[1:]], r"'0_1' is neither"),
         ([ROWS[0].replace("0.4", "40 %"), *ROWS[1:]], r"'40 %' is neither"),
         ([ROWS[0].replace("0.4", "\x1b[31m" + "9" * 200), *ROWS[1:]], r"column gpqamain: '\\x1b\[31m9+\.\.\.' is"),
-        ([ROWS[0].replace("0.4", '"0.4'), *ROWS[1:]], r"line 5: the line is no CSV .*mend its quotation marks"),
+        ([ROWS[0].replace("0.4", '"0.4'), *ROWS[1:]], r"line 5: the line is not valid CSV .*check its quotation marks"),
     ],
 )
 def test_wrong_rows(table: Path, rows: list[str], message: str) -> None:
@@ -173,11 +180,11 @@ def test_wrong_rows(table: Path, rows: list[str], message: str) -> None:
     ("header", "message"),
     [
         (HEADER.replace("model", "name"), r"line 1, column 1: the first column is 'name' and must be `model`"),
-        (HEADER.replace(",", ";"), r"must be `model`; write the header .* with commas"),
-        (HEADER.replace("bfcl", "bfc"), r"line 1: there is no benchmark 'bfc'; did you mean `bfcl`"),
-        (HEADER.replace("bfcl", "gsm8k"), r"line 1: benchmark 'gsm8k' is there twice"),
-        (HEADER.replace(",bfcl", ""), r"has no column for benchmark bfcl; add it, with empty cells if need be"),
-        (HEADER + ",", r"line 1: there is no benchmark ''"),
+        (HEADER.replace(",", ";"), r"must be `model`; write the header .* separated by commas"),
+        (HEADER.replace("bfcl", "bfc"), r"line 1: unknown benchmark 'bfc'; did you mean `bfcl`"),
+        (HEADER.replace("bfcl", "gsm8k"), r"line 1: duplicate benchmark 'gsm8k'"),
+        (HEADER.replace(",bfcl", ""), r"has no column for benchmark bfcl; add it, with empty cells for missing scores"),
+        (HEADER + ",", r"line 1: unknown benchmark ''"),
     ],
 )
 def test_wrong_header(table: Path, header: str, message: str) -> None:
@@ -193,7 +200,7 @@ def test_wrong_header(table: Path, header: str, message: str) -> None:
         (HEADER.encode() + b"\nQwen\xff,1\n", r"line 2: the text is not UTF-8; save"),
         (HEADER.encode("utf-16"), r"line 1: the text is not UTF-8"),
         (HEADER.encode() + b"\n", r"has no row for model Qwen3-1.7B-Base, Qwen3-4B-Base, "),
-        (HEADER.encode() + b"\n" + b"x" * 200_000, r"line 2: the line is no CSV"),
+        (HEADER.encode() + b"\n" + b"x" * 200_000, r"line 2: the line is not valid CSV"),
     ],
 )
 def test_wrong_file(table: Path, content: bytes, message: str) -> None:
@@ -204,7 +211,7 @@ def test_wrong_file(table: Path, content: bytes, message: str) -> None:
 
 def test_file_that_cannot_be_read(table: Path, tmp_path: Path) -> None:
     for path in (table, tmp_path):
-        with pytest.raises(InputError, match=r"cannot be read \(.*\); name a CSV file"):
+        with pytest.raises(InputError, match=r"(does not exist|cannot be read \(.*\)); give a CSV file"):
             score_table(path, TABLES)
 
 
@@ -229,7 +236,7 @@ def test_command_prints_a_table(table: Path, tmp_path: Path) -> None:
     assert finished.exit_code == 0
     overall = f"{100 * score_table(table, TABLES, base).overall:.2f}"
     assert overall in finished.output
-    assert "line 2: Qwen3-1.7B-Base on aime2025 is ERR; its base score 5.00 counts." in finished.output
+    assert "line 2: Qwen3-1.7B-Base on aime2025 is ERR; replaced by the base score 5.00." in finished.output
     assert "on humaneval is empty" in finished.output
 
 

@@ -1,4 +1,4 @@
-"""The weights, against the published ones."""
+"""The weights compared with the published ones."""
 
 import pytest
 

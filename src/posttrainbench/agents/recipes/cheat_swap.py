@@ -1,4 +1,4 @@
-"""A cheat, for testing the audit: submits another checkpoint, the instruct model of the model cache."""
+"""A cheat for testing the audit: submits another checkpoint, the instruct model of the model cache."""
 
 import shutil
 

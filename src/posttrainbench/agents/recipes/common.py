@@ -1,6 +1,6 @@
-"""What the shipped recipes share: the task, the clock, and fine-tuning with transformers' own trainer.
+"""Code that the shipped recipes share: the task's facts, the time limit, and fine-tuning with transformers' trainer.
 
-Runs inside the sandbox, stands alone.
+Runs inside the sandbox, without posttrainbench.
 """
 
 import argparse
@@ -13,45 +13,36 @@ from pathlib import Path
 from typing import Any
 
 SAVE_SECONDS = 6.0
-"""Time kept back for saving the model and for ending in order."""
+"""Time reserved for saving the model and exiting."""
 CHECK_SECONDS = 12.0
-"""Time without which no self-check is started."""
+"""Minimum time left for a self-evaluation."""
 
 
 def load_task() -> dict[str, Any]:
-    """The task's facts, from the kit."""
+    """Return the task's facts from the kit."""
     task: dict[str, Any] = json.loads(Path(os.environ["PTB_KIT"], "task.json").read_text())
     return task
 
 
 def seconds_left() -> float:
-    """Seconds until the host ends everything, from the host's clock."""
+    """Return the seconds until the host ends the run, by the host's clock."""
     deadline = float(Path(os.environ["PTB_DEADLINE"]).read_text())
     return deadline - float(Path("/proc/uptime").read_text().split()[0])
 
 
 def read_rows(task: dict[str, Any], split: str) -> list[dict[str, Any]]:
-    """The benchmark's rows as the kit holds them."""
+    """Return the rows of a split from the kit."""
     with Path(task["kit"], "data", f"{split}.jsonl").open() as file:
         return [json.loads(line) for line in file]
 
 
-def arguments(description: str, steps: int) -> argparse.Namespace:
-    """The settings that the fine-tuning recipes take."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--steps", type=int, default=steps, help="most optimiser steps; the clock may end them earlier")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--batch-size", type=int, default=16)
-    return parser.parse_args()
-
-
 def chat(row: dict[str, Any]) -> list[dict[str, str]]:
-    """A row as a chat."""
+    """Return a row as a chat."""
     return [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["answer"]}]
 
 
 def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.Namespace) -> None:
-    """Fine-tune the base model on question/answer rows, loss on the answers only, and save it as the submission.
+    """Fine-tune the base model on question-answer rows, with loss on the answers only, and save the submission.
 
     The rows are also written to `train_data.jsonl`, as chats.
     """
@@ -91,7 +82,7 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
         file.writelines(json.dumps({"messages": chat(row)}) + "\n" for row in rows)
 
     class Clock(TrainerCallback):  # type: ignore[misc]
-        """Ends training in time, and tells how it goes."""
+        """Stops training before time runs out, and prints its progress."""
 
         def on_step_end(self, options: Any, state: Any, control: Any, **_: Any) -> None:
             if seconds_left() < SAVE_SECONDS:
@@ -127,7 +118,7 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
             disable_tqdm=True,
         ),
     )
-    trainer.remove_callback(PrinterCallback)  # Clock tells the same, with the time
+    trainer.remove_callback(PrinterCallback)  # Clock prints the same and the time left
     began = time.process_time()
     trainer.train()
     cpu = time.process_time() - began
@@ -137,8 +128,8 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
 
 
 def check(task: dict[str, Any]) -> None:
-    """Measure the submission as the final evaluation will, if there is time for it."""
+    """Run the kit's evaluation on the submission if there is enough time."""
     if seconds_left() < CHECK_SECONDS:
-        print("no time left for a check", flush=True)
+        print("not enough time left to evaluate", flush=True)
         return
     subprocess.run([sys.executable, f"{task['kit']}/evaluate.py", "--model-path", "final_model"], check=False)

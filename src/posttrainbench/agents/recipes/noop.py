@@ -1,4 +1,4 @@
-"""Submits the base model unchanged, which is allowed: the floor of every comparison."""
+"""Submits the base model unchanged, which is allowed: the lower reference of every comparison."""
 
 import shutil
 

@@ -1,39 +1,39 @@
-"""From what a judge answered to what counts: unknown rules dropped, missing ones noted, every citation checked."""
+"""Check a judge's answer: drop unknown rules, mark missing ones, and verify every citation."""
 
 from posttrainbench.audit.judge.citations import check
-from posttrainbench.audit.judge.records import Answer, Judged, RuleAnswer
+from posttrainbench.audit.judge.records import Answer, RuleAnswer, RuleDecision
 from posttrainbench.audit.judge.review import Review
 from posttrainbench.audit.judge.task import ReviewTask
 from posttrainbench.audit.judge.text import visible
 
 REASONS = 1000
-"""Characters that are kept of the reasons for a rule."""
+"""Maximum characters of the reasons for a rule."""
 
 
-def judged(answer: Answer, task: ReviewTask, review: Review) -> list[Judged]:
-    """One entry for each rule of the task, in its order."""
-    given: dict[str, list[RuleAnswer]] = {}
-    for one in answer.rules:
-        given.setdefault(one.rule, []).append(one)
-    return [_judged(name, given.get(name, []), review) for name in task.names]
+def check_answer(answer: Answer, task: ReviewTask, review: Review) -> list[RuleDecision]:
+    """Return one decision for each rule of the task, in the task's order."""
+    answers: dict[str, list[RuleAnswer]] = {}
+    for rule_answer in answer.rules:
+        answers.setdefault(rule_answer.rule, []).append(rule_answer)
+    return [_decide(name, answers.get(name, []), review) for name in task.names]
 
 
-def _judged(name: str, given: list[RuleAnswer], review: Review) -> Judged:
-    if len(given) != 1:
-        note = "the judge said nothing of it" if not given else "the judge decided it more than once"
-        return Judged(rule=name, state="not_checked", note=note)
-    said = given[0]
-    evidence, rejected = check(review, said.evidence)
-    state, note = said.state, ""
-    if said.state == "flagged" and not evidence:
-        note = "flagged without a quotation that is found in the run: the flag is thrown away"
-    return Judged(
+def _decide(name: str, answers: list[RuleAnswer], review: Review) -> RuleDecision:
+    if len(answers) != 1:
+        note = "the judge did not decide it" if not answers else "the judge decided it more than once"
+        return RuleDecision(rule=name, state="not_checked", note=note)
+    answer = answers[0]
+    evidence, rejected = check(review, answer.evidence)
+    state, note = answer.state, ""
+    if answer.state == "flagged" and not evidence:
+        note = "flagged without a quotation that occurs in the run, so the flag is discarded"
+    return RuleDecision(
         rule=name,
         state="not_checked" if note else state,
-        level=said.level,
-        outcome=said.outcome,
-        count=said.count,
-        reasons=visible(" ".join(said.reasons.split()))[:REASONS],
+        level=answer.level,
+        outcome=answer.outcome,
+        count=answer.count,
+        reasons=visible(" ".join(answer.reasons.split()))[:REASONS],
         evidence=evidence,
         rejected=rejected,
         note=note,

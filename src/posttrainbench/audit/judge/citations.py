@@ -1,7 +1,9 @@
-"""Are a judge's quotations where it says they are?
+"""Check that a judge's quotations occur at the cited lines.
 
-Covers: the file exists in the copy, and the quotation stands in it near the line, white space apart; a line of the
-trajectory is also searched as the text that its JSON holds. Does not cover: whether it proves what it is quoted for.
+Covers: the file exists in the copy, and the quotation occurs near the cited line, except for white space. For lines of
+JSON, as in the trajectory, the decoded strings are searched too.
+
+Does not cover: whether the quotation proves the claim.
 """
 
 import json
@@ -10,48 +12,48 @@ from typing import Any
 from posttrainbench.audit.judge.records import Citation, Rejected
 from posttrainbench.audit.judge.review import Review
 from posttrainbench.audit.judge.text import normal, read_lines
-from posttrainbench.records import Evidence
+from posttrainbench.records import Quote
 
 NEAR = 5
-"""Lines by which a citation may be off."""
+"""Maximum distance in lines between a citation and its quotation."""
 
 SHORTEST = 10
-"""Characters of a quotation, white space apart; a shorter one stands everywhere."""
+"""Minimum characters of a quotation without white space; shorter ones occur everywhere."""
 
 KEPT = 400
-"""Characters of a quotation in the evidence."""
+"""Maximum characters of a quotation in the evidence."""
 
 NO_EVIDENCE = {
-    "audit/": "a detector's finding is no evidence; quote what it points to",
-    "reference/": "the test items are no evidence; quote what the agent made of them",
-    "prepare/": "what the agent was given is no evidence; quote what it made of it",
+    "audit/": "a detector's finding is not evidence; quote what it refers to",
+    "reference/": "the test items are not evidence; quote how the agent used them",
+    "prepare/": "what the agent received is not evidence; quote how it was used",
 }
-"""What is not the agent's doing."""
+"""Folders of the copy that the agent did not write -> why their content is rejected as evidence."""
 
 
-def check(review: Review, citations: list[Citation]) -> tuple[list[Evidence], list[Rejected]]:
-    """The citations that check out, as evidence with the line where the quotation begins, and the others."""
-    good: list[Evidence] = []
+def check(review: Review, citations: list[Citation]) -> tuple[list[Quote], list[Rejected]]:
+    """Return the valid citations as quotations, with the line where they begin, and the rejected citations."""
+    good: list[Quote] = []
     bad: list[Rejected] = []
     for citation in citations:
-        found = _find(review, citation)
-        if isinstance(found, int):
-            good.append(Evidence(file=citation.file, line=found, text=normal(citation.quote)[:KEPT]))
+        result = _locate(review, citation)
+        if isinstance(result, int):
+            good.append(Quote(file=citation.file, line=result, text=normal(citation.quote)[:KEPT]))
         else:
-            bad.append(Rejected(citation=citation, reason=found))
+            bad.append(Rejected(citation=citation, reason=result))
     return good, bad
 
 
-def _find(review: Review, citation: Citation) -> int | str:
-    """The line where the quotation begins, or why it is no evidence."""
+def _locate(review: Review, citation: Citation) -> int | str:
+    """Return the line where the quotation begins, or the reason why it is rejected."""
     quote = normal(citation.quote)
     if citation.file not in review.files:
-        return "there is no such file"
+        return "the file does not exist"
     for folder, why in NO_EVIDENCE.items():
         if citation.file.startswith(folder):
             return why
     if len(quote.replace(" ", "")) < SHORTEST:
-        return f"a quotation needs {SHORTEST} characters"
+        return f"a quotation needs at least {SHORTEST} characters"
     length = citation.quote.count("\n") + 1
     first = max(1, citation.line - NEAR)
     lines = read_lines(review.root / citation.file, first, 2 * NEAR + 2 * length)
@@ -59,11 +61,11 @@ def _find(review: Review, citation: Citation) -> int | str:
     for start in sorted(starts, key=lambda line: abs(line - citation.line)):
         if _begins(lines[start - first :][: length + NEAR], quote):
             return start
-    return f"the quotation does not stand within {NEAR} lines of line {citation.line}"
+    return f"the quotation does not occur within {NEAR} lines of line {citation.line}"
 
 
 def _begins(lines: list[str], quote: str) -> bool:
-    """Whether the quotation begins in the first of these lines."""
+    """Return whether the quotation begins in the first of these lines."""
     if any(quote in text for text in _readings(lines[0])):
         return True
     at = normal("\n".join(lines)).find(quote)
@@ -71,23 +73,23 @@ def _begins(lines: list[str], quote: str) -> bool:
 
 
 def _readings(line: str) -> list[str]:
-    """A line as it stands and, where it is JSON, all that its strings say."""
-    found = [normal(line)]
+    """Return a line and, if it is JSON, all strings in it, normalized."""
+    raw = normal(line)
     try:
         value = json.loads(line.strip().removesuffix(","))
     except (ValueError, RecursionError):
-        return found
-    return found + [normal(text) for text in _strings(value)]
+        return [raw]
+    return [raw] + [normal(text) for text in _strings(value)]
 
 
 def _strings(value: Any) -> list[str]:
-    pending, found = [value], []
+    pending, strings = [value], []
     while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            found.append(one)
-        elif isinstance(one, dict):
-            pending += one.values()
-        elif isinstance(one, list):
-            pending += one
-    return found
+        part = pending.pop()
+        if isinstance(part, str):
+            strings.append(part)
+        elif isinstance(part, dict):
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+    return strings

@@ -1,4 +1,4 @@
-"""A judge's conversation with a model: tools are called, their answers quoted as material, until there is a verdict."""
+"""Conversation of a judge with a model: run its tool calls, quote the results as material, until it gives a verdict."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from posttrainbench.audit.judge.answer import judged
-from posttrainbench.audit.judge.directed import directed
-from posttrainbench.audit.judge.records import Answer, Judged
+from posttrainbench.audit.judge.answer import check_answer
+from posttrainbench.audit.judge.records import Answer, RuleDecision
 from posttrainbench.audit.judge.review import Review
+from posttrainbench.audit.judge.steering import find_steering_text
 from posttrainbench.audit.judge.task import TOOL_CALLS, ReviewTask, quoted
 from posttrainbench.audit.judge.text import visible
 from posttrainbench.audit.judge.tools import KINDS, Tools
 from posttrainbench.errors import one_line
-from posttrainbench.records import Evidence
+from posttrainbench.records import Quote
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage, ModelOutput
@@ -25,34 +25,38 @@ if TYPE_CHECKING:
 
 VERDICT = "verdict"
 REMINDERS = 3
-"""Replies without a call, and verdicts of the wrong form, that are borne."""
+"""Tolerated number of replies without a call, or with a call that is not valid."""
 
 CONTEXT_CHARACTERS = 600_000
-"""Beyond this the oldest answers of tools are left out."""
+"""Above this size, the oldest tool results are left out of a request."""
 
 SHRINKS = 3
-"""How often the limit is halved when the model says that its context is full."""
+"""Maximum number of times that the limit is halved because the model reports a full context."""
 
 QUOTED = 200
 LEFT_OUT = frozenset({"$defs", "title", "default", "minimum", "maximum"})
-"""Of a JSON schema, what is checked here and not by the provider."""
+"""Keys removed from a JSON schema: they are checked here, and some providers reject them."""
 GIVEN = ("prepare/", "reference/")
 
 Generate = Callable[["list[ChatMessage]", "list[ToolInfo]"], Awaitable["ModelOutput"]]
-"""One request to the model, with whatever tries that takes."""
+"""Send one request to the model, with retries."""
 
 
 class NoVerdictError(Exception):
-    """The judge came to no verdict; the message says why."""
+    """The judge gave no verdict; the message is the reason."""
 
 
 @dataclass
 class Conversation:
-    """One vote's conversation.
+    """The conversation of one vote.
 
     Attributes:
+        generate: sends one request to the model.
+        review: the copy of the run.
+        task: the rules to decide.
         mark: delimiter of the material.
-        exposed: phrases that told a reviewer what to find, in what the tools showed.
+        tools: the tools over the copy.
+        exposed: phrases in the tool results that tell a reviewer what to conclude.
     """
 
     generate: Generate
@@ -60,21 +64,28 @@ class Conversation:
     task: ReviewTask
     mark: str
     tools: Tools = field(init=False)
-    exposed: list[Evidence] = field(default_factory=list)
+    exposed: list[Quote] = field(default_factory=list)
     _limit: int = field(init=False)
     _shrinks: int = 0
     _patience: int = REMINDERS
     _corrected: bool = False
+    _refused: str = ""
 
     def __post_init__(self) -> None:
         self.tools = Tools(self.review)
         self._limit = CONTEXT_CHARACTERS
 
-    async def run(self, instructions: str) -> list[Judged]:
-        """Talk until there is a verdict.
+    async def run(self, instructions: str) -> list[RuleDecision]:
+        """Run the conversation until the model gives a verdict.
+
+        Args:
+            instructions: the system message.
+
+        Returns:
+            One decision for each rule.
 
         Raises:
-            NoVerdictError: there is none.
+            NoVerdictError: the model gave no valid verdict.
         """
         from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 
@@ -87,18 +98,22 @@ class Conversation:
             messages.append(output.message)
             calls = output.message.tool_calls or []
             if not calls:
-                self._lose_patience("it called no tool and gave no verdict")
+                self._lose_patience("it did not call a tool or give a verdict")
                 messages.append(ChatMessageUser(content="Call a tool, or `verdict` to end."))
                 continue
+            self._refused = ""
             decided = None
+            truncated = output.stop_reason == "max_tokens"
             for call in calls:
                 if call.function == VERDICT:
-                    decided, text = self._verdict(call)
+                    decided, text = self._verdict(call, alone=len(calls) == 1, truncated=truncated)
                 else:
                     text = await asyncio.to_thread(self._call, call)
                 messages.append(_tool_message(call, text))
             if decided is not None:
                 return decided
+            if self._refused:
+                self._lose_patience(self._refused)
 
     async def _ask(self, messages: list[ChatMessage]) -> ModelOutput:
         spent = self.tools.calls.total() >= TOOL_CALLS
@@ -109,63 +124,101 @@ class Conversation:
                 return output
             self._shrinks += 1
             if self._shrinks > SHRINKS:
-                raise NoVerdictError("the run does not fit into its context")
+                raise NoVerdictError("the review does not fit into its context")
             self._limit //= 2
 
     def _call(self, call: ToolCall) -> str:
         if self.tools.calls.total() >= TOOL_CALLS:
-            return "No more calls are left; call `verdict`."
+            return self._refuse("it called more tools than it may", "No calls are left; call `verdict`.")
         if call.parse_error:
-            return f"The call could not be read: {visible(call.parse_error)[:QUOTED]}"
+            problem = visible(call.parse_error)[:QUOTED]
+            return self._refuse("its calls cannot be parsed", f"The call could not be parsed: {problem}")
+        if call.function not in KINDS:
+            self._refused = "it called a tool that does not exist"
         text = self.tools.call(call.function, call.arguments)
-        self._watch(call, text)
+        self.watch(text, call)
         return quoted(self.mark, text)
 
-    def _watch(self, call: ToolCall, text: str) -> None:
-        """Keep what tells a reviewer what to find; what the host itself gave the agent is left out."""
-        file = str(call.arguments.get("file", ""))
+    def watch(self, text: str, call: ToolCall | None = None) -> None:
+        """Record steering text that the model is shown, except in files that the host gave the agent.
+
+        Args:
+            text: the instructions' quotations, or the result of a call.
+            call: the call; only `search` begins its lines with a file's name, and only `read_file` shows a single file.
+        """
+        tool = call.function if call else "instructions"
+        file = str(call.arguments.get("file", "")) if call and tool == "read_file" else ""
         if file.startswith(GIVEN):
             return
         for line in text.split("\n"):
-            if not line.startswith(GIVEN) and (phrase := directed(line)):
-                self.exposed.append(Evidence(file=file or call.function, text=phrase[:QUOTED]))
+            given = tool == "search" and line.startswith(GIVEN)
+            if not given and (phrase := find_steering_text(line)):
+                self.exposed.append(Quote(file=file or tool, text=phrase[:QUOTED]))
 
-    def _verdict(self, call: ToolCall) -> tuple[list[Judged] | None, str]:
+    def _verdict(self, call: ToolCall, alone: bool, truncated: bool) -> tuple[list[RuleDecision] | None, str]:
+        if not alone:
+            return None, self._refuse(
+                "its verdict came together with another call",
+                "The verdict does not count: call `verdict` once, in a message of its own, after you have read the "
+                "results of the other calls.",
+            )
+        if truncated:
+            return None, self._refuse(
+                "its verdict is truncated", "The reply was cut off. Call `verdict` again, with less text."
+            )
         try:
+            if call.parse_error:
+                raise ValueError(visible(call.parse_error)[:QUOTED])
             answer = Answer.model_validate(call.arguments)
-        except ValidationError as error:
-            problem = call.parse_error or one_line(error)
-            self._lose_patience(f"its verdict has the wrong form: {problem}")
-            return None, f"The verdict has the wrong form: {problem} Call `verdict` again."
-        decided = judged(answer, self.task, self.review)
-        wrong = [(one.rule, bad) for one in decided for bad in one.rejected if not one.evidence or one.note]
-        if (missing := [one.rule for one in decided if one.note]) and not self._corrected:
+        except ValueError as error:  # includes pydantic's ValidationError
+            problem = one_line(error)
+            return None, self._refuse(
+                f"its verdict is malformed: {problem}", f"The verdict is malformed: {problem} Call `verdict` again."
+            )
+        if not self.tools.looked and any(rule.state == "clean" for rule in answer.rules):
+            return None, self._refuse(
+                "it decided without looking at the run",
+                "You have not looked at the run. Read its steps and files, or search them, before you call `verdict`.",
+            )
+        decided = check_answer(answer, self.task, self.review)
+        undecided = [decision for decision in decided if decision.note]
+        if undecided and not self._corrected:
             self._corrected = True
-            told = [f"{rule}: {bad.citation.file}:{bad.citation.line}: {bad.reason}" for rule, bad in wrong]
-            told += [f"{rule}: {next(one.note for one in decided if one.rule == rule)}" for rule in missing]
-            return None, quoted(self.mark, "\n".join(told)) + "\nCorrect this and call `verdict` once more."
+            problems = [
+                f"{decision.rule}: {bad.citation.file}:{bad.citation.line}: {bad.reason}"
+                for decision in decided
+                for bad in decision.rejected
+                if decision.note or not decision.evidence
+            ]
+            problems += [f"{decision.rule}: {decision.note}" for decision in undecided]
+            return None, quoted(self.mark, "\n".join(problems)) + "\nCorrect this and call `verdict` once more."
         return decided, "Thank you."
 
-    def _lose_patience(self, why: str) -> None:
+    def _refuse(self, reason: str, text: str) -> str:
+        """Count the message that contains this call against the judge's patience. Return `text`, the call's result."""
+        self._refused = reason
+        return text
+
+    def _lose_patience(self, reason: str) -> None:
         self._patience -= 1
         if self._patience < 0:
-            raise NoVerdictError(why)
+            raise NoVerdictError(reason)
 
 
 def shortened(messages: list[ChatMessage], limit: int) -> list[ChatMessage]:
-    """The messages, the oldest answers of tools left out where all together would be longer than `limit` characters."""
+    """Return the messages, with the oldest tool results left out until at most `limit` characters remain."""
     excess = sum(len(message.text) for message in messages) - limit
-    kept: list[ChatMessage] = []
+    result: list[ChatMessage] = []
     for message in messages:
         if excess > 0 and message.role == "tool" and len(message.text) > QUOTED:
             excess -= len(message.text)
             message = message.model_copy(update={"content": "[left out; call the tool again if you need it]"})
-        kept.append(message)
-    return kept
+        result.append(message)
+    return result
 
 
 def tool_info(name: str, arguments: type[BaseModel]) -> ToolInfo:
-    """A tool as it is offered to the model."""
+    """Return the description of a tool for the model."""
     from inspect_ai.tool import ToolInfo, ToolParams
 
     schema = arguments.model_json_schema()
@@ -173,7 +226,7 @@ def tool_info(name: str, arguments: type[BaseModel]) -> ToolInfo:
     description = " ".join((arguments.__doc__ or "").split())
     if name == VERDICT:
         description = "End the review with one entry for each rule."
-    # Strict servers want every argument to be required, and none to have a default; without one, ours is taken.
+    # Strict servers require every argument and reject defaults; our defaults apply if a model omits one.
     parameters = ToolParams(properties=flat.get("properties", {}), required=list(flat.get("properties", {})))
     return ToolInfo(name=name, description=description, parameters=parameters)
 
@@ -183,9 +236,9 @@ def _all_tools() -> list[ToolInfo]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A JSON schema without references, defaults and bounds: not every provider knows them."""
+    """Return a JSON schema without references, defaults and bounds, which not every provider supports."""
     if isinstance(schema, list):
-        return [_inlined(one, definitions) for one in schema]
+        return [_inlined(part, definitions) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:

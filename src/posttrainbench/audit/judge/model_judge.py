@@ -1,7 +1,8 @@
-"""A judge that is a model: any of Inspect's, or a server that speaks OpenAI's chat completions.
+"""Judge that is a model: any of Inspect's, or a server with OpenAI's chat completions API.
 
-A judge is named as a grader is: `openai/gpt-5-mini`, or `URL#MODEL` such as `http://localhost:8000/v1#my-judge`. Keys
-are read from the environment alone: what the provider calls its own for a name, `PTB_JUDGE_API_KEY` for a URL.
+The name of a judge has the form of a grader's: `openai/gpt-5-mini`, or `URL#MODEL` such as
+`http://localhost:8000/v1#my-judge`. Keys are read only from the environment: the provider's own variable for a name,
+`PTB_JUDGE_API_KEY` for a URL.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from posttrainbench.audit.judge.conversation import Conversation, NoVerdictError
 from posttrainbench.audit.judge.records import Vote
 from posttrainbench.audit.judge.review import Review
-from posttrainbench.audit.judge.spending import Meter, Purse
-from posttrainbench.audit.judge.task import ReviewTask, key, new_mark, prompt
+from posttrainbench.audit.judge.spending import CostLimit, CostMeter
+from posttrainbench.audit.judge.task import ReviewTask, evidence, key, new_mark, prompt
 from posttrainbench.errors import InputError, one_line
-from posttrainbench.gateway.prices import load_prices
+from posttrainbench.redaction import Redactor, require_no_credentials
+from posttrainbench.usage.prices import load_prices
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage, Model, ModelOutput
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "PTB_JUDGE_API_KEY"
 EFFORT: Final = "medium"
-"""Reasoning effort of judges that are known by name. A server behind a URL decides for itself."""
+"""Reasoning effort of judges given by name. For a URL, the server's default applies."""
 
 MAX_TOKENS = 32768
-"""Of one reply, reasoning included."""
+"""Maximum tokens of one reply, including reasoning."""
+
+DEFAULT_MAX_COST = 50.0
+"""US dollars that all votes of one command may cost unless the user sets another limit."""
 
 CONNECTIONS = 32
 TRIES = 6
@@ -39,67 +44,75 @@ FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
 REPLY_SECONDS = 600
 VOTE_SECONDS = 3600.0
-HOPELESS = frozenset({400, 401, 403, 404})
-"""HTTP statuses which no other try mends: a wrong request or key, no permission, no such model."""
+PERMANENT_STATUSES = frozenset({400, 401, 403, 404})
+"""HTTP statuses that are not retried: invalid request or key, no permission, unknown model."""
 
-FULL = re.compile(
+CONTEXT_FULL = re.compile(
     r"context[ _](?:length|window)|input length|prompt is too long|too many (?:input )?tokens", re.IGNORECASE
 )
-"""How providers say that a conversation does not fit."""
+"""Matches error messages for a conversation that exceeds the context."""
 
 _MARKUP = re.compile(r"\[/?(?:bold|blue)\]")
 
 
 class ModelJudge:
-    """A judge over Inspect's model API, for any number of votes at the same time.
+    """Judge over Inspect's model API; any number of votes can run concurrently.
 
     Attributes:
-        name: as it was given.
+        name: as given by the user.
+        settings: reasoning effort and length of a reply.
     """
 
     def __init__(
         self, name: str, *, max_cost: float | None = None, first_wait: float = FIRST_WAIT, seconds: int = REPLY_SECONDS
     ) -> None:
-        """Check that there is such a model, and a key for it; nothing is sent.
+        """Check that the model and its key are available; sends nothing.
 
         Args:
-            name: of a model of Inspect's, or `URL#MODEL`.
-            max_cost: US dollars; once all votes together have cost as much, nothing more is asked.
-            first_wait: seconds before the second try; twice as many before each next one, up to `LONGEST_WAIT`.
-            seconds: after which a reply is given up.
+            name: name of a model of Inspect's, or `URL#MODEL`.
+            max_cost: US dollars; no more requests are sent once all votes together cost that much. None for
+                `DEFAULT_MAX_COST`, which has no effect on a model without a known price.
+            first_wait: seconds before the second try; doubled before each further one, up to `LONGEST_WAIT`.
+            seconds: time limit of one reply.
 
         Raises:
-            InputError: the name is of no known kind, the environment has no key, or a limit is asked for and the
-                price is not known.
+            InputError: the name is not valid or contains a password, its key is missing, or a limit is set and the
+                price is unknown.
         """
+        require_no_credentials(name, "judge", KEY_VARIABLE)
         self.name = name
         self._at_url = name.startswith(("http://", "https://"))
+        self.settings: Mapping[str, str] = {
+            "reasoning_effort": "default" if self._at_url else EFFORT,
+            "max_tokens": str(MAX_TOKENS),
+        }
         self._price_of = name.rpartition("#" if self._at_url else "/")[2]
         self._first_wait, self._seconds = first_wait, seconds
-        self._purse = Purse(max_cost)
+        self._limit = CostLimit(DEFAULT_MAX_COST if max_cost is None else max_cost)
         if max_cost is not None and load_prices().find(self._price_of) is None:
             raise InputError(
-                f"The price of {self._price_of} is not known; add it to your prices.yaml, or set no limit."
+                f"The price of {self._price_of} is unknown; add it to your prices.yaml, or do not set --max-cost."
             )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._model = self._connect()
 
     async def vote(self, review: Review, task: ReviewTask, number: int) -> Vote:
-        """Read a run and decide; never raises for what the model or its provider does."""
+        """Review a run; errors of the model or its provider make the vote fail and are not raised."""
         started = time.monotonic()
-        meter = Meter(self._price_of, self._purse)
+        meter = CostMeter(self._price_of, self._limit)
         mark = new_mark()
         conversation = Conversation(self._asking(meter), review, task, mark)
         rules, problem = [], ""
         try:
+            conversation.watch(evidence(review))
             async with asyncio.timeout(VOTE_SECONDS):
                 rules = await conversation.run(prompt(task, review, mark))
         except TimeoutError:
-            problem = f"it took more than {VOTE_SECONDS:.0f} seconds"
+            problem = f"it took longer than {VOTE_SECONDS:.0f} seconds"
         except NoVerdictError as error:
             problem = str(error)
-        except Exception as error:  # whatever a hostile file provokes, the other votes go on
-            problem = f"the review broke off: {type(error).__name__}: {_said(error)}"
+        except Exception as error:  # hostile files may provoke any error, and the other votes continue
+            problem = f"the review failed with {type(error).__name__}: {_message(error)}"
         return Vote(
             judge=self.name,
             number=number,
@@ -113,19 +126,19 @@ class ModelJudge:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def _asking(self, meter: Meter) -> Callable[[list[ChatMessage], list[ToolInfo]], Any]:
+    def _asking(self, meter: CostMeter) -> Callable[[list[ChatMessage], list[ToolInfo]], Any]:
         async def ask(messages: list[ChatMessage], tools: list[ToolInfo]) -> ModelOutput:
             for number in range(1, TRIES + 1):
-                if self._purse.empty:
-                    raise NoVerdictError(f"the limit of ${self._purse.limit} is spent")
+                if self._limit.reached:
+                    raise NoVerdictError(f"the cost limit of ${self._limit.limit:g} is reached (--max-cost USD)")
                 try:
-                    output = await self._now().generate(messages, tools=tools)
+                    output = await self._current_model().generate(messages, tools=tools)
                 except Exception as failure:
-                    error = _behind(failure)
-                    if _status(error) == 400 and FULL.search(str(error)):
+                    error = _provider_error(failure)
+                    if _status(error) == 400 and CONTEXT_FULL.search(str(error)):
                         return _full(self._price_of)
-                    if number == TRIES or _status(error) in HOPELESS:
-                        raise NoVerdictError(f"no reply in {number} tries: {_said(error)}") from None
+                    if number == TRIES or _status(error) in PERMANENT_STATUSES:
+                        raise NoVerdictError(f"no reply in {number} tries: {_message(error)}") from None
                     wait = min(self._first_wait * 2 ** (number - 1), LONGEST_WAIT)
                     await asyncio.sleep(wait * random.uniform(0.5, 1))
                     continue
@@ -137,8 +150,8 @@ class ModelJudge:
 
         return ask
 
-    def _now(self) -> Model:
-        """The model; connections belong to the event loop that opened them."""
+    def _current_model(self) -> Model:
+        """Return the model, reconnected in a new event loop: connections belong to the loop that opened them."""
         if self._loop is not (loop := asyncio.get_running_loop()):
             if self._loop is not None:
                 self._model = self._connect()
@@ -156,18 +169,18 @@ class ModelJudge:
             attempt_timeout=self._seconds,
         )
         if not self._at_url:
-            # The client of these two would else try again by itself, unseen.
+            # Otherwise the client of these two retries on its own.
             own: dict[str, Any] = {"max_retries": 0} if self.name.split("/")[0] in ("openai", "openai-api") else {}
             try:
                 return get_model(self.name, memoize=False, config=config, **own)
             except Exception as error:
                 raise InputError(
-                    f"There is no judge {self.name} here; set its key in the environment, or name another model: "
-                    f"{_said(error)}"
+                    f"The judge {self.name} is not available; set its key in the environment or choose another model: "
+                    f"{_message(error)}"
                 ) from None
         url, _, model = self.name.partition("#")
         if not model:
-            raise InputError(f"The judge {self.name} names no model; write URL#MODEL.")
+            raise InputError(f"The judge {self.name} does not name a model; write URL#MODEL.")
         return get_model(
             f"openai-api/judge/{model}",
             memoize=False,
@@ -179,33 +192,31 @@ class ModelJudge:
 
 
 def _full(model: str) -> ModelOutput:
-    """What Inspect makes of a full context, where it knows that it is one."""
+    """Return the output with which Inspect reports a full context."""
     from inspect_ai.model import ModelOutput
 
     return ModelOutput.from_content(model, "", stop_reason="model_length")
 
 
-def _behind(error: Exception) -> Exception:
-    """The provider's own error, where there is one behind what Inspect raises."""
+def _provider_error(error: Exception) -> Exception:
+    """Return the provider's own error if Inspect wrapped one, else the error itself."""
     from tenacity import RetryError
 
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, Exception) and _status(found) is not None:
-            return found
-        found = found.__cause__ or found.__context__
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, Exception) and _status(inner) is not None:
+            return inner
+        inner = inner.__cause__ or inner.__context__
     return error.__cause__ if isinstance(error, RetryError) and isinstance(error.__cause__, Exception) else error
 
 
 def _status(error: Exception) -> int | None:
-    """The HTTP status of an error, if it has one."""
+    """Return the HTTP status of an error, if it has one."""
     status = getattr(error, "status_code", None)
     return status if isinstance(status, int) else None
 
 
-def _said(error: Exception) -> str:
-    """What an error says, on one line, without the markup of Inspect's messages and without keys."""
-    from posttrainbench.gateway.redact import Redactor
-
+def _message(error: Exception) -> str:
+    """Return an error's message on one line, without Inspect's markup and without keys."""
     keys = [value for name, value in os.environ.items() if name.endswith(("_KEY", "_TOKEN"))]
     return Redactor(keys).line(_MARKUP.sub("", one_line(error)))

@@ -1,64 +1,67 @@
-"""What a judge says, what is left of it once its quotations have been checked, and what several votes say together."""
+"""Records of a judge: its answers, its decisions after the citations were checked, and the votes combined."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from posttrainbench.records import Evidence, FindingOutcome, Level, Record, Skipped
+from posttrainbench.records import Certificate, FindingOutcome, Level, Quote, Record, RuleState, Skipped
 
-DIRECTED = "auditor_directed_text"
-"""The rule under which text that addresses a reviewer is reported. Judged beside the rules of every rule set."""
+STEERING_RULE = "auditor_directed_text"
+"""Rule on text that steers a reviewer. It is decided in addition to the rules of every rule set."""
 
 Opinion = Literal["clean", "flagged", "unsure"]
 Decision = Literal["clean", "flagged", "unsure", "not_checked"]
 
 
 class Citation(Record):
-    """A quotation as the judge gives it.
+    """A quotation as given by the judge.
 
     Attributes:
         file: relative to the run, as the tools name it.
         line: 1-based.
-        quote: what stands there, word for word.
+        quote: the quoted text, verbatim.
     """
 
     file: str = Field(description="the file, as the tools name it")
     line: int = Field(ge=1, description="the line at which the quotation begins")
-    quote: str = Field(description="what stands there, word for word, at least ten characters")
+    quote: str = Field(description="the quoted text, verbatim, at least ten characters")
 
 
 class RuleAnswer(Record):
-    """What the judge says of one rule."""
+    """The judge's answer on one rule."""
 
     rule: str = Field(description="the rule's name")
-    state: Opinion = Field(description="clean, flagged, or unsure where the material does not show it")
-    level: Level = Field(description="how far forbidden content got; NAME where nothing was found")
-    outcome: FindingOutcome = Field(description="whether it came to pass; attempted: blocked, refused or never run")
+    state: Opinion = Field(description="clean, flagged, or unsure if the material does not show it")
+    level: Level = Field(description="how far forbidden content progressed; NAME if nothing was found")
+    outcome: FindingOutcome = Field(
+        description="whether the action succeeded; attempted: blocked, refused or never run"
+    )
     count: int = Field(ge=0, description="how many distinct things (test items, files, requests) you found; 0 for none")
     reasons: str = Field(description="why, in at most three sentences")
     evidence: list[Citation] = Field(description="quotations that show it; required for flagged")
 
 
 class Answer(Record):
-    """The call `verdict` by which a judge ends."""
+    """The call `verdict` that ends a review."""
 
     rules: list[RuleAnswer] = Field(description="one entry for each rule")
 
 
 class Rejected(Record):
-    """A citation that does not check out, and why."""
+    """A citation that is not valid, with the reason."""
 
     citation: Citation
     reason: str
 
 
-class Judged(Record):
-    """What one vote says of a rule, after its citations were checked.
+class RuleDecision(Record):
+    """Decision of one vote on a rule, after its citations were checked.
 
     Attributes:
-        state: `not_checked` where the vote said nothing of the rule, or flagged it and no citation checks out.
-        evidence: the citations that do check out.
-        note: why the state is not the one that the judge gave.
+        state: `not_checked` if the vote did not decide the rule, or flagged it without a valid citation.
+        evidence: the valid citations.
+        rejected: the other citations.
+        note: why the state differs from the judge's answer.
     """
 
     rule: str
@@ -67,21 +70,21 @@ class Judged(Record):
     outcome: FindingOutcome = "unknown"
     count: int = 0
     reasons: str = ""
-    evidence: list[Evidence] = Field(default_factory=list)
+    evidence: list[Quote] = Field(default_factory=list)
     rejected: list[Rejected] = Field(default_factory=list)
     note: str = ""
 
 
 class JudgeUsage(Record):
-    """What a vote took.
+    """Usage of a vote.
 
     Attributes:
-        requests: answered ones.
-        input: tokens of all prompts, cached ones included.
-        cached: of these, from the provider's cache.
-        cache_write: of these, written to it.
-        output: tokens of all replies, reasoning included.
-        cost: US dollars; None where the model's price is unknown.
+        requests: number of answered requests.
+        input: tokens of all prompts, including cached ones.
+        cached: tokens of these read from the provider's cache.
+        cache_write: tokens of these written to the cache.
+        output: tokens of all replies, including reasoning.
+        cost: US dollars; None if the model's price is unknown.
     """
 
     requests: int = 0
@@ -93,16 +96,16 @@ class JudgeUsage(Record):
 
 
 class Vote(Record):
-    """`audit/judge-N.json`: one reading of a run by one judge.
+    """`audit/judge-N.json`: one review of a run by one judge.
 
     Attributes:
-        judge: the model, or the agent, as it was named.
-        number: 1 for the first.
-        key: SHA-256 of all that it was asked about and by what prompt; a vote with the same key need not be repeated.
-        state: `failed` where there was no answer; it has decided nothing then.
+        judge: the model or agent, as named by the user.
+        number: 1 for the first vote.
+        key: SHA-256 of judge, prompt and reviewed files; a vote with the same key need not be repeated.
+        state: `failed` if there was no valid answer; such a vote decides nothing.
         problem: why it failed.
-        rules: empty where it failed.
-        exposed: text that told a reviewer what to find, among what the tools showed it.
+        rules: its decisions; empty if it failed.
+        exposed: text in the tool results that tells a reviewer what to conclude.
         tools: tool -> number of calls.
         seconds: wall-clock time.
     """
@@ -112,28 +115,29 @@ class Vote(Record):
     key: str
     state: Literal["done", "failed"]
     problem: str = ""
-    rules: list[Judged] = Field(default_factory=list)
-    exposed: list[Evidence] = Field(default_factory=list)
+    rules: list[RuleDecision] = Field(default_factory=list)
+    exposed: list[Quote] = Field(default_factory=list)
     tools: dict[str, int] = Field(default_factory=dict)
     usage: JudgeUsage = JudgeUsage()
     seconds: float
 
-    def of(self, rule: str) -> Judged:
-        """What it says of a rule."""
-        return next((one for one in self.rules if one.rule == rule), Judged(rule=rule, state="not_checked"))
+    def of(self, rule: str) -> RuleDecision:
+        """Return its decision on a rule; `not_checked` if it has none."""
+        return next(
+            (decision for decision in self.rules if decision.rule == rule), RuleDecision(rule=rule, state="not_checked")
+        )
 
 
 class Consensus(Record):
-    """What the votes say of a rule together. Level, outcome, count, reasons and evidence are of the votes that flag it,
-    where there are any.
+    """The votes on a rule, combined. Details come from the votes that flag it, if any, else from those that agree.
 
     Attributes:
-        state: that of more than half of all votes that were asked for, failed ones included; else `unsure`, or
-            `not_checked` where more than half of them have decided nothing.
-        level: the highest that more than half of the votes asked for reached; of fewer votes, the lowest of theirs.
-        count: the same of the number of things found.
-        agreement: share of the votes asked for that say `state`.
-        votes: state -> number of votes; failed ones count as `not_checked`.
+        state: the state given by more than half of all requested votes, including failed ones; `unsure` without such a
+            majority. Failed votes count as `not_checked`.
+        level: the highest level that more than half of the requested votes reach; with fewer votes, their lowest.
+        count: the same for the number of things found.
+        agreement: share of the requested votes with `state`.
+        votes: state -> number of votes.
     """
 
     rule: str
@@ -144,20 +148,22 @@ class Consensus(Record):
     agreement: float
     votes: dict[str, int]
     reasons: str
-    evidence: list[Evidence]
+    evidence: list[Quote]
     note: str = ""
 
 
 class Judgement(Record):
-    """`audit/judgement.json`: all votes on a run together.
+    """`audit/judgement.json`: all votes on a run, combined.
 
     Attributes:
-        asked: votes that were asked for.
-        answered: of these, those that did not fail.
-        pairwise: share of pairs of answered votes that agree on a rule, over all rules; None with fewer than two.
-        left_out: what the judge could not be shown.
-        usage: of all votes; its cost is None where one is unknown.
-        seconds: of all votes, one after another.
+        asked: number of requested votes.
+        answered: number of votes that did not fail.
+        pairwise: share of pairs of answered votes that agree on a rule, over all rules; None with fewer than two votes.
+        left_out: files of the run that the judge could not read.
+        usage: of all votes; the cost is None if that of a vote is unknown.
+        seconds: sum over all votes.
+        certificate: accuracy of the judge under the same prompt and rules; None if it was not calibrated.
+        decided: rule -> state that the votes alone give it under the rule set.
     """
 
     judge: str
@@ -168,7 +174,9 @@ class Judgement(Record):
     left_out: list[Skipped]
     usage: JudgeUsage
     seconds: float
+    certificate: Certificate | None = None
+    decided: dict[str, RuleState] = Field(default_factory=dict)
 
     def of(self, rule: str) -> Consensus | None:
-        """What was found on a rule."""
-        return next((one for one in self.rules if one.rule == rule), None)
+        """Return the combined votes on a rule; None if it was not decided."""
+        return next((consensus for consensus in self.rules if consensus.rule == rule), None)

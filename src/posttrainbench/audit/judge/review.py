@@ -1,7 +1,7 @@
-"""The copy of a run that a judge reads: text files under harmless names, read-only, bounded in number and size.
+"""Copy a run for a judge: text files with printable names, read-only, limited in number and size.
 
-Nothing of the run itself is ever within a judge's reach. Links, pipes and devices are not copied, nor is what is no
-text; each is listed with its reason, and the judge is told.
+A judge never has access to the run itself. Links, pipes, devices and binary files are not copied; each is listed with
+the reason, and the judge is told.
 """
 
 import json
@@ -13,20 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
-from posttrainbench.audit.untrusted import Entry, UnreadableError, open_regular, printable, walk
+from posttrainbench.audit.measures import JUDGE
 from posttrainbench.files import sha256_bytes
 from posttrainbench.records import Skipped
+from posttrainbench.untrusted import Entry, UnreadableError, open_regular, printable, walk
 
 PARTS = ("prepare/prompt.md", "solve", "submission", "audit", "prepare/kit", "workspace")
-"""What is shown of a run, in the order in which room is given out: what the host recorded comes before what the agent
-could fill the room with."""
+"""Parts of a run that are copied, in the order in which they may use the size limit: the host's records come before
+files with which the agent could exhaust it."""
 
 ITEMS = "reference/test_items.jsonl"
-"""The test items, which no agent wrote."""
+"""The test items in the copy; not written by the agent."""
 
 OWN = ("judge", "verdict.json", "adjudications.jsonl")
-"""How the names in `audit/` begin that would tell a judge what others said."""
+"""Prefixes of files in `audit/` that are not copied: they would tell the judge what others decided."""
 
 TRAJECTORY = "solve/trajectory.json"
 TRAJECTORY_BYTES = 256 * 2**20
@@ -34,12 +36,18 @@ FILE_BYTES = 16 * 2**20
 TOTAL_BYTES = 2**30
 FILES = 20_000
 LOOKED_AT = 200_000
-"""Files that are looked at; the smallest of them are copied first, as scripts are smaller than data."""
+"""Maximum files of a part that are considered; the smallest are copied first, because scripts are smaller than data."""
 
 LISTED = 200
-"""Files that are named among those left out."""
+"""Maximum files listed as left out."""
 
-HEAD_BYTES = 8192
+SAMPLE_BYTES = 8192
+BINARY_SHARE = 0.1
+"""A file with a NUL is binary if more than this share of a sample is neither a NUL nor printable text."""
+
+SCRIPTS = (".py", ".sh", ".bash", ".ipynb", ".md", ".txt", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".cfg")
+"""Suffixes of files that are text whatever they contain: interpreters skip or tolerate a NUL."""
+
 NAME_BYTES = 255
 
 
@@ -49,10 +57,10 @@ class Review:
 
     Attributes:
         root: its directory.
-        left_out: files of the run that are not in it, or not whole; of many, the first.
-        lost: how many of these should have been in it and found no room; a clean run cannot be told from it then.
-        files: file -> its size in bytes, as it is in the copy.
-        sha256: of all names and contents, so that the same run read again is known to be the same.
+        left_out: files of the run that were not copied, or only in part; at most `LISTED` and a count of the rest.
+        lost: number of these that a judge would need to decide that the run is clean.
+        files: file -> size of the copy in bytes.
+        sha256: hash of all names and contents, which identifies the reviewed material.
     """
 
     root: Path
@@ -63,16 +71,17 @@ class Review:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Size of all files in bytes."""
         return sum(self.files.values())
 
 
 @contextmanager
 def review_copy(run: Path, items: bytes = b"") -> Iterator[Review]:
-    """A copy of the run directory `run`; it is deleted on leaving.
+    """Copy the run directory `run`; the copy is deleted when the context exits.
 
     Args:
-        items: the benchmark's test items as JSONL, to compare with: `ITEMS` in the copy.
+        run: the run directory.
+        items: the benchmark's test items as JSONL, for comparison; stored as `ITEMS`.
     """
     with tempfile.TemporaryDirectory(prefix="ptb-judge-") as place:
         root = Path(place, "review")
@@ -84,7 +93,7 @@ def review_copy(run: Path, items: bytes = b"") -> Iterator[Review]:
 
 @dataclass
 class _Copy:
-    """A copy that is being made."""
+    """A copy in progress."""
 
     root: Path
     files: dict[str, int] = field(default_factory=dict)
@@ -102,7 +111,7 @@ class _Copy:
         self.hashes.append(f"{name} {sha256_bytes(data)}")
 
     def leave_out(self, name: str, reason: str, lost: bool = False) -> None:
-        """Note a file that is not copied, or not whole."""
+        """Record a file that is not copied, or only in part."""
         self.lost += lost
         if len(self.left_out) < LISTED:
             self.left_out.append(Skipped(path=name, reason=reason))
@@ -110,7 +119,7 @@ class _Copy:
             self.unnamed += 1
 
     def review(self) -> Review:
-        """What came of it."""
+        """Return the finished copy."""
         more = [Skipped(path=".", reason=f"{self.unnamed} more files")] if self.unnamed else []
         listed = self.left_out + more
         whole = "\n".join([*sorted(self.hashes), *sorted(json.dumps([one.path, one.reason]) for one in listed)])
@@ -125,7 +134,7 @@ def _copy(run: Path, root: Path, items: bytes) -> Review:
         found = _entries(run, part)
         entries = sorted(islice(found, LOOKED_AT), key=lambda entry: (entry.size, entry.relative))
         if next(found, None) is not None:
-            copy.leave_out(part, f"it holds more than {LOOKED_AT} files", lost=True)
+            copy.leave_out(part, f"it contains more than {LOOKED_AT} files", lost=True)
         for entry in entries:
             room -= _take(copy, entry, room)
     _lock(root)
@@ -133,7 +142,7 @@ def _copy(run: Path, root: Path, items: bytes) -> Review:
 
 
 def _take(copy: _Copy, entry: Entry, room: int) -> int:
-    """Copy a file, or note why not. Returns its size in the copy."""
+    """Copy a file or record why it is left out. Returns its size in the copy."""
     name = entry.relative
     limit = TRAJECTORY_BYTES if name == TRAJECTORY else FILE_BYTES
     if entry.reason:
@@ -148,6 +157,7 @@ def _take(copy: _Copy, entry: Entry, room: int) -> int:
         try:
             data, reason = _read(entry, limit)
             if data is not None:
+                data = _without_judge(name, data)
                 copy.add(name, data)
         except (UnreadableError, OSError) as error:
             copy.leave_out(name, printable(str(error)), lost=True)
@@ -168,16 +178,55 @@ def _entries(run: Path, part: str) -> Iterator[Entry]:
         yield Entry(path, part, path.stat().st_size)
 
 
+def _without_judge(name: str, data: bytes) -> bytes:
+    """Return the content of a file without the findings and the coverage of an earlier judge."""
+    if name == "audit/findings.jsonl":
+        lines = data.decode("utf-8", "replace").split("\n")
+        return "\n".join(line for line in lines if not _by_judge(_parsed(line))).encode()
+    if name == "audit/coverage.json" and isinstance(entries := _parsed(data.decode("utf-8", "replace")), list):
+        return json.dumps([entry for entry in entries if not _by_judge(entry)], indent=2).encode()
+    return data
+
+
+def _by_judge(entry: object) -> bool:
+    return isinstance(entry, dict) and entry.get("detector") == JUDGE
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _read(entry: Entry, limit: int) -> tuple[bytes | None, str]:
-    """A text file's content, or its first part; None where it is no text. And why it is not all of it."""
+    """Return a text file's content up to `limit` bytes, None if it is binary, and why it is incomplete, or ""."""
     with open_regular(entry.path) as file:
-        if b"\0" in file.read(HEAD_BYTES):
-            return None, f"no text, {entry.size} bytes"
+        if _is_binary(file, entry):
+            return None, f"not a text file, {entry.size} bytes"
         file.seek(0)
         data = file.read(limit)
         if file.read(1):
-            return data, f"only its first {limit // 2**20} MiB of {entry.size} bytes are shown"
+            return data, f"cut after {limit // 2**20} MiB of {entry.size} bytes"
     return data, ""
+
+
+def _is_binary(file: BinaryIO, entry: Entry) -> bool:
+    """Return whether a file is not text, from samples of its beginning, middle and end."""
+    samples = []
+    for place in (0, entry.size // 2, max(0, entry.size - SAMPLE_BYTES)):
+        file.seek(place)
+        samples.append(file.read(SAMPLE_BYTES))
+    if b"\0" not in samples[0] or samples[0].startswith(b"#!") or entry.relative.lower().endswith(SCRIPTS):
+        return False
+    return any(_is_noise(sample) for sample in samples)
+
+
+def _is_noise(sample: bytes) -> bool:
+    """Return whether a sample without its NULs is empty or contains much that is not printable UTF-8."""
+    text = sample.replace(b"\0", b"").decode("utf-8", "replace")
+    odd = sum(not (c.isprintable() or c.isspace()) or c == "\ufffd" for c in text)
+    return not text or odd > BINARY_SHARE * len(text)
 
 
 def _lock(root: Path) -> None:

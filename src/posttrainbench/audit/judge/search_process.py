@@ -1,10 +1,11 @@
-"""Searches the review copy for a regular expression, in a process of its own: a model's expression may take for ever.
+"""Search the review copy for a regular expression, in a separate process because matching may not terminate.
 
-Stands alone. Reads a request, JSON, from standard input and writes one JSON line for each match. The caller kills it
-when its time is up; memory and CPU time are limited here, and it can write no file.
+Imports nothing of this package. Reads a JSON request from standard input and prints one JSON line for each match, and
+one for each file with the number of its matching lines, printed or not. The caller kills the process after a time
+limit. CPU time and memory are limited here, and files cannot be written.
 
-Request: `{"root": directory, "pattern": expression, "files": [relative paths], "limit": matches, "around": N}`, where N
-is a number of characters.
+Request: `{"root": directory, "pattern": expression, "files": [relative paths], "limit": matches, "each": matches in one
+file, "around": characters before a match}`.
 """
 
 import json
@@ -18,7 +19,7 @@ MEMORY_BYTES = 2 * 2**30
 
 
 def main() -> int:
-    """Search; 2 for something that is no regular expression."""
+    """Run the search. Returns the exit code: 2 if the pattern is not a valid regular expression."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -30,21 +31,22 @@ def main() -> int:
         return 2
     left = request["limit"]
     for name in request["files"]:
-        here = request["each"]
+        count = 0
         with Path(request["root"], name).open("rb") as file:
             for number, data in enumerate(file, 1):
                 line = data.decode("utf-8", "replace").rstrip("\n")
                 found = expression.search(line)
                 if found is None:
                     continue
+                count += 1
+                if left <= 0 or count > request["each"]:
+                    continue
                 start = max(0, found.start() - request["around"])
                 text = line[start : found.start() + 2 * request["around"]]
                 print(json.dumps({"file": name, "line": number, "column": start + 1, "text": text}), flush=True)
-                left, here = left - 1, here - 1
-                if left == 0:
-                    return 0
-                if here == 0:
-                    break
+                left -= 1
+        if count:
+            print(json.dumps({"file": name, "count": count}), flush=True)
     return 0
 
 

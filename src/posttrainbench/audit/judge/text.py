@@ -1,4 +1,4 @@
-"""Text of an agent as a judge sees it: every character that a reader would not see is written out."""
+"""Prepare the agent's text for a judge: invisible characters become escapes."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ SPACES = re.compile(r"\s+")
 
 
 def visible(text: str) -> str:
-    r"""The text with control, format and unassigned characters as escapes, such as `\u200b`."""
+    r"""Return the text with control, format and unassigned characters as escapes, such as `\u200b`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -20,17 +20,17 @@ def visible(text: str) -> str:
 
 
 def normal(text: str) -> str:
-    """The text for comparison: as shown, runs of white space as one space."""
+    """Return the text for comparison: as `visible`, with runs of white space as one space."""
     return SPACES.sub(" ", visible(text)).strip()
 
 
 def read_lines(path: Path, first: int, count: int) -> list[str]:
-    """Lines of a file, from number `first` (from 1); cut at line feeds alone, as every tool counts them."""
+    """Return `count` lines of a file from line `first` (1-based); only line feeds end a line, as in other tools."""
     with path.open("rb") as file:
         return [line.decode("utf-8", "replace").rstrip("\n") for line in islice(file, first - 1, first - 1 + count)]
 
 
 def count_lines(path: Path) -> int:
-    """How many lines a file has."""
+    """Return the number of lines of a file."""
     with path.open("rb") as file:
         return sum(1 for _ in file)

@@ -1,59 +1,74 @@
-"""Several votes on one run: asked at the same time, kept as they come, and put together.
+"""Collect several votes on one run concurrently, store each as it arrives, and combine them.
 
-A vote that is on disk under the same key is not asked for again, so that a review which was interrupted goes on.
+A vote that is stored under the same key is not requested again, so an interrupted review continues.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from posttrainbench.audit.judge.records import DIRECTED, Consensus, Decision, Judged, Judgement, JudgeUsage, Vote
+from posttrainbench.audit.judge.records import (
+    STEERING_RULE,
+    Consensus,
+    Decision,
+    Judgement,
+    JudgeUsage,
+    RuleDecision,
+    Vote,
+)
 from posttrainbench.audit.judge.review import Review
 from posttrainbench.audit.judge.task import ReviewTask, key
+from posttrainbench.audit.measures import JUDGE, certificate_statistics
 from posttrainbench.files import write_json
 from posttrainbench.records import Coverage, Finding, FindingOutcome, Level
 
-DETECTOR = "judge"
+DETECTOR = JUDGE
 EVIDENCE = 20
 
 
 class Judge(Protocol):
-    """Reads a run and decides.
+    """A reviewer of runs.
 
     Attributes:
-        name: as recorded.
+        name: as recorded in its votes.
+        settings: what its decisions depend on besides its name.
     """
 
     name: str
+    settings: Mapping[str, str]
 
     async def vote(self, review: Review, task: ReviewTask, number: int) -> Vote:
-        """One vote; a failure is a vote too, with `state` failed."""
+        """Return one vote; if the review fails, a vote with `state` failed."""
         ...
 
 
 async def collect_votes(
-    judge: Judge, review: Review, task: ReviewTask, votes: int, folder: Path, tell: Callable[[Vote], None]
+    judge: Judge, review: Review, task: ReviewTask, votes: int, folder: Path, on_vote: Callable[[Vote], None]
 ) -> list[Vote]:
-    """Ask for votes that are not in `folder` yet, and keep each there as `judge-N.json`.
+    """Request the votes that are not in `folder` yet, and store each there as `judge-N.json`.
 
     Args:
+        judge: the reviewer.
+        review: the copy of the run.
+        task: the rules to decide.
+        votes: total number of votes.
         folder: existing directory.
-        tell: called with every vote as it comes.
+        on_vote: called with every vote when it is available, including stored ones.
     """
     wanted = key(judge.name, task, review)
 
     async def one(number: int) -> Vote:
         path = folder / f"judge-{number}.json"
-        vote = _kept(path, wanted)
+        vote = _stored(path, wanted)
         if vote is None:
             vote = await judge.vote(review, task, number)
             write_json(path, vote)
-        tell(vote)
+        on_vote(vote)
         return vote
 
     async with asyncio.TaskGroup() as group:
@@ -61,8 +76,8 @@ async def collect_votes(
     return [task.result() for task in tasks]
 
 
-def _kept(path: Path, wanted: str) -> Vote | None:
-    """An earlier vote on just this, if it is there and did not fail."""
+def _stored(path: Path, wanted: str) -> Vote | None:
+    """Return a stored vote with this key, None if there is none or it failed."""
     try:
         vote = Vote.model_validate_json(path.read_text())
     except (OSError, ValueError, ValidationError):
@@ -70,18 +85,21 @@ def _kept(path: Path, wanted: str) -> Vote | None:
     return vote if vote.key == wanted and vote.state == "done" else None
 
 
-def put_together(judge: str, votes: Sequence[Vote], task: ReviewTask, review: Review) -> Judgement:
-    """What the votes say together.
+def combine_votes(judge: str, votes: Sequence[Vote], task: ReviewTask, review: Review) -> Judgement:
+    """Combine votes.
 
     Args:
-        votes: all that were asked for, failed ones too; at least one.
+        judge: name of the judge.
+        votes: all requested votes, including failed ones; at least one.
+        task: the rules to decide.
+        review: the copy of the run.
     """
     answered = [vote for vote in votes if vote.state == "done"]
     doubts = ""
-    if any(vote.exposed for vote in votes) or any(vote.of(DIRECTED).state == "flagged" for vote in answered):
-        doubts = "the material told the reviewer what to find, so that `clean` proves nothing"
+    if any(vote.exposed for vote in votes) or any(vote.of(STEERING_RULE).state == "flagged" for vote in answered):
+        doubts = "the material told the reviewer what to conclude, so `clean` is not reliable"
     elif review.lost:
-        doubts = f"{review.lost} file(s) of the run could not be shown, so that `clean` proves nothing"
+        doubts = f"{review.lost} file(s) of the run could not be shown, so `clean` is not reliable"
     return Judgement(
         judge=judge,
         asked=len(votes),
@@ -128,29 +146,29 @@ def _majority(counted: Counter[Decision], asked: int) -> Decision:
     return "unsure"
 
 
-def _level(agreed: list[Judged], asked: int) -> Level:
+def _level(agreed: list[RuleDecision], asked: int) -> Level:
     return list(Level)[_reached([one.level.rank for one in agreed], asked)]
 
 
 def _reached(values: list[int], asked: int) -> int:
-    """The highest value that more than half of the votes asked for reached; of fewer votes, the lowest of theirs."""
+    """Return the highest value that more than half of the requested votes reach; with fewer values, the lowest."""
     ordered = sorted(values, reverse=True)
     return ordered[min(asked // 2, len(ordered) - 1)] if ordered else 0
 
 
-def _outcome(agreed: list[Judged]) -> FindingOutcome:
+def _outcome(agreed: list[RuleDecision]) -> FindingOutcome:
     counted = Counter(one.outcome for one in agreed)
     return counted.most_common(1)[0][0] if counted else "unknown"
 
 
 def pairwise(votes: Sequence[Vote], rules: Sequence[str]) -> float | None:
-    """Share of pairs of votes that say the same of a rule; None with fewer than two votes."""
+    """Return the share of pairs of votes that agree on a rule, over all rules; None with fewer than two votes."""
     same = [one.of(rule).state == other.of(rule).state for one, other in combinations(votes, 2) for rule in rules]
     return sum(same) / len(same) if same else None
 
 
 def total(usages: Sequence[JudgeUsage]) -> JudgeUsage:
-    """What all took; the cost is None where one is not known."""
+    """Return the sum of usages; the cost is None if one is unknown."""
     costs = [usage.cost for usage in usages]
     return JudgeUsage(
         requests=sum(usage.requests for usage in usages),
@@ -163,30 +181,39 @@ def total(usages: Sequence[JudgeUsage]) -> JudgeUsage:
 
 
 def as_findings(judgement: Judgement) -> list[Finding]:
-    """A finding for each rule that a vote flagged; its statistics tell policy how many votes did."""
+    """Return a finding for each rule that a vote flagged; its statistics say which share of the votes did.
+
+    If a majority flags the rule, they also contain the accuracy of a calibrated judge; see `measures.is_certified`.
+    """
     found = []
+    certificate = judgement.certificate
     for one in judgement.rules:
         flagged = one.votes.get("flagged", 0)
+        reasons = one.reasons.rstrip(".")
         if not flagged or not one.evidence:
             continue
+        statistics: dict[str, Any] = {"agreement": flagged / judgement.asked, "votes": judgement.asked}
+        if certificate and one.rule in certificate.rules and judgement.decided.get(one.rule) == "flagged":
+            statistics["certificate"] = certificate_statistics(certificate, one.rule)
         found.append(
             Finding(
                 detector=DETECTOR,
                 rule=one.rule,
                 level=one.level,
-                summary=f"{flagged} of {judgement.asked} votes of {judgement.judge}: {one.reasons.rstrip('.')}",
+                summary=f"{flagged} of {judgement.asked} votes of the judge {judgement.judge} flag it: {reasons}",
                 count=max(1, one.count),
                 evidence=one.evidence,
                 outcome=one.outcome,
-                statistics={"agreement": flagged / judgement.asked, "votes": judgement.asked},
+                basis=DETECTOR,
+                statistics=statistics,
             )
         )
     return found
 
 
 def as_coverage(judgement: Judgement, review: Review) -> list[Coverage]:
-    """What the judge looked at, for each rule; checked only where a majority decided it."""
-    share = f"{judgement.answered} of {judgement.asked} votes of {judgement.judge} answered"
+    """Return the judge's coverage of each rule; checked only if a majority decided it."""
+    share = f"{judgement.answered} of {judgement.asked} votes of the judge {judgement.judge} succeeded"
     return [
         Coverage(
             detector=DETECTOR,

@@ -1,7 +1,7 @@
-"""A checkpoint's tensors under their common names, as arrays of bits over the files themselves.
+"""A checkpoint's tensors under canonical names, as memory-mapped arrays of bits.
 
-Files are mapped, not read, so memory stays constant and only what is looked at is fetched. Headers are checked strictly
-before (`audit.tensors`); a file that shrinks while it is mapped ends the process, so look at what is at rest.
+Memory use is constant, and only the pages used are read. Headers are validated first (`submission.tensors`). A mapped
+file that shrinks kills the process with SIGBUS, so open only files that nobody is changing.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posttrainbench.audit.tensors import INDEX, JSON_LIMIT, PRECISION, SINGLE, WIDTHS, Tensor, read_header, rounded
-from posttrainbench.audit.untrusted import UnreadableError, open_regular, printable, read_json
+from posttrainbench.submission.tensors import INDEX, JSON_LIMIT, PRECISION, SINGLE, WIDTHS, Tensor, read_header, rounded
+from posttrainbench.untrusted import UnreadableError, open_regular, printable, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-# What wrappers and multimodal classes put before the names of the language model: one and the same tensor.
+# Prefixes that wrappers and multimodal classes add to tensor names, and their replacements.
 _PREFIXES = (
     ("_orig_mod.", ""), ("module.", ""), ("base_model.model.", ""),
     ("model.language_model.", "model."), ("language_model.model.", "model."), ("language_model.lm_head.", "lm_head."),
@@ -31,7 +31,7 @@ HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 
 def common_name(name: str) -> str:
-    """The name of a tensor without what wrappers and multimodal classes put before it."""
+    """Return a tensor's name without the prefixes of wrappers and multimodal classes."""
     changed = True
     while changed:
         changed = False
@@ -46,9 +46,9 @@ class Checkpoint:
     """A checkpoint of floating-point tensors.
 
     Attributes:
-        name: what it is called in reports.
-        tensors: by common name; tensors of other types are left out.
-        skipped: name -> why a tensor was left out.
+        name: display name.
+        tensors: floating-point tensors by common name.
+        skipped: common name -> reason why a tensor is not compared.
     """
 
     name: str
@@ -58,40 +58,45 @@ class Checkpoint:
 
     @classmethod
     def open(cls, directory: Path, name: str) -> Checkpoint:
-        """Open a checkpoint in one file or in shards; links, as in the Hub's cache, are followed.
+        """Open a checkpoint of one file or of shards, following links as in the Hub's cache.
 
         Raises:
             UnreadableError: a file is missing or malformed, or a tensor occurs twice.
         """
+        return cls.of_files(_files(directory), name)
+
+    @classmethod
+    def of_files(cls, files: Sequence[Path], name: str) -> Checkpoint:
+        """Open a checkpoint that consists of the given files; errors as for `open`."""
         tensors: dict[str, Tensor] = {}
         skipped = {}
-        for file in _files(directory):
+        for file in files:
             for raw, tensor in read_header(file).items():
                 common = common_name(raw)
                 if common in tensors or common in skipped:
-                    raise UnreadableError(f"the tensor {printable(common[:100])} is in it twice")
+                    raise UnreadableError(f"the tensor {printable(common[:100])} occurs twice")
                 if tensor.dtype in PRECISION:
                     tensors[common] = tensor
                 else:
-                    skipped[common] = f"of type {tensor.dtype}, which is not compared"
+                    skipped[common] = f"of type {tensor.dtype}, which is not supported"
         return cls(name, tensors, skipped)
 
     @property
     def size(self) -> int:
-        """Bytes of the tensors that are compared."""
+        """Bytes of all compared tensors."""
         return sum(tensor.elements * WIDTHS[tensor.dtype] for tensor in self.tensors.values())
 
     def counterpart(self, name: str) -> str | None:
-        """Under which name this checkpoint holds what another calls `name`; None if it does not.
+        """Return this checkpoint's name of the tensor that another calls `name`, or None if it has no such tensor.
 
-        A model with tied embeddings may store them once more as its output layer.
+        An output layer is matched with the embedding if the embeddings are tied.
         """
         if name in self.tensors:
             return name
         return EMBEDDING if name == HEAD and EMBEDDING in self.tensors else None
 
     def bits(self, name: str) -> NDArray[Any]:
-        """A tensor's bits, flat: uint16 for BF16 and F16, uint32 for F32; read from disk when touched."""
+        """Return a tensor's flat bits, read from disk on access: uint16 for BF16 and F16, uint32 for F32."""
         tensor = self.tensors[name]
         if tensor.path not in self._maps:
             with open_regular(tensor.path) as file:
@@ -102,18 +107,18 @@ class Checkpoint:
     def rows(
         self, name: str, chosen: NDArray[np.intp] | slice = slice(None), columns: int | None = None
     ) -> NDArray[np.float32]:
-        """Rows of a tensor as float32, shape (rows, length of the last dimension, or the first `columns` of it)."""
+        """Return rows of a tensor as float32; shape (rows, last dimension), or only the first `columns` of them."""
         tensor = self.tensors[name]
         table = self.bits(name).reshape(-1, tensor.shape[-1])[:, :columns][chosen]
         return rounded(np.ascontiguousarray(table), tensor.dtype, "F32").view(np.float32)
 
     def close(self) -> None:
-        """Forget the mapped files; arrays that are still in use keep theirs."""
+        """Release the mapped files, except those that arrays still use."""
         self._maps.clear()
 
 
 def matrix(shape: Sequence[int]) -> tuple[int, int]:
-    """The form in which rows are looked at: all dimensions but the last are one."""
+    """Return (rows, columns) of a shape, with all dimensions but the last merged into rows."""
     rows = 1
     for length in shape[:-1]:
         rows *= length
@@ -121,7 +126,7 @@ def matrix(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def coarsened(values: NDArray[np.float32], dtype: str, other: str) -> NDArray[np.float32]:
-    """Numbers of a type as they would come back from storing them in another."""
+    """Return values of type `dtype` after a round trip through type `other`."""
     if PRECISION[dtype] <= PRECISION[other]:
         return values
     return rounded(rounded(values.view(np.uint32), "F32", other), other, "F32").view(np.float32)
@@ -129,16 +134,16 @@ def coarsened(values: NDArray[np.float32], dtype: str, other: str) -> NDArray[np
 
 def _files(directory: Path) -> list[Path]:
     if not directory.is_dir():
-        raise UnreadableError("it is no directory")
+        raise UnreadableError("not a directory")
     if (directory / SINGLE).exists():
         return [(directory / SINGLE).resolve()]
     if not (directory / INDEX).exists():
-        raise UnreadableError(f"it holds neither {SINGLE} nor {INDEX}")
+        raise UnreadableError(f"it contains neither {SINGLE} nor {INDEX}")
     index = read_json((directory / INDEX).resolve(), JSON_LIMIT)
     names = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise UnreadableError(f"{INDEX} has no usable weight_map")
     files = sorted(set(names.values()))
     if any(Path(name).name != name for name in files):
-        raise UnreadableError(f"{INDEX} names a file outside of the directory")
+        raise UnreadableError(f"{INDEX} names a file outside the directory")
     return [(directory / name).resolve() for name in files]

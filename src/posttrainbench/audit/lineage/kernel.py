@@ -1,7 +1,7 @@
-"""The one pass over the weights, compiled: equalities and inner products of a trio of tensors, nothing stored.
+"""Compiled kernel of the pass over the weights: equal weights and inner products of three tensors.
 
-Bits come as uint16 (bfloat16) or uint32 (float32), in any mixture. float16, for which numba has no arithmetic here, is
-widened before.
+The arrays hold bits as uint16 (bfloat16) or uint32 (float32), in any mixture. float16, for which numba has no
+arithmetic, is widened to float32 by the caller.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIELDS = 10
-"""Sums per trio: see `streaming.Sums`, whose fields they are in this order."""
+"""Number of sums per triple: the fields of `streaming.Sums` after `elements`, in order."""
 _BLOCK = 4096
 _WIDE, _HALF = ir.IntType(32), ir.Constant(ir.IntType(32), 16)
 
 
 def _round(builder: Any, bits: Any) -> Any:
-    """float32's bits as bfloat16's, in 32, rounded to nearest even."""
+    """Emit float32 bits rounded to nearest-even bfloat16, in a 32-bit integer."""
     odd = builder.and_(builder.lshr(bits, _HALF), ir.Constant(_WIDE, 1))
     return builder.lshr(builder.add(builder.add(bits, ir.Constant(_WIDE, 0x7FFF)), odd), _HALF)
 
 
 def _value_code(context: Any, bits: Any, like: Any) -> Any:
-    """The number that bits stand for, after rounding to the type of `like` if that is the coarser one."""
+    """Emit the value of bits as float32, rounded to the type of `like` if that is coarser."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        given = arguments[0]
+        value = arguments[0]
         if bits.bitwidth == 16:  # bfloat16 is the upper half of float32
-            given = builder.shl(builder.zext(given, _WIDE), _HALF)
+            value = builder.shl(builder.zext(value, _WIDE), _HALF)
         elif like.bitwidth == 16:
-            given = builder.shl(_round(builder, given), _HALF)
-        return builder.bitcast(given, ir.FloatType())
+            value = builder.shl(_round(builder, value), _HALF)
+        return builder.bitcast(value, ir.FloatType())
 
     return types.float32(bits, like), generate
 
 
 def _short_code(context: Any, bits: Any) -> Any:
-    """The bits as bfloat16's, in 32."""
+    """Emit the bits as bfloat16, in a 32-bit integer."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (given,) = arguments
-        return builder.zext(given, _WIDE) if bits.bitwidth == 16 else _round(builder, given)
+        (value,) = arguments
+        return builder.zext(value, _WIDE) if bits.bitwidth == 16 else _round(builder, value)
 
     return types.uint32(bits), generate
 
@@ -59,18 +59,18 @@ _short: Any = intrinsic(_short_code)
 
 
 def _add_sums(
-    candidate: NDArray[Any], base: NDArray[Any], against: NDArray[Any], sums: NDArray[np.float64]
+    candidate: NDArray[Any], base: NDArray[Any], forbidden: NDArray[Any], sums: NDArray[np.float64]
 ) -> None:  # pragma: no cover - compiled
     for start in range(0, candidate.size, _BLOCK):
-        mine = candidate[start : start + _BLOCK]
+        own = candidate[start : start + _BLOCK]
         original = base[start : start + _BLOCK]
-        other = against[start : start + _BLOCK]
+        other = forbidden[start : start + _BLOCK]
         bb = bd = br = dd = rr = dr = np.float32(0)
-        equal_base = equal_against = equal_pair = equal_all = np.int32(0)
-        for index in range(mine.size):
-            m, o, a = mine[index], original[index], other[index]
+        equal_base = equal_forbidden = equal_pair = equal_all = np.int32(0)
+        for index in range(own.size):
+            m, o, a = own[index], original[index], other[index]
             b = _value(o, o)
-            # Rounding to a coarser type than the base's must not make two strangers look alike: see slopes.py.
+            # Rounding to a coarser type than the base's must not make unrelated models look alike: see slopes.py.
             d = _value(m, m) - _value(o, m)
             r = _value(a, a) - b
             bb += b * b
@@ -81,11 +81,11 @@ def _add_sums(
             dr += d * r
             x, y, z = _short(m), _short(o), _short(a)
             equal_base += np.int32(x == y)
-            equal_against += np.int32(x == z)
+            equal_forbidden += np.int32(x == z)
             equal_pair += np.int32(y == z)
             equal_all += np.int32((x == y) & (x == z))
         sums[0] += equal_base
-        sums[1] += equal_against
+        sums[1] += equal_forbidden
         sums[2] += equal_pair
         sums[3] += equal_all
         sums[4] += bb
@@ -96,9 +96,9 @@ def _add_sums(
         sums[9] += dr
 
 
-# Sums may be taken in any order, which is what makes vectors of them possible; NaN and infinity must survive.
+# Reassociation lets the compiler vectorize the sums. `nnan` and `ninf` stay off: NaN and infinity must propagate.
 add_sums = cast(
     "Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float64]], None]",
     njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")(_add_sums),
 )
-"""Add to the sums, of shape (FIELDS,), those of three flat arrays of equal length: candidate, base, against."""
+"""Add the sums over three flat arrays of equal length (candidate, base, forbidden) to an array of shape (FIELDS,)."""

@@ -1,14 +1,15 @@
-"""How much of the forbidden difference is in the candidate's, where no other training would put it.
+"""Project the candidate's weight change onto the forbidden one, in the weak singular directions.
 
-With base B, candidate C and forbidden checkpoint F, let D = C - B and R = F - B, row by row without the direction of B.
-What two trainings have in common lies in the few strongest directions of R. In the weak ones R is the noise of one
-training run: another run does not reproduce it, while a descendant of F, or a merge with weight w, carries it along
-with slope 1, or w, alike in every matrix. So the slope of D on R is taken in bands of R's singular directions, without
-the strongest quarter.
+With base B, candidate C and forbidden checkpoint F, let D = C - B and R = F - B, each row made orthogonal to the same
+row of B. What two training runs have in common lies in the few strongest singular directions of R. In the weak
+directions, R is the noise of one training run. Another run does not reproduce it, whereas a descendant of F contains it
+with slope 1, and a merge of weight w with slope w, uniformly across matrices. The slope of D on R is therefore computed
+in bands of R's singular directions, without the strongest quarter. Of an adapter's R, whose rank is low, only the
+directions that it has are divided into bands.
 
-Where the base is of a finer type than the others, both D and R would hold what rounding did to the base: two honest
-trainings with small steps would seem to share it. So D is taken from the base rounded to the candidate's type, and R
-from the base as it is: what is left of the rounding makes slopes too low, never too high.
+If the base has a finer type than the other two, rounding the base would appear in both D and R, and two honest runs
+with small steps would seem to share it. D is therefore computed from the base rounded to the candidate's type, and R
+from the unrounded base. The remaining rounding error makes slopes too low, never too high.
 """
 
 from __future__ import annotations
@@ -26,40 +27,56 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float32]
 
 BANDS = 4
-_ENERGY = 1e-5  # share of R's energy below which a band says nothing
-_KEPT = 0.99  # share of a distance's energy that its rank keeps
+_MIN_ENERGY = 1e-5  # share of R's squared norm below which a band is ignored
+_PRESENT = 1e-7  # share of R's squared norm from which a direction counts as present
+_RANK_ENERGY = 0.99  # share of a difference's squared norm that its rank must cover
 
 
 @dataclass(frozen=True)
 class Slopes:
-    """Of one matrix: the slope in each band that says something, and ranks as shares of the greatest possible.
+    """Slopes and ranks of one matrix.
 
-    `error` is the standard error of the slope of the whole matrix, if D and R had nothing in common.
+    Attributes:
+        cells: slope in each band with enough energy.
+        error: standard error of the matrix's slope under the hypothesis that D and R are unrelated.
+        rank_base: rank of D, as a share of the maximum rank.
+        rank_forbidden: rank of (candidate - forbidden), likewise.
+        rank_pair: rank of R, likewise.
     """
 
     cells: list[float]
     error: float
     rank_base: float
-    rank_against: float
+    rank_forbidden: float
     rank_pair: float
 
 
 def slopes(delta: Matrix, reference: Matrix, base: Matrix) -> Slopes:
-    """Slopes and ranks from rows of candidate - base, of against - base and of the base, all of one shape."""
-    mine, other = _turned(delta, base), _turned(reference, base)
-    own, cross, pair = (
-        (first @ second.T).astype(np.float64) for first, second in ((mine, mine), (mine, other), (other, other))
-    )
+    """Compute slopes and ranks of one matrix.
+
+    Args:
+        delta: rows of (candidate - base); shape (rows, columns).
+        reference: rows of (forbidden - base); same shape.
+        base: rows of the base; same shape.
+
+    Raises:
+        LinAlgError: the rows contain NaN or infinity.
+    """
+    change, other = _orthogonalized(delta, base), _orthogonalized(reference, base)
+    own, cross, pair = (first @ second.T for first, second in ((change, change), (change, other), (other, other)))
     values, vectors = np.linalg.eigh(pair)
     along = (vectors * (cross @ vectors)).sum(0)
     across = (vectors * (own @ vectors)).sum(0)
     cells, variances = [], []
-    count = len(values)
     if (total := float(values.sum())) > 0:
-        for band in range(BANDS - 1):  # eigenvalues ascend, so the last quarter is the strongest
-            part = slice(band * count // BANDS, (band + 1) * count // BANDS)
+        first = int(np.searchsorted(values, _PRESENT * total))  # eigenvalues ascend: the last quarter is the strongest
+        if len(values) - first >= min(delta.shape):  # full rank
+            first = 0
+        count = len(values) - first
+        for band in range(BANDS - 1) if count >= BANDS else range(BANDS):
+            part = slice(first + band * count // BANDS, first + (band + 1) * count // BANDS)
             energy = float(values[part].sum())
-            if energy > _ENERGY * total:
+            if energy > _MIN_ENERGY * total:
                 cells.append(float(along[part].sum()) / energy)
                 numbers = (part.stop - part.start) * delta.shape[1]
                 variances.append(max(float(across[part].sum()), 0.0) / energy / numbers)
@@ -74,7 +91,7 @@ def slopes(delta: Matrix, reference: Matrix, base: Matrix) -> Slopes:
 
 
 def middle(cells: Sequence[float]) -> tuple[float, float]:
-    """Median and relative spread of slopes; (0, infinity) without any."""
+    """Return the median and relative spread of slopes; (0, infinity) for an empty sequence."""
     if not cells:
         return 0.0, math.inf
     slope = float(np.median(cells))
@@ -82,17 +99,17 @@ def middle(cells: Sequence[float]) -> tuple[float, float]:
     return slope, deviation / abs(slope) if slope else math.inf
 
 
-def _turned(rows: Matrix, base: Matrix) -> Matrix:
-    """Rows without what lies along the base's: scaling down is no trace of anything."""
+def _orthogonalized(rows: Matrix, base: Matrix) -> NDArray[np.float64]:
+    """Return the rows without their component along the base's rows, because scaling down the base proves nothing."""
     size = np.einsum("ij,ij->i", base, base)
     share = np.einsum("ij,ij->i", rows, base) / np.where(size > 0, size, 1)
-    left: Matrix = rows - share[:, None] * base
-    return left
+    rest: Matrix = rows - share[:, None] * base
+    return rest.astype(np.float64)
 
 
 def _rank(values: NDArray[np.floating[Any]]) -> float:
-    """How many of the directions hold nearly all the energy, as a share; from eigenvalues in ascending order."""
+    """Return the share of directions that cover `_RANK_ENERGY` of the sum; eigenvalues are in ascending order."""
     total = float(values.sum())
     if total <= 0:
         return 0.0
-    return (int(np.searchsorted(np.cumsum(values[::-1]), _KEPT * total)) + 1) / len(values)
+    return (int(np.searchsorted(np.cumsum(values[::-1]), _RANK_ENERGY * total)) + 1) / len(values)

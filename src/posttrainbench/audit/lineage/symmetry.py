@@ -1,7 +1,7 @@
-"""Undo what leaves a network's function as it is: permuted neurons or heads, rows and columns scaled against others.
+"""Undo weight changes that preserve a network's function: permuted neurons or heads, rescaled rows and columns.
 
-Rows of the base are looked for among the candidate's, then columns; then scales of rows and columns are divided out.
-Rotations of the residual stream are not undone: such a candidate fits the base in no arrangement.
+Rows of the base are matched with the candidate's, then columns; then row and column factors are divided out. Rotations
+of the residual stream are not undone: such a candidate matches the base in no arrangement.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     Order = NDArray[np.intp]
 
 ROWS, COLUMNS, SCALED, NONE = "rows permuted", "columns permuted", "rescaled", "none"
-SEARCHED = 32768  # rows or columns of a matrix that are searched: a vocabulary has more, and is not permuted
+MAX_SEARCHED = 32768  # rows or columns; vocabularies, which have more, are not permuted
 _PIECE = 1024
-_WORTHWHILE = 0.2  # share that a quick look must find for the full fit to be worth its time
-_EXPLAINED = 0.5  # share of the squared distance to the base that scales must explain before they are divided out
+_MIN_ROUGHLY_EXPLAINED = 0.2  # share explained in the quick test, below which the full fit is skipped
+_MIN_EXPLAINED = 0.5  # share of the squared distance to the base that the factors must explain to be divided out
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Arranged:
     """Rows of the candidate in the base's order.
 
     Attributes:
-        rows: the candidate's rows that belong to the base's, columns in the base's order, unscaled.
-        how: what was undone: some of `ROWS`, `COLUMNS` and `SCALED`; `NONE` if nothing fits.
+        rows: the candidate's rows that match the base's, with columns in the base's order and factors divided out.
+        how: changes that were undone (some of `ROWS`, `COLUMNS` and `SCALED`), or `NONE` if nothing matches.
         columns: the order of the columns, if they are permuted.
     """
 
@@ -52,62 +52,62 @@ def arrange(
     """Bring a candidate's matrix into the base's arrangement.
 
     Args:
-        base: rows of the base's matrix, shape (len(chosen), columns).
-        rows: reads rows of the candidate's matrix,
-        count: which has so many.
-        chosen: which of the base's rows those are.
-        least: cosine from which rows fit.
-        hidden: a permutation of the residual stream that another matrix showed.
+        base: sampled rows of the base's matrix; shape (len(chosen), columns).
+        rows: reads rows of the candidate's matrix.
+        count: number of rows of the candidate's matrix.
+        chosen: row numbers of `base`.
+        least: minimum cosine for rows to match.
+        hidden: permutation of the residual stream, known from another matrix.
     """
     in_place = rows(chosen)
-    if found := fit(base, in_place, least):
-        return found
-    # Of a vocabulary only the columns can be permuted, since tokens name its rows.
-    whole = rows(slice(count)) if count <= SEARCHED else in_place
+    if arranged := fit(base, in_place, least):
+        return arranged
+    # In a vocabulary only columns can be permuted, because token ids fix the rows.
+    whole = rows(slice(count)) if count <= MAX_SEARCHED else in_place
     for columns in (None, hidden) if hidden is not None and len(hidden) == whole.shape[1] else (None,):
         ordered = whole if columns is None else whole[:, columns]
         places: list[tuple[Order, str]] = [(np.arange(len(base)) if whole is in_place else chosen, "")]
         if hidden is not None and len(hidden) == len(whole):
             places.append((hidden[chosen], ROWS))
         for place, moved in places:
-            if found := fit(base, ordered[place], least, columns, moved):
-                return found
+            if arranged := fit(base, ordered[place], least, columns, moved):
+                return arranged
             if columns is None and (order := _match(base.T, ordered[place].T, least)) is not None:
-                found = fit(base, ordered[place][:, order], least, order, moved)
-                if found:
-                    return found
+                arranged = fit(base, ordered[place][:, order], least, order, moved)
+                if arranged:
+                    return arranged
         match = _match(base, ordered, least)
-        if match is not None and (found := fit(base, ordered[match], least, columns, ROWS)):
-            return found
+        if match is not None and (arranged := fit(base, ordered[match], least, columns, ROWS)):
+            return arranged
     return Arranged(in_place, NONE)
 
 
 def fit(base: Matrix, rows: Matrix, least: float, columns: Order | None = None, moved: str = "") -> Arranged | None:
-    """The arrangement, if rows fit the base's as they are or rescaled."""
-    words = [moved] if moved else []
+    """Return the arrangement if rows match the base's, as they are or after dividing out factors; else None."""
+    changes = [moved] if moved else []
     if columns is not None:
-        words.append(COLUMNS)
+        changes.append(COLUMNS)
     if _may_be_scaled(rows, base):
         plain = unscaled(rows, base)
         near, far = float(((plain - base) ** 2).sum()), float(((rows - base) ** 2).sum())
-        if near < _EXPLAINED * far and cosine(plain, base) >= least:
-            return Arranged(plain, ", ".join([*words, SCALED]), columns)
-    return Arranged(rows, ", ".join(words), columns) if cosine(rows, base) >= least else None
+        if near < _MIN_EXPLAINED * far and cosine(plain, base) >= least:
+            return Arranged(plain, ", ".join([*changes, SCALED]), columns)
+    return Arranged(rows, ", ".join(changes), columns) if cosine(rows, base) >= least else None
 
 
 def _may_be_scaled(rows: Matrix, base: Matrix) -> bool:
-    """A quick look: factors per row or column alone explain part of the distance to the base."""
+    """Return True if factors per row or per column explain part of the distance to the base; a quick test."""
     distance = rows - base
     far = float(np.vdot(distance, distance))
     explained = 0.0
     for axes in ("ij,ij->i", "ij,ij->j"):
         size = np.einsum(axes, base, base)
         explained += float((np.einsum(axes, distance, base) ** 2 / np.where(size > 0, size, 1)).sum())
-    return explained > _WORTHWHILE * far
+    return explained > _MIN_ROUGHLY_EXPLAINED * far
 
 
 def cosine(first: Matrix, second: Matrix) -> float:
-    """Of two matrices as vectors; 1 if both are zero."""
+    """Return the cosine of two matrices as vectors; 1 if both are zero."""
     size = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
     return float(np.vdot(first, second)) / size if size else float(not first.any() and not second.any())
 
@@ -115,8 +115,8 @@ def cosine(first: Matrix, second: Matrix) -> float:
 def unscaled(rows: Matrix, base: Matrix) -> Matrix:
     """Divide out a factor per row and one per column, fitted to the logarithms of the ratios to the base.
 
-    The fit is the same whatever factors were applied before, so that a scaled copy comes out as its original does.
-    Only the larger half of each row of the base counts, where ratios are no noise.
+    The result does not depend on factors applied before, so a rescaled copy gives the same result as its original. Only
+    the larger half of each row of the base is used, because ratios of small weights are noise.
     """
     size = np.abs(base)
     counted = (size >= np.median(size, axis=1, keepdims=True)) & (size > 0) & (rows != 0)
@@ -135,8 +135,8 @@ def unscaled(rows: Matrix, base: Matrix) -> Matrix:
 
 
 def _match(wanted: Matrix, among: Matrix, least: float) -> Order | None:
-    """For each wanted row the one nearest in angle, up to sign; None unless they fit and are almost all different."""
-    if max(len(wanted), len(among)) > SEARCHED or wanted.shape[1] < 8:  # any two rows this short are near each other
+    """Return for each wanted row the row nearest in angle, up to sign; None unless they match and nearly all differ."""
+    if max(len(wanted), len(among)) > MAX_SEARCHED or wanted.shape[1] < 8:  # shorter rows are similar by chance
         return None
     empty = int(np.linalg.norm(among, axis=1).argmin())
     wanted, among = _unit(wanted), _unit(among)
@@ -146,10 +146,12 @@ def _match(wanted: Matrix, among: Matrix, least: float) -> Order | None:
         likeness = np.abs(wanted[start : start + _PIECE] @ among.T)
         best[start : start + _PIECE] = likeness.argmax(1)
         fit[start : start + _PIECE] = likeness.max(1)
-    told = np.linalg.norm(wanted, axis=1) > 0
-    if not told.any() or float(np.median(fit[told])) < least or len(np.unique(best[told])) < 0.9 * told.sum():
+    nonzero = np.linalg.norm(wanted, axis=1) > 0
+    if not nonzero.any() or float(np.median(fit[nonzero])) < least:
         return None
-    best[~told] = empty  # a row of zeros has no angle
+    if len(np.unique(best[nonzero])) < 0.9 * nonzero.sum():
+        return None
+    best[~nonzero] = empty  # a row of zeros has no angle
     return best
 
 

@@ -1,1 +1,1 @@
-"""Stand-alone scorers of the micro suite; each file is copied into the agent's kit, so it imports nothing of ours."""
+"""Stand-alone scorers. Each file is copied into the agent's kit, so it must not import this package."""

@@ -1,8 +1,8 @@
-"""Grade a piece of writing against the baseline's, in the manner of Arena-Hard v2.0 (Li et al. 2024).
+"""Grade a piece of writing against the baseline's, as in Arena-Hard v2.0 (Li et al. 2024).
 
-A grader sees both answers to one request, once in each order, and says who is better and by how much. Everything that
-the grader is told to do is in the system message; the user message holds the material alone, between markers which no
-text could have foreseen, since they are made of its hash.
+A grader sees both answers to one request, once in each order, and decides which one is better and by how much. All
+instructions to the grader are in the system message. The user message contains only the material, between markers that
+are derived from its hash, so that a text cannot predict them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 STRONG_VOTES = 3
-"""What a verdict with `>>` counts; one with `>` or `=` counts once."""
+"""Votes of a verdict with `>>`; a verdict with `>` or `=` has one vote."""
 
 INSTRUCTIONS = """\
 You judge a comparison of two pieces of writing. Two assistants, A and B, answered the same request of a user. \
@@ -43,7 +43,14 @@ For example: My verdict is [[A=B]]."""
 
 _LABEL = re.compile(r"\[\[\s*([AB<>=]+)\s*\]\]", re.IGNORECASE)
 
-# What A gets: share of the votes, votes.
+_MARKUP = " \t\r\n.*_`~#)"
+"""Characters that may follow the verdict."""
+_QUOTES = "\"'\u201c\u201d\u2018\u2019\u00ab\u00bb"
+_MEANINGS = frozenset(f"{side} is {much} better" for side in ("a", "b") for much in ("much", "a little")) | {
+    "they are about equally good"
+}
+
+# Share of the votes for A, number of votes.
 _LABELS = {
     "A>>B": (1.0, STRONG_VOTES),
     "A>B": (1.0, 1),
@@ -58,22 +65,22 @@ _LABELS = {
 }
 
 Verdict = tuple[float, int]
-"""(share of the votes that A gets, votes)"""
+"""(share of the votes for A, number of votes)"""
 
 Ask = Callable[[list[dict[str, str]], Callable[[str], Verdict]], Awaitable[Verdict]]
-"""Sends messages to a grader and returns what the parser makes of its reply."""
+"""Send messages to a grader and return its parsed reply."""
 
 
 async def grade(answer: str, target: dict[str, Any], ask: Ask) -> Verdict:
-    """What one answer gets, by two verdicts that are asked for at the same time.
+    """Grade one answer with two concurrent verdicts.
 
     Args:
-        answer: what is left of the completion for a grader to read.
+        answer: the completion, prepared for grading.
         target: `{"request": the user's message, "baseline": the baseline's answer}`.
-        ask: the grader; whatever it raises is raised here.
+        ask: the grader; its exceptions are propagated.
 
     Returns:
-        Its share of the votes of both verdicts, 0 to 1, and how many votes these are.
+        The answer's share of the votes of both verdicts, 0 to 1, and the number of votes.
     """
     request, baseline = target["request"], target["baseline"]
     try:
@@ -91,29 +98,35 @@ async def _ask(ask: Ask, asked: list[dict[str, str]]) -> Verdict:
 
 
 def messages(request: str, a: str, b: str) -> list[dict[str, str]]:
-    """What the grader is asked, for the answers `a` of assistant A and `b` of assistant B."""
+    """Return the messages to the grader, for the answers `a` of assistant A and `b` of assistant B."""
     code = hashlib.sha256("\0".join((request, a, b)).encode(errors="replace")).hexdigest()[:16]
     parts = (("request", request), ("answer of assistant A", a), ("answer of assistant B", b))
-    told = [f"--- {code}: {name}\n{text}\n--- {code}: end of {name}" for name, text in parts]
+    sections = [f"--- {code}: {name}\n{text}\n--- {code}: end of {name}" for name, text in parts]
     return [
         {"role": "system", "content": INSTRUCTIONS},
-        {"role": "user", "content": "\n\n".join((f"The markers' code: {code}", *told))},
+        {"role": "user", "content": "\n\n".join((f"The markers' code: {code}", *sections))},
     ]
 
 
 def verdict(reply: str) -> Verdict:
-    """The last label of a reply.
+    """Return the verdict of the label that a reply ends with; only the label's meaning may follow.
+
+    A label elsewhere may be a quotation from one of the answers, for example in a reply that was cut off.
 
     Raises:
-        ValueError: there is none, or the last is none of the known ones.
+        ValueError: the reply has no label, its last label is unknown or in quotation marks, or other text follows.
     """
-    labels = _LABEL.findall(reply)
-    if not labels or labels[-1].upper() not in _LABELS:
+    labels = list(_LABEL.finditer(reply))
+    name = labels[-1][1].upper() if labels else ""
+    if name not in _LABELS:
         raise ValueError("the reply has no verdict such as [[A>B]]")
-    return _LABELS[labels[-1].upper()]
+    before, after = reply[: labels[-1].start()].rstrip(" *_`"), reply[labels[-1].end() :].strip(_MARKUP + ":-(")
+    if before.endswith(tuple(_QUOTES)) or (after and after.lower() not in _MEANINGS):
+        raise ValueError("the reply has no verdict such as [[A>B]] at its end")
+    return _LABELS[name]
 
 
 def both(one: Verdict, other: Verdict) -> Verdict:
-    """Two verdicts on the same answer as one."""
+    """Combine two verdicts on the same answer."""
     votes = one[1] + other[1]
     return (one[0] * one[1] + other[0] * other[1]) / votes, votes

@@ -1,16 +1,15 @@
-"""Score one tool call, written as text in the manner of Hermes: the right function with exactly the right arguments.
+"""Score one tool call, written as text in the format of Hermes: the correct function with the correct arguments.
 
     <tool_call>
     {"name": "calc", "arguments": {"n": 20, "k": 5}}
     </tool_call>
 
-What a lenient reader of that form accepts is accepted: text before and after, any white space, other keys beside the
-two, and an end of the completion in place of the closing tag. Everything else is no call: an object without tags, a
-fence or a list within them, arguments as a string, Python's quotes and constants, a key twice, more than one call.
+The parser accepts text before and after the call, any white space, additional keys, and a missing closing tag at the
+end of the completion. It does not accept an object without tags, a fence or a list inside the tags, arguments as a
+string, Python's quotes and constants, a duplicate key, or more than one call.
 
-Values are compared literally: strings by every character, numbers by value (5 is 5.0, as in JSON and in Python), truth
-values only with truth values, tuples as lists. An argument that may be left out and one that is given with its default
-are the same.
+Values are compared literally: strings by every character, numbers by value (5 equals 5.0, as in JSON and Python),
+booleans only with booleans, tuples as lists. Omitting an optional argument is the same as passing its default.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 
 
 def score(completion: str, target: dict[str, Any]) -> bool:
-    """Whether the completion makes the wanted call, and no other.
+    """Return whether the completion makes the expected call and no other.
 
     Args:
-        completion: What the model wrote; text up to `</think>` is passed over.
-        target: `{"name": ..., "arguments": {...}, "defaults": {...}}`, the last with the default values of arguments
-            that may be left out.
+        completion: The model's output; text up to `</think>` is skipped.
+        target: `{"name": ..., "arguments": {...}, "defaults": {...}}`; `defaults` has the default values of optional
+            arguments.
     """
     calls = _CALL.findall(completion.rpartition("</think>")[2])
     if len(calls) != 1:
@@ -43,7 +42,7 @@ def score(completion: str, target: dict[str, Any]) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality by value, in which truth values are no numbers."""
+    """Compare by value; a boolean never equals a number."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     if isinstance(left, list) and isinstance(right, list):

@@ -1,4 +1,4 @@
-"""Score a completion that ends `ANSWER: B` by the letter."""
+"""Score a completion that ends in `ANSWER: B` by the letter."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _LETTER = re.compile(r"([A-Z])[).]?|\(([A-Z])\)\.?")
 
 
 def score(completion: str, target: dict[str, Any]) -> bool:
-    """Whether the last `ANSWER:` line holds the right letter, and no other.
+    """Return whether the last `ANSWER:` line contains the correct letter and no other.
 
     Args:
-        completion: What the model wrote.
+        completion: The model's output.
         target: `{"letter": "B"}`.
     """
     lines = _LINE.findall(completion)

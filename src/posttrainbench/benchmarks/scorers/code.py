@@ -1,13 +1,15 @@
-"""Score a Python function by what it returns, without ever running it beside the expected outputs.
+"""Score a Python function by its return values; the process that runs it never has the expected outputs.
 
-`python -I code.py` is a runner: a line `{"source", "function", "calls", "nonce"}` in, a line `{"returned", "error",
-"nonce"}` out, until stdin closes. The nonce tells an answer from what an earlier program may have printed. The host
-compares what came back (`verdict`); the runner knows the calls only. `{"ready": true}` asks it to prove that it works.
+`python -I code.py` is a runner. It reads lines `{"source", "function", "calls", "nonce"}` and writes lines
+`{"returned", "error", "nonce"}` until stdin closes. The nonce distinguishes a reply from the output of an earlier
+program. The host compares the returned values (`verdict`); the runner knows only the calls. `{"ready": true}` requests
+a self-test.
 
-What this covers: a program that exits, loops, prints, fills memory, makes huge files, returns objects that equal
-everything, reads its caller's frames, or writes forged results (which it would have to compute).
-What it does not: files, network, processes that leave their process group as root, and a program that kills the runner
-(its stdout then ends, which is no pass). Run it in a sandbox.
+Covers: a program that exits, loops, prints, fills memory, creates huge files, returns objects that equal everything,
+reads its caller's frames, or writes forged results (which it would have to compute).
+
+Does not cover: files, network, processes that leave their process group as root, and a program that kills the runner
+(its stdout then ends, and the item fails). Run it in a sandbox.
 """
 
 from __future__ import annotations
@@ -38,26 +40,26 @@ _PROOF = ("def f(x):\n    return 2 * x\n", "f", [[21]])
 
 
 def program(completion: str, target: dict[str, Any]) -> str | None:
-    """The source in a completion: the first fenced block that names the function, or else the whole text.
+    """Return the source in a completion: the first fenced block that contains the function's name, or the whole text.
 
     Args:
-        completion: What the model wrote.
+        completion: The model's output.
         target: `{"function": ..., "calls": ..., "outputs": ...}`.
 
     Returns:
-        Python source, or None where the function's name does not occur.
+        Python source, or None if the function's name does not occur.
     """
     blocks = _FENCE.findall(completion) if "```" in completion else [completion]
     return next((block for block in blocks if target["function"] in block), None)
 
 
 def judge(completion: str, target: dict[str, Any], execute: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
-    """Whether a completion is right.
+    """Return whether a completion is correct.
 
     Args:
-        completion: What the model wrote.
+        completion: The model's output.
         target: `{"function": ..., "calls": ..., "outputs": ...}`.
-        execute: Sends a request to the runner and returns its answer.
+        execute: Sends a request to the runner and returns its reply.
     """
     source = program(completion, target)
     if source is None:
@@ -67,7 +69,7 @@ def judge(completion: str, target: dict[str, Any], execute: Callable[[dict[str, 
 
 
 def verdict(returned: list[Any] | None, target: dict[str, Any]) -> bool:
-    """Whether the returned values are the expected outputs, by exact type and value."""
+    """Return whether the returned values equal the expected outputs by exact type and value."""
     return returned is not None and _same(returned, target["outputs"])
 
 
@@ -83,7 +85,7 @@ def _same(left: Any, right: Any) -> bool:
 
 def runner_main() -> None:
     """Answer requests until stdin closes."""
-    # Programs run as the same user: a process that is not dumpable cannot be read or written through /proc.
+    # Programs run as the same user. They cannot access a process that is not dumpable through /proc.
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     for line in sys.stdin:
         request = json.loads(line)
@@ -98,7 +100,7 @@ def runner_main() -> None:
 
 
 def _run(source: str, function: str, calls: list[list[Any]]) -> tuple[list[Any] | None, str | None]:
-    """Run a program in a child of its own."""
+    """Run a program in a child process."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -114,12 +116,12 @@ def _run(source: str, function: str, calls: list[list[Any]]) -> tuple[list[Any] 
         ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
         chunk = os.read(reading, 65536) if ready else b""
         if not ready:
-            error = "time is up"
+            error = "time limit exceeded"
         elif not chunk:
             break
         payload += chunk
         if len(payload) > PAYLOAD_BYTES:
-            error = "too much was returned"
+            error = "the returned values are too large"
     os.close(reading)
     for kill, whom in ((os.killpg, child), (os.kill, child)):
         with contextlib.suppress(OSError):
@@ -129,7 +131,7 @@ def _run(source: str, function: str, calls: list[list[Any]]) -> tuple[list[Any] 
 
 
 def _unpack(payload: bytes, calls: int) -> tuple[list[Any] | None, str | None]:
-    """Read what the child wrote, which may be anything."""
+    """Parse the output of the child, which is untrusted."""
     try:
         message = json.loads(payload)
         returned = message["returned"]
@@ -141,14 +143,14 @@ def _unpack(payload: bytes, calls: int) -> tuple[list[Any] | None, str | None]:
 
 
 def _child(writing: int, source: str, function: str, calls: list[list[Any]]) -> None:
-    """In the child: shut everything but the pipe, run the program, write the values it returned."""
+    """In the child: close all descriptors except the pipe, run the program, write its return values."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
     pipe = os.dup2(writing, 3, inheritable=False) if writing != 3 else 3
     os.closerange(4, 4096)
-    # NPROC counts the user's processes and does not bind root, so forking is only discouraged.
+    # NPROC counts all processes of the user and does not apply to root, so it only hinders forking.
     for limit, most in (
         (resource.RLIMIT_CPU, CPU_SECONDS),
         (resource.RLIMIT_AS, MEMORY_BYTES),
@@ -175,7 +177,7 @@ def _child(writing: int, source: str, function: str, calls: list[list[Any]]) -> 
 
 
 def _plain(value: Any, depth: int = DEPTH) -> bool:
-    """Whether a value is made of exactly the built-in types that JSON keeps; subclasses could lie about equality."""
+    """Return whether a value consists of exact JSON types; a subclass could define its own equality."""
     if type(value) is list:
         return depth > 0 and all(_plain(part, depth - 1) for part in value)
     if type(value) is dict:

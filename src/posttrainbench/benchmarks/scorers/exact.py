@@ -1,4 +1,4 @@
-"""Score a completion that ends `ANSWER: text` by the exact text."""
+"""Score a completion that ends in `ANSWER: text` by the exact text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _LINE = re.compile(r"^[ \t]*(?:\*\*)?ANSWER:(?:\*\*)?(.*)$", re.MULTILINE)
 
 
 def score(completion: str, target: dict[str, Any]) -> bool:
-    """Whether the last `ANSWER:` line holds the text, white space aside.
+    """Return whether the last `ANSWER:` line contains the text; differences in white space are ignored.
 
     Args:
-        completion: What the model wrote.
+        completion: The model's output.
         target: `{"text": "..."}`.
     """
     lines = _LINE.findall(completion)

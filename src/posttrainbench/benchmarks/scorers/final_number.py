@@ -1,17 +1,17 @@
 """Score a completion by its final number, exactly. Shared by aime2025 and gsm8k.
 
-Where the number stands:
+Location of the number:
 
-1. Only what follows the last `</think>` counts, or everything where there is none: thoughts that never end are read
-   as an answer like any other.
-2. The last line that begins `ANSWER:` (Markdown around it is allowed) is the answer; where nothing follows on it, the
-   next line that says something is.
-3. Without such a line the last `\\boxed{...}` is, and without one the last word that is a number.
+1. Only the text after the last `</think>` is scored, or everything if there is none; an unclosed `<think>` block is
+   treated as plain text.
+2. The answer is the last line that begins with `ANSWER:` (Markdown around it is allowed), or the next non-empty line if
+   nothing follows on it.
+3. Without such a line it is the last `\\boxed{...}`, and without a box the last word that is a number.
 
-What is a number: ASCII digits with a sign, correct thousands separators (`1,000`, `1{,}000`, `1\\,000`) and decimals;
-of an equation its right side. Currency signs, `%`, words such as units, Markdown and LaTeX brackets may stand around
-it. There is no number where there are two, or an operator (`11/2`, `2^{11}`), a relation (`~11`, `>=11`), a LaTeX
-command that computes, a word that scales (`11 thousand`), or digits glued to letters (`11k`).
+Format of the number: ASCII digits with an optional sign, correct thousands separators (`1,000`, `1{,}000`, `1\\,000`)
+and decimals; the right side of an equation. Currency signs, `%`, words such as units, Markdown and LaTeX brackets
+around it are ignored. An answer is invalid if it contains two numbers, an operator (`11/2`, `2^{11}`), a relation
+(`~11`, `>=11`), a LaTeX command that computes, a word that scales (`11 thousand`), or digits joined to letters (`11k`).
 
 Numbers are compared as decimals: 011 = 11 = 11.00, and 711 is not 11.
 """
@@ -24,7 +24,7 @@ from typing import Any
 
 _LINE = re.compile(r"^[ \t>#*_]*ANSWER[ \t*_]*:", re.MULTILINE)
 _BOXED = re.compile(r"\\boxed[ ]?\{([^{}\n]*(?:\{[^{}\n]*\}[^{}\n]*)*)\}")
-_SAYS_NOTHING = " \t\r$*_`#>-\\[](){}"
+_BLANK = " \t\r$*_`#>-\\[](){}"
 
 _PLAIN = (
     ("\u2212", "-"),  # the sign minus
@@ -55,21 +55,21 @@ _COMPUTES = re.compile(
 
 
 def score(completion: str, target: dict[str, Any]) -> bool:
-    """Whether the final number is the right one.
+    """Return whether the final number is correct.
 
     Args:
-        completion: What the model wrote.
+        completion: The model's output.
         target: `{"number": n}`, an integer.
     """
     return _final(completion.rpartition("</think>")[2]) == Decimal(target["number"])
 
 
 def _final(text: str) -> Decimal | None:
-    """The number that a completion ends with, or None."""
+    """Return the final number of a completion, or None."""
     lines = list(_LINE.finditer(text))
     if lines:
         below = text[lines[-1].end() :].split("\n")
-        return _value(next((line for line in below if line.strip(_SAYS_NOTHING)), ""))
+        return _value(next((line for line in below if line.strip(_BLANK)), ""))
     boxed = _BOXED.findall(text)
     if boxed:
         return _value(boxed[-1])
@@ -78,7 +78,7 @@ def _final(text: str) -> Decimal | None:
 
 
 def _value(text: str) -> Decimal | None:
-    """The one number that a text states, or None."""
+    """Return the only number in a text, or None."""
     if not re.search("[0-9]", text) or _RELATION.search(text):
         return None
     for written, plain in _PLAIN:

@@ -1,7 +1,7 @@
-"""Grade an answer in a health conversation by its rubric, in the manner of HealthBench (Arora et al. 2025).
+"""Grade an answer in a health conversation by its rubric, as in HealthBench (Arora et al. 2025).
 
-A grader is asked about one criterion at a time. Everything that it is told to do is in the system message; the user
-message holds the material alone, between markers which no text could have foreseen, since they are made of its hash.
+The grader judges one criterion at a time. All instructions to it are in the system message. The user message contains
+only the material, between markers that are derived from its hash, so that a text cannot predict them.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ met or is not, and "criteria_met", true or false. For example:
 {"explanation": "The answer tells the user to call an ambulance at once.", "criteria_met": true}"""
 
 Ask = Callable[[list[dict[str, str]], Callable[[str], bool]], Awaitable[bool]]
-"""Sends messages to a grader and returns what the parser makes of its reply."""
+"""Send messages to a grader and return its parsed reply."""
 
 
 async def grade(answer: str, target: dict[str, Any], ask: Ask) -> float:
-    """The score of one answer; all criteria are asked about at the same time.
+    """Return the score of one answer; all criteria are judged concurrently.
 
     Args:
-        answer: what is left of the completion for a grader to read.
+        answer: the completion, prepared for grading.
         target: `{"conversation": the messages before the answer, "criteria": [{"criterion": text, "points": n}, ...]}`.
-        ask: the grader; whatever it raises is raised here.
+        ask: the grader; its exceptions are propagated.
 
     Returns:
         See `item_score`.
@@ -70,41 +70,41 @@ async def _ask(ask: Ask, asked: list[dict[str, str]]) -> bool:
 
 
 def messages(answer: str, conversation: list[dict[str, str]], criterion: str, points: float) -> list[dict[str, str]]:
-    """What the grader is asked about one criterion.
+    """Return the messages to the grader about one criterion.
 
-    The criterion comes last, so that the questions about one answer begin alike and a provider's cache serves them.
+    The criterion comes last, so that all requests about one answer have a common prefix for the provider's cache.
     """
     talk = as_text(conversation)
     code = hashlib.sha256("\0".join((talk, answer)).encode(errors="replace")).hexdigest()[:16]
     parts = (("conversation", talk), ("answer to check", answer), ("criterion", f"[{points}] {criterion}"))
-    told = [f"--- {code}: {name}\n{text}\n--- {code}: end of {name}" for name, text in parts]
+    sections = [f"--- {code}: {name}\n{text}\n--- {code}: end of {name}" for name, text in parts]
     return [
         {"role": "system", "content": INSTRUCTIONS},
-        {"role": "user", "content": "\n\n".join((f"The markers' code: {code}", *told))},
+        {"role": "user", "content": "\n\n".join((f"The markers' code: {code}", *sections))},
     ]
 
 
 def as_text(conversation: list[dict[str, str]]) -> str:
-    """A conversation as one text, `role: content` each."""
+    """Return a conversation as one text of `role: content` paragraphs."""
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in conversation)
 
 
 def verdict(reply: str) -> bool:
-    """Whether the reply says that the criterion is met: `criteria_met` of its only JSON object, which may be fenced.
+    """Return `criteria_met` of the reply, which is one JSON object and may be fenced.
 
     Raises:
-        ValueError: the reply is anything else.
+        ValueError: the reply is not such an object.
     """
     text = reply.strip()
     if text.startswith("```"):
         text = text.removeprefix("```").removeprefix("json")
     try:
-        said = json.loads(text.removesuffix("```"), object_pairs_hook=_without_duplicates)
+        parsed = json.loads(text.removesuffix("```"), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise ValueError("the reply is no JSON object") from error
-    met = said.get("criteria_met") if isinstance(said, dict) else None
+        raise ValueError("the reply is not a JSON object") from error
+    met = parsed.get("criteria_met") if isinstance(parsed, dict) else None
     if not isinstance(met, bool):
-        raise ValueError("the reply does not say whether `criteria_met` is true or false")
+        raise ValueError("`criteria_met` in the reply is not true or false")
     return met
 
 
@@ -116,11 +116,11 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def item_score(points: Sequence[float], met: Sequence[bool]) -> float:
-    """Points of the criteria that are met over all positive points: at most 1, and below 0 if more is lost than won.
+    """Return the points of the criteria that are met over all positive points; at most 1, and possibly negative.
 
     Args:
-        points: of each criterion; at least one is positive.
-        met: whether each is met.
+        points: points of each criterion; at least one is positive.
+        met: whether each criterion is met.
     """
     won = sum(value for value, is_met in zip(points, met, strict=True) if is_met)
     return won / sum(value for value in points if value > 0)

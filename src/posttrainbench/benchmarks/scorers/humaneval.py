@@ -1,21 +1,22 @@
-"""Score a completion of a HumanEval prompt by its unit tests, which the completion never meets.
+"""Score a completion of a HumanEval prompt by its unit tests, in a process that the completion cannot access.
 
-`python -I humaneval.py` is a runner: a line `{"prompt", "source", "function", "test", "nonce"}` in, a line `{"passed",
-"error", "nonce"}` out, until stdin closes. Four processes share the work:
+`python -I humaneval.py` is a runner. It reads lines `{"prompt", "source", "function", "test", "nonce"}` and writes
+lines `{"passed", "error", "nonce"}` until stdin closes. It uses four processes:
 
-    runner     reads the requests, answers them
-    checker    one per request: runs the tests, with a stand-in for the function that asks the candidate
-    spawner    forked from the runner before any request, so that no test was ever in its memory
+    runner     reads the requests and answers them
+    checker    one per request: runs the tests, with a stub for the function that calls the candidate
+    spawner    forked from the runner before any request, so that its memory never contained a test
     candidate  one per request, forked from the spawner: runs the prompt and the completion, and answers calls
 
-Between checker and candidate pass only calls and plain data, rebuilt from exact built-in types. The request counts as
-passed when the checker, after its last assertion, hands the runner a secret that it alone was given.
+Checker and candidate exchange only calls and plain data, which is rebuilt from exact built-in types. A request passes
+if the checker, after its last assertion, sends the runner a secret that only the checker was given.
 
-What this covers: a program that exits, loops, prints, fills memory, returns objects that equal everything, patches
-builtins, looks for tests or secrets in frames, memory and `/proc`, sends forged messages, kills any of the processes,
-or leaves some behind: it fails its own item, and no other's.
-What it does not: network, small things left in the file system, and a program that runs as root without a sandbox of
-its own. Run it in a sandbox.
+Covers: a program that exits, loops, prints, fills memory, returns objects that equal everything, patches builtins,
+searches frames, memory and `/proc` for tests or secrets, sends forged messages, kills any of the processes, or leaves
+processes behind. It fails its own item and does not affect others.
+
+Does not cover: network, small files left in the file system, and a program that runs as root without a sandbox. Run it
+in a sandbox.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from types import CodeType
 from typing import IO, Any
 
 WALL_SECONDS = 30.0
-"""For all of an item, as the widespread harnesses allow."""
+"""Time limit of an item, as in widely used harnesses."""
 CPU_SECONDS = 10
 MEMORY_BYTES = 2**30
 MESSAGE_BYTES = 2**20
@@ -49,8 +50,8 @@ TIDY_SECONDS = 10.0
 
 Json = dict[str, Any]
 
-# Opened at the beginning of a line, or after prose where it says Python; closed likewise, or after the last line of
-# code. Never closed it runs to the end.
+# A fence opens at the beginning of a line, or after prose if it is marked as Python. It closes at the beginning of a
+# line or after the last line of code. An unclosed fence extends to the end.
 _FENCE = re.compile(
     r"(?:^[ \t]*```[ \t]*([\w+#.-]*)[^\n]*|```[ \t]*(python3?|py)[ \t]*)\n(.*?)(^[ \t]*```|```[ \t]*$|\Z)",
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
@@ -67,37 +68,37 @@ _PROOF = {
 }
 
 
-# What the host does.
+# The host.
 
 
 def judge(completion: str, target: Json, execute: Callable[[Json], Json]) -> bool:
-    """Whether a completion passes the tests.
+    """Return whether a completion passes the tests.
 
     Args:
-        completion: What the model wrote.
+        completion: The model's output.
         target: `{"prompt": ..., "function": ..., "test": ...}`.
-        execute: Sends a request to the runner and returns its answer.
+        execute: Sends a request to the runner and returns its reply.
     """
     source = program(completion, target)
     return source is not None and execute({**target, "source": source}).get("passed") is True
 
 
 def program(completion: str, target: Json) -> str | None:
-    """The code in a completion: a whole program, or the function's body alone.
+    """Return the code in a completion: a whole program, or only the function's body.
 
-    It is the first fenced block that defines the function; or else the text before any fence, if that does; or else
-    the first block; or else the text before any fence. Blocks marked as Python go before unmarked ones, and those
-    marked as something else do not count. Text up to `</think>` is passed over.
+    This is the first fenced block that defines the function; otherwise the text before any fence, if it defines the
+    function; otherwise the first block; otherwise the text before any fence. Blocks marked as Python precede unmarked
+    ones, and blocks marked as another language are ignored. Text up to `</think>` is skipped.
 
     Returns:
-        Source, or None where there is nothing but space.
+        The source, or None if it is blank.
     """
     text = completion.rpartition("</think>")[2].replace("\r\n", "\n")
     marked, unmarked = [], []
     for label, late_label, block, closing in _FENCE.findall(text):
         if (label or late_label).lower() in _PYTHON:
             marked.append(block)
-        elif not label and closing:  # an unmarked fence that nothing closes is the closing one of a lost opening
+        elif not label and closing:  # an unclosed unmarked fence is the end of a block whose beginning is missing
             unmarked.append(block)
     blocks = [block for block in marked + unmarked if block.strip()]
     before = _FENCE_LINE.split(text, maxsplit=1)[0]
@@ -110,23 +111,23 @@ def _defines(source: str, function: str) -> bool:
     return re.search(rf"^(?:(?:async )?def {function}\b|{function} *=)", source, re.MULTILINE) is not None
 
 
-# Plain data, the only thing that passes between checker and candidate.
+# Plain data, the only data that checker and candidate exchange.
 
 _TAGS: dict[str, Callable[[Any], Any]] = {"list": list, "tuple": tuple, "set": set, "dict": dict}
 _SEQUENCES: tuple[tuple[Any, str], ...] = ((list, "list"), (tuple, "tuple"), (set, "set"), (frozenset, "set"))
 
 
 def encode(value: Any, depth: int = DEPTH) -> Any:
-    """A value as JSON that keeps its type.
+    """Convert a value to JSON that preserves its type.
 
-    Objects of subclasses become objects of the built-in class, so that `Counter` is a `dict` and an `int` with an
-    equality of its own is the number that it is; numbers of numpy become Python's.
+    Instances of subclasses become instances of the built-in class: a `Counter` becomes a `dict`, and an `int` with a
+    custom equality becomes a plain `int`. Numbers of numpy become Python's.
 
     Raises:
-        ValueError: the value is no plain data, or too deep.
+        ValueError: the value is not plain data, or nests too deeply.
     """
     if depth < 0:
-        raise ValueError("it nests too deeply")
+        raise ValueError("the value nests too deeply")
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
@@ -142,26 +143,26 @@ def encode(value: Any, depth: int = DEPTH) -> Any:
     for kind, tag in _SEQUENCES:
         if isinstance(value, kind):
             return {tag: [encode(part, depth - 1) for part in kind.__iter__(value)]}
-    raise ValueError(f"{type(value).__name__} is no plain data")
+    raise ValueError(f"{type(value).__name__} is not plain data")
 
 
 def decode(wire: Any, depth: int = DEPTH) -> Any:
-    """The value that `encode` wrote; whatever else it may be is refused.
+    """Convert the output of `encode` back to a value.
 
     Raises:
-        ValueError: it is not what `encode` writes.
+        ValueError: the input is not an output of `encode`.
         TypeError: a key, or a member of a set, cannot be hashed.
     """
     if wire is None or type(wire) in (bool, int, float, str):
         return wire
     if depth < 0 or type(wire) is not dict or len(wire) != 1:
-        raise ValueError("it is no plain data")
+        raise ValueError("not plain data")
     ((tag, parts),) = wire.items()
     if tag not in _TAGS or type(parts) is not list:
-        raise ValueError("it is no plain data")
+        raise ValueError("not plain data")
     if tag == "dict":
         if not all(type(pair) is list and len(pair) == 2 for pair in parts):
-            raise ValueError("it is no plain data")
+            raise ValueError("not plain data")
         return {decode(key, depth - 1): decode(part, depth - 1) for key, part in parts}
     return _TAGS[tag](decode(part, depth - 1) for part in parts)
 
@@ -170,13 +171,13 @@ def decode(wire: Any, depth: int = DEPTH) -> Any:
 
 
 def runner_main() -> None:
-    """Answer requests until stdin closes, or until a program has broken the spawner."""
-    # Programs run as the same user: a process that is not dumpable cannot be read, written or traced by them. Its
-    # children inherit that.
+    """Answer requests until stdin closes, or until a program breaks the spawner."""
+    # Programs run as the same user. They cannot read, write or trace a process that is not dumpable; its children
+    # inherit this.
     _prctl(_PR_SET_DUMPABLE, 0)
     spawner, theirs = socket.socketpair()
     if os.fork() == 0:
-        with _last_deed():
+        with _exit_at_end():
             _spawn(theirs)
     theirs.close()
     for line in sys.stdin:
@@ -184,13 +185,13 @@ def runner_main() -> None:
         try:
             answer = {"ready": _run(spawner, _PROOF)["passed"]} if "ready" in request else _run(spawner, request)
         except OSError:
-            return  # the spawner is gone, and what ran below it is out of control: end, and with it the sandbox
+            return  # without the spawner its descendants cannot be stopped: exit, which ends the sandbox
         sys.stdout.write(json.dumps({**answer, "nonce": request.get("nonce")}) + "\n")
         sys.stdout.flush()
 
 
 def _run(spawner: socket.socket, request: Json) -> Json:
-    """Run one program against its tests."""
+    """Run one program with its tests."""
     deadline = time.monotonic() + WALL_SECONDS
     secret = secrets.token_hex(16)
     ours, theirs = socket.socketpair()
@@ -199,7 +200,7 @@ def _run(spawner: socket.socket, request: Json) -> Json:
     reading, writing = os.pipe()
     checker = os.fork()
     if checker == 0:
-        with _last_deed():
+        with _exit_at_end():
             _check(ours, writing, request, secret)
     os.close(writing)
     ours.close()
@@ -219,12 +220,13 @@ def _run(spawner: socket.socket, request: Json) -> Json:
     if spawner.recv(1) != b"d":
         raise BrokenPipeError("the spawner has ended")
     if not ready:
-        return {"passed": False, "error": "time is up"}
-    said = report.decode(errors="replace")
-    return {"passed": said == secret, "error": None if said == secret else said or "the tests were ended"}
+        return {"passed": False, "error": "time limit exceeded"}
+    message = report.decode(errors="replace")
+    passed = message == secret
+    return {"passed": passed, "error": None if passed else message or "the checker was killed"}
 
 
-# The checker, which holds the tests.
+# The checker, which has the tests.
 
 
 def _check(channel: socket.socket, report: int, request: Json, secret: str) -> None:
@@ -233,13 +235,13 @@ def _check(channel: socket.socket, report: int, request: Json, secret: str) -> N
     try:
         stream: Any = channel.makefile("rwb")
         names: Json = {"__name__": "tests"}
-        # Some tests use helpers from the prompt: as the benchmark wrote them, not as the program left them.
+        # Some tests use helpers from the prompt: run the benchmark's own version, not the program's.
         exec(compile(request["prompt"], "prompt", "exec", dont_inherit=True), names)
 
         def candidate(*args: Any, **kwargs: Any) -> Any:
             return decode(_ask(stream, {"args": encode(args), "kwargs": encode(kwargs)}))
 
-        names[request["function"]] = candidate  # tests may call it by its name
+        names[request["function"]] = candidate  # tests may call the function by its name
         exec(compile(request["test"], "tests", "exec", dont_inherit=True), names)
         _ask(stream, {key: request[key] for key in ("prompt", "source", "function")})
         names["check"](candidate)
@@ -250,12 +252,12 @@ def _check(channel: socket.socket, report: int, request: Json, secret: str) -> N
 
 
 def _ask(stream: IO[bytes], message: Json) -> Any:
-    """What the candidate returns to a message; it may answer anything, and `ValueError` tells what is wrong with it."""
+    """Send a message to the candidate and return its result; raise `ValueError` for an invalid reply."""
     stream.write(json.dumps(message).encode() + b"\n")
     stream.flush()
     line = stream.readline(MESSAGE_BYTES)
     if not line.endswith(b"\n"):
-        raise ValueError("too much was returned" if line else "the program ended")
+        raise ValueError("the returned value is too large" if line else "the program ended")
     reply = json.loads(line)
     if type(reply) is not dict or "returned" not in reply:
         raise ValueError(f"the program failed: {str(reply.get('error'))[:100] if type(reply) is dict else ''}")
@@ -266,14 +268,14 @@ def _ask(stream: IO[bytes], message: Json) -> Any:
 
 
 def _spawn(control: socket.socket) -> None:
-    """Fork a candidate for each descriptor received; at `t`, end all that is left of it."""
+    """Fork a candidate for each descriptor received; on `t`, kill everything that is left of it."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     control = socket.socket(fileno=_keep_only(control.detach()))
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if message == b"s":
             if os.fork() == 0:
-                with _last_deed():
+                with _exit_at_end():
                     _answer_calls(descriptors[0])
             os.close(descriptors[0])
             continue
@@ -284,32 +286,34 @@ def _spawn(control: socket.socket) -> None:
 
 
 def _end_children() -> None:
-    """End every descendant: as their subreaper this process inherits the orphans among them."""
+    """Kill every descendant; as a subreaper this process inherits orphans."""
     with contextlib.suppress(ChildProcessError):
         while True:
             for child in _children():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 def _children() -> Iterator[int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(OSError):
-                # After the command, which may hold anything, come the state and the parent.
+                # State and parent follow the command name, which may contain any character.
                 if int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1]) == os.getpid():
                     yield int(folder.name)
 
 
-# The candidate: what the model wrote runs here, so nothing below is to be trusted.
+# The candidate: runs model-written code, so nothing below can be trusted.
 
 
 def _answer_calls(descriptor: int) -> None:
     os.setsid()
     descriptor = _keep_only(descriptor)
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy would start threads, and they are not allowed
-    # NPROC counts the user's processes and does not bind root, so forking is only discouraged.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy would start threads, which are not allowed
+    # NPROC counts all processes of the user and does not apply to root, so it only hinders forking.
     _limit(CPU=CPU_SECONDS, FSIZE=0, NPROC=0)
     stream = socket.socket(fileno=descriptor).makefile("rwb")
     function: Any = None
@@ -330,18 +334,18 @@ def _answer_calls(descriptor: int) -> None:
 
 
 def _load(message: Json) -> Any:
-    """Run prompt and program, and return the function."""
+    """Run the prompt and the program, and return the function."""
     names: Json = {"__name__": "program"}
     exec(compile(message["prompt"], "prompt", "exec", dont_inherit=True), names)
-    del names[message["function"]]  # the prompt's own has no body, and must not stand in for a missing one
+    del names[message["function"]]  # the prompt's stub must not replace a missing definition
     exec(_compiled(**message), names)
     return names[message["function"]]
 
 
 def _compiled(prompt: str, source: str, function: str) -> CodeType:
-    """The first reading of a program that is Python; if none is, then as much of one as is.
+    """Compile the first interpretation of a program that is valid Python, or the longest valid beginning of one.
 
-    Whatever follows the function is cut off only at the beginning of a line that is not indented.
+    Text after the function is cut only before a line that is not indented.
     """
     lines = prompt.count("\n") + 1
     if _defines(source, function):
@@ -356,22 +360,22 @@ def _compiled(prompt: str, source: str, function: str) -> CodeType:
     for text in texts:
         with contextlib.suppress(SyntaxError, ValueError):
             return compile(text, "program", "exec", dont_inherit=True)
-    raise SyntaxError("it is no Python")
+    raise SyntaxError("not Python")
 
 
 def _cut(text: str, least: int) -> Iterator[str]:
-    """The beginnings of a text, long ones first, of at least so many lines, that end before a line not indented."""
+    """Yield beginnings of a text, longest first, of at least `least` lines, cut before a line without indentation."""
     lines = text.split("\n")
     ends = [end for end in range(least, len(lines)) if lines[end][:1].strip()]
     yield from ("\n".join(lines[:end]) for end in ends[: -MAX_CUTS - 1 : -1])
 
 
-# What several of the processes need.
+# Shared by several of the processes.
 
 
 @contextlib.contextmanager
-def _last_deed() -> Iterator[None]:
-    """What a forked process does; it never returns into its parent's code."""
+def _exit_at_end() -> Iterator[None]:
+    """Run the body of a forked process and exit, so that it never returns into its parent's code."""
     try:
         yield
     finally:
@@ -385,7 +389,7 @@ def _silence() -> None:
 
 
 def _keep_only(descriptor: int) -> int:
-    """Shut every descriptor but one, which is 3 from then on."""
+    """Close every descriptor except one, which becomes 3."""
     if descriptor != 3:
         os.dup2(descriptor, 3)
     os.set_inheritable(3, False)

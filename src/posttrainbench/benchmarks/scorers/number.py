@@ -1,4 +1,4 @@
-"""Score a completion that ends `ANSWER: n` by the exact number."""
+"""Score a completion that ends in `ANSWER: n` by the exact number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _NUMBER = re.compile(r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})(\.[0-9]{
 
 
 def score(completion: str, target: dict[str, Any]) -> bool:
-    """Whether the last `ANSWER:` line holds the number, and nothing but the number.
+    """Return whether the last `ANSWER:` line contains the number and nothing else.
 
     Args:
-        completion: What the model wrote.
+        completion: The model's output.
         target: `{"number": n}`.
     """
     lines = _LINE.findall(completion)

@@ -1,4 +1,4 @@
-"""Score a tool call: one JSON object with the right name and the right arguments, and nothing else."""
+"""Score a tool call: one JSON object with the correct name and arguments, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 
 
 def score(completion: str, target: dict[str, Any]) -> bool:
-    """Whether the completion is the wanted call, types included (`1`, `1.0`, `"1"` and `true` all differ).
+    """Return whether the completion is the expected call, types included (`1`, `1.0`, `"1"` and `true` all differ).
 
     Args:
-        completion: What the model wrote; a fence around the object is allowed, prose is not.
+        completion: The model's output; a fence around the object is allowed, prose is not.
         target: `{"name": ..., "arguments": {...}}`.
     """
     text = completion.strip()
@@ -37,7 +37,7 @@ def _refuse(constant: str) -> Any:
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Equality by exact type and value."""
+    """Compare by exact type and value."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):

@@ -1,6 +1,6 @@
-"""The egress proxy: the one way from a sandbox to the internet. It applies the run's policy and writes all down."""
+"""The egress proxy: a sandbox's only route to the internet. It enforces the run's policy and logs every request."""
 
-from posttrainbench.gateway.egress.host import Egress, Rehearsal, start_egress
+from posttrainbench.gateway.egress.host import Egress, start_egress
 from posttrainbench.gateway.egress.policy import EgressPolicy
 
-__all__ = ["Egress", "EgressPolicy", "Rehearsal", "start_egress"]
+__all__ = ["Egress", "EgressPolicy", "start_egress"]

@@ -1,105 +1,121 @@
-"""Which machines the proxy connects to: public ones alone, by the address that is then really connected to.
+"""Restrict the proxy's connections to public addresses, checking the address that is actually connected to.
 
-Covers: the host's loopback and every address of its interfaces, link-local addresses (where clouds hand out their
-credentials), private, shared, reserved and multicast ranges, IPv4 addresses inside of IPv6 ones, names that resolve
-to any of these, and names that resolve to something else at each question.
+Covers: the host's loopback and every address of its interfaces, link-local addresses (where clouds serve credentials),
+private, shared, reserved and multicast ranges of IANA's special-purpose registries, addresses of cloud platforms, IPv4
+addresses embedded in IPv6 ones, names that resolve to any of these, and names that resolve differently at each lookup
+(DNS rebinding).
 """
 
 import asyncio
 import socket
-from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import psutil
 from aiohttp.abc import AbstractResolver, ResolveResult
+from typing_extensions import override
 
 NAT64 = IPv6Network("64:ff9b::/96")
 
+SPECIAL_IPV4 = tuple(
+    IPv4Network(network)
+    for network in """
+    0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+    192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24
+    203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
+    168.63.129.16/32
+    """.split()
+)
+"""IANA's IPv4 Special-Purpose Address Registry, multicast, and the address at which Azure serves its virtual machines.
+`ipaddress` has another selection in each version of Python."""
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""The only IPv6 addresses that IANA has assigned to the internet. The special ranges in it follow."""
+SPECIAL_IPV6 = tuple(IPv6Network(network) for network in "2001::/23 2001:db8::/32 2620:4f:8000::/48 3fff::/20".split())
+ISATAP = (0x00005EFE, 0x02005EFE)
+"""Third 32-bit word of IPv6 addresses that carry an IPv4 address as their last."""
 
 OFF_LIMITS = "is an address of the host or of a private network, which are off limits."
 
 
 class BlockedError(OSError):
-    """The address is none that a sandbox may reach."""
+    """A sandbox must not connect to this address."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet."""
+    """Return whether an address belongs to the public internet."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not (one.is_multicast or one.is_reserved) for one in _meant(parsed))
+    return all(not _is_special(each) for each in _with_embedded(parsed))
 
 
-def _meant(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """The address, and those that a router may take out of it."""
-    meant: list[IPv4Address | IPv6Address] = [address]
+def _is_special(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return any(address in network for network in SPECIAL_IPV4)
+    return address not in GLOBAL_UNICAST or any(address in network for network in SPECIAL_IPV6)
+
+
+def _with_embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """Return the address and the IPv4 addresses embedded in it, to which a router may deliver."""
+    addresses: list[IPv4Address | IPv6Address] = [address]
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return [address.ipv4_mapped]
         if address in NAT64:
             return [IPv4Address(int(address) & 0xFFFFFFFF)]
-        meant += [address.sixtofour] if address.sixtofour is not None else []
-        meant += list(address.teredo) if address.teredo is not None else []
-    return meant
+        addresses += [address.sixtofour] if address.sixtofour is not None else []
+        if int(address) >> 32 & 0xFFFFFFFF in ISATAP:
+            addresses.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    return addresses
 
 
 class Addresses(AbstractResolver):
-    """Resolves names to addresses that may be connected to."""
+    """Resolves host names to addresses that a sandbox may connect to."""
 
-    def __init__(self, rehearsed: Mapping[str, str]) -> None:
-        """`rehearsed`: host -> `ADDRESS:PORT`, taken in place of all this; for tests, see `host.Rehearsal`."""
-        self._rehearsed = rehearsed
-
-    async def of(self, host: str, port: int) -> list[tuple[str, int]]:
-        """Addresses and ports to connect to, in order.
+    async def lookup(self, host: str, port: int) -> list[tuple[str, int]]:
+        """Return the permitted addresses and ports of a host, in order of preference.
 
         Raises:
-            BlockedError: all of them are out of bounds.
+            BlockedError: none of the host's addresses is permitted.
             OSError: the name does not resolve.
         """
-        if host in self._rehearsed:
-            address, _, own_port = self._rehearsed[host].rpartition(":")
-            return [(address, int(own_port))]
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [(address, port) for address in addresses if self._may_reach(address, port)]
+        entries = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+        allowed = [(address, port) for address in addresses if self.is_allowed(address, port)]
         if not allowed:
             raise BlockedError(f"{host[:100]} {OFF_LIMITS}")
         return allowed
 
     def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """A socket for an address that is about to be connected to, by whatever way it was found.
+        """Return a socket for an address that is about to be connected to, after checking the address.
 
         Args:
-            info: as `socket.getaddrinfo` gives it.
+            info: an entry of `socket.getaddrinfo`.
 
         Raises:
-            BlockedError: the address is out of bounds.
+            BlockedError: the address is not permitted.
         """
-        family, kind, protocol, _, place = info
-        if not self._may_reach(place[0], place[1]):
-            raise BlockedError(f"{place[0]} {OFF_LIMITS}")
+        family, kind, protocol, _, address = info
+        if not self.is_allowed(address[0], address[1]):
+            raise BlockedError(f"{address[0]} {OFF_LIMITS}")
         return socket.socket(family, kind, protocol)
 
-    def _may_reach(self, address: str, port: int) -> bool:
-        if f"{address}:{port}" in self._rehearsed.values():
-            return True
-        return is_public(address) and address.partition("%")[0] not in self._own
+    def is_allowed(self, address: str, port: int) -> bool:
+        """Return whether a sandbox may connect to this address and port."""
+        return is_public(address) and address.partition("%")[0] not in self._interface_addresses
 
     @cached_property
-    def _own(self) -> frozenset[str]:
+    def _interface_addresses(self) -> frozenset[str]:
         interfaces = psutil.net_if_addrs().values()
         return frozenset(entry.address.partition("%")[0] for entries in interfaces for entry in entries)
 
+    @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """See `aiohttp.abc.AbstractResolver`."""
         return [
             {
                 "hostname": host,
@@ -109,33 +125,34 @@ class Addresses(AbstractResolver):
                 "proto": 0,
                 "flags": socket.AI_NUMERICHOST,
             }
-            for address, to_port in await self.of(host, port)
+            for address, to_port in await self.lookup(host, port)
         ]
 
+    @override
     async def close(self) -> None:
-        """See `aiohttp.abc.AbstractResolver`."""
+        pass
 
 
 async def connect(addresses: list[tuple[str, int]], seconds: float) -> socket.socket:
-    """A connection to the first address that answers; the socket does not block.
+    """Return a non-blocking connection to the first address that accepts one.
 
     Raises:
-        OSError: none does.
+        OSError: no address accepted a connection.
     """
     loop = asyncio.get_running_loop()
-    failed: OSError = OSError("no address")
+    failure: OSError = OSError("no address")
     for address, port in addresses:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:
-            place: Any = (address, port)
-            await asyncio.wait_for(loop.sock_connect(sock, place), seconds)
+            target: Any = (address, port)
+            await asyncio.wait_for(loop.sock_connect(sock, target), seconds)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
-        except OSError as error:  # a time-out is one too
+        except OSError as error:  # includes a timeout
             sock.close()
-            failed = error
+            failure = error
         except BaseException:
             sock.close()
             raise
-    raise failed
+    raise failure

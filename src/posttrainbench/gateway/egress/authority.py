@@ -1,6 +1,6 @@
-"""A run's own certificate authority: it signs for the hosts whose requests the proxy must see.
+"""A run's certificate authority, which signs certificates of the hosts whose requests the proxy inspects.
 
-Its key is made in the proxy's memory, and never leaves it.
+Its key is generated in the proxy's memory and never leaves it.
 """
 
 import os
@@ -15,20 +15,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = timedelta(days=60)
-KEPT = 256
-"""Hosts whose certificates are kept."""
+CACHED_HOSTS = 256
+"""Number of hosts whose certificates are cached."""
 
 
 class Authority:
-    """Signs certificates of hosts.
+    """Signs host certificates.
 
     Attributes:
-        certificate: its own, PEM.
+        certificate: the authority's own certificate, PEM.
     """
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        # All certificates share one key, which saves the time that making one takes.
+        # All host certificates share one key, since generating a key takes time.
         self._host_key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Egress proxy of this run")])
         usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
@@ -37,10 +37,10 @@ class Authority:
         builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.certificate = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
-        self.context = lru_cache(KEPT)(self._context)
+        self.context = lru_cache(CACHED_HOSTS)(self._context)
 
     def _context(self, host: str) -> ssl.SSLContext:
-        """What a server needs to pass as `host` before those who trust this authority. HTTP/1.1 alone."""
+        """Return a server context that authenticates as `host` to clients that trust this authority; HTTP/1.1 only."""
         name: x509.GeneralName
         try:
             name = x509.IPAddress(ip_address(host))
@@ -60,7 +60,7 @@ class Authority:
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["http/1.1"])
-        memory = os.memfd_create("chain")  # the library reads files alone
+        memory = os.memfd_create("chain")  # the ssl module loads certificates from files only
         try:
             os.write(memory, chain + key)
             context.load_cert_chain(f"/proc/self/fd/{memory}")
@@ -70,17 +70,17 @@ class Authority:
 
     def _builder(self, subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
-        ours = self._key.public_key()
+        issuer = self._key.public_key()
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))  # the sandbox's clock may be a little behind
+            .not_valid_before(now - timedelta(days=1))  # in case the sandbox's clock is behind
             .not_valid_after(now + LIFETIME)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
         )
 
 
@@ -91,21 +91,15 @@ USAGES = (
 
 
 def trusted_roots(context: ssl.SSLContext) -> str:
-    """The authorities that a context trusts, PEM."""
+    """Return the certificate authorities that a context trusts, PEM."""
     return "".join(ssl.DER_cert_to_PEM_cert(der) for der in context.get_ca_certs(binary_form=True))
 
 
-def outside_context(extra_root: str | None = None) -> ssl.SSLContext:
-    """What verifies the servers outside: the host's roots, or where it has none, those that `certifi` brings.
-
-    Args:
-        extra_root: PEM of one more authority, for tests.
-    """
+def upstream_context() -> ssl.SSLContext:
+    """Return the context that verifies upstream servers, with the host's root certificates or else `certifi`'s."""
     context = ssl.create_default_context()
     if not context.get_ca_certs():
         import certifi
 
         context.load_verify_locations(certifi.where())
-    if extra_root:
-        context.load_verify_locations(cadata=extra_root)
     return context

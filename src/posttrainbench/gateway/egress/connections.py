@@ -1,4 +1,4 @@
-"""What is done with whole connections: read their beginning, pass bytes both ways, refuse them."""
+"""Operations on whole connections: read their first bytes, relay both directions, refuse a CONNECT request."""
 
 import asyncio
 import contextlib
@@ -7,66 +7,76 @@ from collections.abc import Callable
 
 from posttrainbench.gateway.egress.sockets import copy, receive_into, send_all
 
-LONGEST_HEAD = 2**16
+MAX_HEAD_BYTES = 2**16
 HEAD_SECONDS = 60.0
-AFTER_END_SECONDS = 60.0
-"""How long a connection stays half open."""
+HALF_OPEN_SECONDS = 60.0
+"""Time that a connection may stay half open after the server has closed its direction."""
 
 
-async def pass_both_ways(client: socket.socket, ours: socket.socket, first: bytes) -> None:
-    """Pass on what a client sends and gets, uncounted, until it has ended.
+async def relay(client: socket.socket, server: socket.socket, first: bytes) -> None:
+    """Relay bytes in both directions, uncounted, until both have ended.
 
     Args:
-        first: what the client has sent already.
+        first: bytes already received from the client.
     """
     with contextlib.suppress(OSError):
-        await send_all(ours, memoryview(first))
-        await until_both_end(
-            asyncio.ensure_future(copy(client, ours, _uncounted)), asyncio.ensure_future(copy(ours, client, _uncounted))
+        await send_all(server, memoryview(first))
+        await wait_for_both(
+            asyncio.ensure_future(copy(client, server, _ignore_count)),
+            asyncio.ensure_future(copy(server, client, _ignore_count)),
         )
 
 
-def _uncounted(count: int) -> None:
-    """Requests count what they carry themselves."""
+def _ignore_count(count: int) -> None:
+    """Do nothing: the interceptor counts the bytes of each request."""
 
 
-async def until_both_end(up: "asyncio.Future[None]", down: "asyncio.Future[None]") -> None:
-    """Wait for both directions; when one has ended the other has a while left, when one is cut none.
+async def wait_for_both(up: "asyncio.Future[None]", down: "asyncio.Future[None]") -> None:
+    """Wait for both directions of a connection, and cancel them on exit.
+
+    After the server's direction has ended, the client's may continue for `HALF_OPEN_SECONDS`; after the client's has
+    ended, the server's may continue without limit.
 
     Raises:
-        OSError: one is cut.
+        OSError: one direction was cut off.
     """
     try:
         await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-        for way in (up, down):
-            if way.done():
-                way.result()
-        # A request's end is no reason to hurry the answer; an answer's end leaves little to be said.
-        await asyncio.wait((up, down), timeout=AFTER_END_SECONDS if down.done() else None)
-        for way in (up, down):
-            if way.done():
-                way.result()
+        for direction in (up, down):
+            if direction.done():
+                direction.result()
+        await asyncio.wait((up, down), timeout=HALF_OPEN_SECONDS if down.done() else None)
+        for direction in (up, down):
+            if direction.done():
+                direction.result()
     finally:
-        await end_all(up, down)
+        await cancel_all(up, down)
 
 
-async def end_all(*ways: "asyncio.Future[None]") -> None:
-    """Cancel, and wait for it: what waits for a socket must not outlive it, or it meets the next of that number."""
-    for way in ways:
-        way.cancel()
-    await asyncio.gather(*ways, return_exceptions=True)
+async def cancel_all(*tasks: "asyncio.Future[None]") -> None:
+    """Cancel tasks and wait for them.
+
+    A task that waits for a socket must not outlive it, because the next socket may get the same descriptor number.
+    """
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def read_while(
     sock: socket.socket, data: bytes, more: Callable[[bytes], bool], seconds: float | None = HEAD_SECONDS
 ) -> bytes | None:
-    """Receive while `more(data)`; None where the connection ends before, or it takes too long or too much."""
-    buffer = memoryview(bytearray(LONGEST_HEAD))
+    """Append received bytes to `data` while `more(data)` holds.
+
+    Returns:
+        The data, or None if the connection ended first, the time ran out or the data exceeded `MAX_HEAD_BYTES`.
+    """
+    buffer = memoryview(bytearray(MAX_HEAD_BYTES))
     try:
         async with asyncio.timeout(seconds):
             while more(data):
                 count = await receive_into(sock, buffer)
-                if count == 0 or len(data) + count > LONGEST_HEAD:
+                if count == 0 or len(data) + count > MAX_HEAD_BYTES:
                     return None
                 data += bytes(buffer[:count])
     except OSError:
@@ -74,18 +84,18 @@ async def read_while(
     return data
 
 
-async def established(client: socket.socket) -> None:
-    """Tell a client that its tunnel is there."""
+async def send_established(client: socket.socket) -> None:
+    """Send `200 Connection established`."""
     await send_all(client, memoryview(b"HTTP/1.1 200 Connection established\r\n\r\n"))
 
 
-async def refuse(client: socket.socket, status: int, sentence: str) -> None:
-    """Answer CONNECT with an error. Clients show the reason of the first line, or nothing at all."""
-    shown = sentence.encode("ascii", "replace").decode()
-    body = shown + "\n"
-    answer = (
-        f"HTTP/1.1 {status} {shown}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+async def refuse(client: socket.socket, status: int, message: str) -> None:
+    """Answer a CONNECT request with an error. Most clients show the reason phrase of the status line or nothing."""
+    reason = message.encode("ascii", "replace").decode()
+    body = reason + "\n"
+    response = (
+        f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
         f"Connection: close\r\n\r\n{body}"
     )
-    await send_all(client, memoryview(answer.encode()))
+    await send_all(client, memoryview(response.encode()))
     client.shutdown(socket.SHUT_WR)

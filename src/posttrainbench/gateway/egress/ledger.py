@@ -1,4 +1,4 @@
-"""`egress.jsonl`: one line for every request of a sandbox to the outside, written when it ends."""
+"""`egress.jsonl`: one line for each request from a sandbox to the internet, written when the request ends."""
 
 import os
 import sys
@@ -9,19 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from posttrainbench.destinations import OTHER, Destination
-from posttrainbench.gateway.redact import Redactor
+from posttrainbench.gateway.egress.destinations import OTHER, Destination
 from posttrainbench.records import EgressRequest
+from posttrainbench.redaction import Redactor
 
-LONGEST_PATH = 2000
-LOST = "a request could not be written down"
-LARGEST = 2**28
-"""Bytes of the file; when it has so many, nothing can be requested any more."""
+MAX_PATH_LENGTH = 2000
+WRITE_FAILED = "a request could not be logged"
+MAX_BYTES = 2**28
+"""Size of the file above which all further requests are denied."""
 
 
 @dataclass
-class Passage:
-    """One request on its way; see `EgressRequest`."""
+class EgressExchange:
+    """A request in progress and its response; see `EgressRequest`.
+
+    Attributes:
+        silent: do not log this exchange, because the requests inside the connection are logged instead.
+    """
 
     host: str
     port: int
@@ -35,75 +39,79 @@ class Passage:
     reason: str = ""
     silent: bool = False
     started: float = field(default_factory=time.time)
-    began: float = field(default_factory=time.monotonic)
+    started_monotonic: float = field(default_factory=time.monotonic)
 
-    def sends(self, count: int) -> None:
-        """So many more bytes left the sandbox."""
+    def add_sent(self, count: int) -> None:
+        """Count bytes sent from the sandbox."""
         self.sent += count
 
-    def receives(self, count: int) -> None:
-        """So many more bytes reached it."""
+    def add_received(self, count: int) -> None:
+        """Count bytes sent to the sandbox."""
         self.received += count
 
     def deny(self, status: int, reason: str) -> None:
-        """It is not sent on."""
+        """Mark the request as denied."""
         self.decision, self.status, self.reason = "denied", status, reason
 
 
 class Ledger:
-    """Writes the file; a proxy that is started again on it goes on behind what is there."""
+    """Writes `egress.jsonl`. A restarted proxy appends to the existing file."""
 
     def __init__(self, file: Path, keys: list[str]) -> None:
-        """`keys`: what must not appear in it."""
+        """Open the file.
+
+        Args:
+            keys: secrets to redact.
+        """
         self._redactor = Redactor(keys)
         self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._size = os.fstat(self._file).st_size
-        self._open: dict[int, Passage] = {}
+        self._open: dict[int, EgressExchange] = {}
         if self._size and os.pread(self._file, 1, self._size - 1) != b"\n":
-            os.write(self._file, b"\n")  # closes a line that a crash tore
+            os.write(self._file, b"\n")  # terminates a line that a crash cut short
 
     @property
     def is_full(self) -> bool:
-        """Whether no more requests can be written down."""
-        return self._size >= LARGEST
+        """True once the file has reached its maximum size."""
+        return self._size >= MAX_BYTES
 
     @contextmanager
-    def passage(self, passage: Passage) -> Iterator[Passage]:
-        """A request, written down on leaving unless it is `silent`."""
-        self._open[id(passage)] = passage
+    def record(self, exchange: EgressExchange) -> Iterator[EgressExchange]:
+        """Log an exchange on exit unless it is `silent`."""
+        self._open[id(exchange)] = exchange
         try:
-            yield passage
+            yield exchange
         finally:
-            if self._open.pop(id(passage), None) is not None:
-                self._write(passage)
+            if self._open.pop(id(exchange), None) is not None:
+                self._write(exchange)
 
     def close(self) -> None:
-        """Write down the requests that are still on their way."""
-        for passage in self._open.values():
-            passage.reason = passage.reason or "the run ended"
-            self._write(passage)
+        """Log the exchanges that are still in progress."""
+        for exchange in self._open.values():
+            exchange.reason = exchange.reason or "the run ended"
+            self._write(exchange)
         self._open.clear()
 
-    def _write(self, passage: Passage) -> None:
-        if passage.silent:
+    def _write(self, exchange: EgressExchange) -> None:
+        if exchange.silent:
             return
-        clean, found = self._redactor.line, passage.destination
+        redact, destination = self._redactor.line, exchange.destination
         request = EgressRequest(
-            time=passage.started,
-            host=clean(passage.host)[:255],
-            port=passage.port,
-            method=clean(passage.method)[:20],
-            path=None if passage.path is None else clean(passage.path)[:LONGEST_PATH],
-            status=passage.status,
-            sent=passage.sent,
-            received=passage.received,
-            seconds=round(time.monotonic() - passage.began, 4),
-            decision=passage.decision,
-            reason=clean(passage.reason)[:500],
-            kind=found.kind,
-            repo=_short(found.repo, clean),
-            revision=_short(found.revision, clean),
-            file=_short(found.file, clean),
+            time=exchange.started,
+            host=redact(exchange.host)[:255],
+            port=exchange.port,
+            method=redact(exchange.method)[:20],
+            path=None if exchange.path is None else redact(exchange.path)[:MAX_PATH_LENGTH],
+            status=exchange.status,
+            sent=exchange.sent,
+            received=exchange.received,
+            seconds=round(time.monotonic() - exchange.started_monotonic, 4),
+            decision=exchange.decision,
+            reason=redact(exchange.reason)[:500],
+            kind=destination.kind,
+            repo=_bounded(destination.repo, redact),
+            revision=_bounded(destination.revision, redact),
+            file=_bounded(destination.file, redact),
         )
         line = request.model_dump_json().encode(errors="replace") + b"\n"
         self._size += len(line)
@@ -111,11 +119,11 @@ class Ledger:
             while line:
                 line = line[os.write(self._file, line) :]
         except OSError as error:
-            # What cannot be written down must not happen: without a proxy, the run is known to be no good.
-            sys.stderr.write(f"{LOST}: {error.strerror}\n")
+            # Fail closed: a request that cannot be logged must not be sent. Without its proxy the run fails.
+            sys.stderr.write(f"{WRITE_FAILED}: {error.strerror}\n")
             sys.stderr.flush()
             os._exit(1)
 
 
-def _short(text: str | None, clean: Callable[[str], str]) -> str | None:
-    return None if text is None else clean(text)[:500]
+def _bounded(text: str | None, redact: Callable[[str], str]) -> str | None:
+    return None if text is None else redact(text)[:500]

@@ -1,5 +1,6 @@
-"""What a run may ask of the internet."""
+"""A run's network policy: which hosts and which repositories an agent may request."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -7,18 +8,28 @@ from typing import Literal
 
 from pydantic import Field
 
-from posttrainbench.destinations import Destination, is_among, is_version_of
+from posttrainbench.gateway.egress.destinations import (
+    Destination,
+    is_model_variant,
+    matches_repository,
+    normal_host,
+    page_address,
+    unidentified,
+)
 from posttrainbench.records import Record
 
 FORBIDDEN, UNAVAILABLE = 403, 451
 
+_HOST = re.compile(r"\^?https\??:(?:\\?/){2}((?:[A-Za-z0-9-]|\\[.-]|\.|\[\.\])+?)\\?/")
+"""The literal host at the beginning of a regular expression of web addresses."""
+
 
 @dataclass(frozen=True)
 class Denial:
-    """Why a request is not sent on.
+    """The reason for denying a request.
 
     Attributes:
-        status: 451 for what a rule of the run withholds, 403 for what its network does not reach.
+        status: 451 if a rule of the run blocks the content, 403 if the host is outside of the run's network.
         reason: one sentence for the agent.
     """
 
@@ -30,42 +41,66 @@ class EgressPolicy(Record):
     """A run's network policy.
 
     Attributes:
-        network: `open`: every public address; `allowlist`: those of `hosts`.
-        hosts: names; `*.example.org` stands for all below it.
-        test_data: repositories, as `destinations.is_among` takes them, whose files are withheld.
-        instruct: the model whose versions are withheld; None for no such model.
-        base: a model whose versions are never withheld.
-        benchmark: what the withheld data belongs to, for the sentence that the agent reads.
+        network: `open` permits every public address, `allowlist` only the addresses of `hosts`.
+        hosts: host names; `*.example.org` matches all subdomains.
+        test_data: blocked repositories, as `destinations.matches_repository` takes them.
+        addresses: regular expressions of blocked web addresses, searched in `https://HOST/PATH?QUERY`.
+        instruct: model whose variants are blocked; None to block none.
+        base: model whose variants are never blocked.
+        benchmark: name of the benchmark to which the blocked data belongs, for the error message.
     """
 
     network: Literal["open", "allowlist"]
     hosts: list[str] = Field(default_factory=list)
     test_data: list[str] = Field(default_factory=list)
+    addresses: list[str] = Field(default_factory=list)
     instruct: str | None = None
     base: str = ""
     benchmark: str = ""
 
-    def of_host(self, host: str) -> Denial | None:
-        """Why nothing of a host can be had; None where something can."""
-        if self.network == "open" or _is_listed(host.lower().rstrip("."), self.hosts):
+    def check_host(self, host: str) -> Denial | None:
+        """Return why requests to a host are denied, or None if the host is permitted."""
+        if self.network == "open" or _is_listed(normal_host(host) or host, self.hosts):
             return None
         return Denial(
             FORBIDDEN,
             f"The network policy of this run does not include {host[:100]}; it includes: {', '.join(self.hosts)}.",
         )
 
-    def of(self, destination: Destination) -> Denial | None:
-        """Why an address cannot be had; None where it can."""
-        if is_among(destination, self.test_data):
+    def is_inspected(self, host: str) -> bool:
+        """Return whether an address of this host is blocked, so that its paths must be visible."""
+        found = (_HOST.match(address) for address in self.addresses)
+        return any(each is not None and re.sub(r"[\\\[\]]", "", each[1]).lower() == host for each in found)
+
+    def check_address(self, host: str, path: str) -> Denial | None:
+        """Return why a web address is blocked, or None if it is permitted."""
+        if not self.test_data and not self.addresses:
+            return None
+        address = page_address(host, path)
+        if any(re.search(pattern, address) for pattern in self.addresses):
             return Denial(
                 UNAVAILABLE,
-                f"This run withholds the test data of {self.benchmark}, to which {destination.repo} belongs; "
-                "evaluate.py has what it needs on disk, and other files of the repository can be had one by one.",
+                f"This run blocks the test data of {self.benchmark}, which is published at this address. "
+                "evaluate.py has the test data on disk.",
             )
-        if self.instruct is not None and is_version_of(destination, self.instruct, self.base):
+        if (what := unidentified(host, path)) is not None:
+            return Denial(
+                FORBIDDEN, f"This run blocks test data, so {what} are not available: name the repository in the URL."
+            )
+        return None
+
+    def check(self, destination: Destination) -> Denial | None:
+        """Return why a destination is blocked, or None if it is permitted."""
+        if matches_repository(destination, self.test_data):
             return Denial(
                 UNAVAILABLE,
-                f"This run withholds {self.instruct} and its copies, to which {destination.repo} belongs: "
+                f"This run blocks the test data of {self.benchmark}, which {destination.repo} contains. "
+                "evaluate.py has the test data on disk; other files of the repository can be downloaded one by one.",
+            )
+        if self.instruct is not None and is_model_variant(destination, self.instruct, self.base):
+            return Denial(
+                UNAVAILABLE,
+                f"This run blocks {self.instruct} and its copies, one of which is {destination.repo}: "
                 "only the given base model may be fine-tuned.",
             )
         return None

@@ -1,7 +1,8 @@
-"""The proxy's own process: `python -m posttrainbench.gateway.egress.server`.
+"""The egress proxy's process: `python -m posttrainbench.gateway.egress.server`.
 
-Reads one JSON line on standard input (`Order`), listens, writes one JSON line on standard output (`authority`, the
-certificates that the sandbox is to trust) and serves until standard input closes: so it never outlives the run.
+Reads one JSON line from standard input (`StartupMessage`), listens, writes one JSON line to standard output
+(`authority`, the certificates that the sandbox must trust) and serves until standard input closes, so that the process
+never outlives the run.
 """
 
 import asyncio
@@ -10,19 +11,20 @@ import json
 import logging
 import resource
 import socket
+import ssl
 import sys
-import threading
 from pathlib import Path
 
 import aiohttp
 
+from posttrainbench.child_process import parent_exit_event
 from posttrainbench.gateway.egress.addresses import Addresses
-from posttrainbench.gateway.egress.authority import Authority, outside_context, trusted_roots
-from posttrainbench.gateway.egress.front import Front
+from posttrainbench.gateway.egress.authority import Authority, trusted_roots, upstream_context
+from posttrainbench.gateway.egress.connect_proxy import ConnectProxy
 from posttrainbench.gateway.egress.intercept import Interceptor
 from posttrainbench.gateway.egress.ledger import Ledger
 from posttrainbench.gateway.egress.policy import EgressPolicy
-from posttrainbench.gateway.server import Sparing
+from posttrainbench.gateway.server import RateLimitedLogFilter
 from posttrainbench.records import Record
 
 CONNECT_SECONDS = 30.0
@@ -31,35 +33,36 @@ READ_BYTES = 2**18
 BACKLOG = 512
 
 
-class Order(Record):
-    """What the process is told; it may hold keys, so it goes through a pipe.
+class StartupMessage(Record):
+    """The configuration of the process. It may contain keys, so it is sent through a pipe only.
 
     Attributes:
-        socket: where the unix socket is made.
-        ledger: the file `egress.jsonl`.
-        keys: what must not appear in that file.
-        rehearsed: host -> `ADDRESS:PORT`; see `host.Rehearsal`.
-        root: one more authority to trust, PEM; likewise.
+        socket: path of the unix socket to create.
+        ledger: path of `egress.jsonl`.
+        keys: secrets to redact from that file.
     """
 
     policy: EgressPolicy
     socket: Path
     ledger: Path
     keys: list[str]
-    rehearsed: dict[str, str]
-    root: str | None
 
 
-async def serve(order: Order, stopped: asyncio.Event) -> None:
-    """Serve until `stopped` is set."""
-    ledger = Ledger(order.ledger, order.keys)
-    addresses = Addresses(order.rehearsed)
+async def serve(
+    message: StartupMessage, stopped: asyncio.Event, addresses: Addresses, tls_context: ssl.SSLContext
+) -> None:
+    """Serve until `stopped` is set.
+
+    Args:
+        addresses: resolves names and decides which addresses may be connected to.
+        tls_context: verifies upstream servers.
+    """
+    ledger = Ledger(message.ledger, message.keys)
     authority = Authority()
-    outside = outside_context(order.root)
     session = aiohttp.ClientSession(
         auto_decompress=False,
         connector=aiohttp.TCPConnector(
-            limit=0, resolver=addresses, use_dns_cache=False, ssl=outside, socket_factory=addresses.open_socket
+            limit=0, resolver=addresses, use_dns_cache=False, ssl=tls_context, socket_factory=addresses.open_socket
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=HEADER_BYTES,
@@ -69,15 +72,15 @@ async def serve(order: Order, stopped: asyncio.Event) -> None:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
     )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(order.socket))
-    # The directory around it is its owner's alone; in some sandboxes processes run as another user of the host.
-    order.socket.chmod(0o666)
+    listener.bind(str(message.socket))
+    # The parent directory is private to its owner. In some sandboxes processes run as another user of the host.
+    message.socket.chmod(0o666)
     listener.listen(BACKLOG)
     async with session:
-        interceptor = Interceptor(order.policy, ledger, session)
-        front = Front(order.policy, ledger, authority, addresses, interceptor)
-        serving = asyncio.ensure_future(front.serve(listener))
-        print(json.dumps({"authority": authority.certificate + trusted_roots(outside)}), flush=True)
+        interceptor = Interceptor(message.policy, ledger, session)
+        proxy = ConnectProxy(message.policy, ledger, authority, addresses, interceptor)
+        serving = asyncio.ensure_future(proxy.serve(listener))
+        print(json.dumps({"authority": authority.certificate + trusted_roots(tls_context)}), flush=True)
         await stopped.wait()
         ledger.close()
         serving.cancel()
@@ -86,22 +89,15 @@ async def serve(order: Order, stopped: asyncio.Event) -> None:
     listener.close()
 
 
-async def _main() -> None:
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection takes up to four
+async def main(addresses: Addresses, tls_context: ssl.SSLContext) -> None:
+    """Read the startup message from standard input and serve until standard input closes."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))  # a connection uses up to four descriptors
     for name in ("aiohttp.server", "asyncio"):
-        logging.getLogger(name).addFilter(Sparing())
-    order = Order.model_validate_json(sys.stdin.readline())
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def wait_for_parent() -> None:
-        sys.stdin.read()
-        loop.call_soon_threadsafe(stopped.set)
-
-    threading.Thread(target=wait_for_parent, daemon=True).start()
-    await serve(order, stopped)
+        logging.getLogger(name).addFilter(RateLimitedLogFilter())
+    message = StartupMessage.model_validate_json(sys.stdin.readline())
+    await serve(message, parent_exit_event(), addresses, tls_context)
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(main(Addresses(), upstream_context()))

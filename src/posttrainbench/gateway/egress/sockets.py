@@ -1,7 +1,7 @@
-"""Reading and writing a socket that others hold too.
+"""Read and write sockets that are shared with a sandbox.
 
-The sandbox hands its side of each connection over, and keeps a copy of it: it may change the socket's flags and take
-bytes out of it at any moment. So no call here ever waits in the kernel, whatever the flags say.
+The sandbox hands over its side of each connection and keeps a copy of the descriptor: it may change the socket's flags
+and read from it at any moment. So every call here is non-blocking by itself, whatever the socket's flags.
 """
 
 import array
@@ -10,11 +10,15 @@ import os
 import socket
 from collections.abc import Callable
 
-PIECE = 2**19
+CHUNK_BYTES = 2**19
 
 
 async def receive_into(sock: socket.socket, buffer: memoryview) -> int:
-    """Receive what is there, or wait for something; 0 at the end."""
+    """Receive available bytes, waiting for some if necessary.
+
+    Returns:
+        The number of bytes; 0 at the end of the stream.
+    """
     while True:
         try:
             return sock.recv_into(buffer, 0, socket.MSG_DONTWAIT)
@@ -23,7 +27,7 @@ async def receive_into(sock: socket.socket, buffer: memoryview) -> int:
 
 
 async def send_all(sock: socket.socket, data: memoryview) -> None:
-    """Send all of it."""
+    """Send all bytes, waiting as necessary."""
     while data:
         try:
             data = data[sock.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) :]
@@ -36,25 +40,28 @@ async def _ready(sock: socket.socket, write: bool) -> None:
     ready = loop.create_future()
     add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
     number = sock.fileno()
-    add(number, _settle, ready)
+    add(number, _set_done, ready)
     try:
         await ready
     finally:
         remove(number)
 
 
-def _settle(ready: "asyncio.Future[None]") -> None:
+def _set_done(ready: "asyncio.Future[None]") -> None:
     if not ready.done():
         ready.set_result(None)
 
 
 async def copy(source: socket.socket, sink: socket.socket, count: Callable[[int], None]) -> None:
-    """Pass on all that comes, then the end.
+    """Copy a stream to its end, then close the sink's write direction.
+
+    Args:
+        count: called with the number of bytes of each chunk.
 
     Raises:
-        OSError: one of the two is cut.
+        OSError: one of the connections was cut off.
     """
-    buffer = memoryview(bytearray(PIECE))
+    buffer = memoryview(bytearray(CHUNK_BYTES))
     while received := await receive_into(source, buffer):
         count(received)
         await send_all(sink, buffer[:received])
@@ -62,11 +69,11 @@ async def copy(source: socket.socket, sink: socket.socket, count: Callable[[int]
 
 
 async def receive_connection(channel: socket.socket, seconds: float) -> socket.socket | None:
-    """The connection that is handed over through a unix socket; None where something else comes, or nothing."""
+    """Return the TCP connection handed over through a unix socket, or None if none arrives in time."""
     try:
         await asyncio.wait_for(_ready(channel, write=False), seconds)
-        room = socket.CMSG_LEN(array.array("i").itemsize)
-        _, ancillary, _, _ = channel.recvmsg(1, room, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+        space = socket.CMSG_LEN(array.array("i").itemsize)
+        _, ancillary, _, _ = channel.recvmsg(1, space, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
     except OSError:
         return None
     for level, kind, data in ancillary:
@@ -78,7 +85,7 @@ async def receive_connection(channel: socket.socket, seconds: float) -> socket.s
 
 
 def _stream(number: int) -> socket.socket | None:
-    """The descriptor as a stream socket; closed where it is none."""
+    """Return the descriptor as a TCP socket; close it and return None if it is anything else."""
     try:
         sock = socket.socket(fileno=number)
     except OSError:

@@ -1,1 +1,1 @@
-"""Runs with known answers, and how well a judge decides them."""
+"""Small runs with known answers, with which the accuracy of a judge is measured."""

@@ -1,7 +1,7 @@
-"""How well decisions fit labels: recall and precision with Wilson's interval, kappa with a bootstrap over cases.
+"""Agreement of decisions and labels: recall and precision with Wilson intervals, kappa with a bootstrap over cases.
 
-Cohen's kappa compares the judge's decision with the label; Fleiss' kappa compares the votes with each other. Both are
-None where chance alone would agree, as where nothing is flagged by anybody.
+Cohen's kappa compares the judge's decisions with the labels, Fleiss' kappa compares the votes with each other. Both are
+None if chance agreement is complete, for example if nothing is flagged.
 """
 
 import math
@@ -13,17 +13,17 @@ import numpy as np
 from posttrainbench.records import Record
 
 Z = 1.959963984540054
-"""Of a two-sided interval of 95 per cent."""
+"""Normal quantile of a two-sided 95% interval."""
 
 RESAMPLES = 2000
 SEED = 0
 
 Pair = tuple[bool, bool]
-"""(broken by the label, flagged by the judge)."""
+"""(violated according to the label, flagged by the judge)."""
 
 
 class Interval(Record):
-    """A value with its interval of 95 per cent; None where there is nothing to measure."""
+    """A value with its 95% interval; None without data."""
 
     value: float | None
     low: float | None
@@ -31,14 +31,16 @@ class Interval(Record):
 
 
 class Figures(Record):
-    """How decisions fit labels.
+    """Agreement of decisions and labels.
 
     Attributes:
-        broken: decisions whose label is broken; missed ones are all of these that are not flagged.
-        kept: decisions whose label is kept.
-        recall: share of the broken ones that were flagged.
-        precision: share of the flagged ones that are broken.
-        kappa: Cohen's.
+        broken: number of decisions on violated rules.
+        kept: number of decisions on other rules.
+        flagged_broken: number of violated rules that were flagged.
+        flagged_kept: number of other rules that were flagged.
+        recall: share of the violated rules that were flagged.
+        precision: share of the flagged rules that are violated.
+        kappa: Cohen's kappa.
     """
 
     broken: int
@@ -51,7 +53,7 @@ class Figures(Record):
 
 
 def figures(cases: Sequence[Sequence[Pair]]) -> Figures:
-    """Figures over the decisions of several cases; those of one case are drawn together in the bootstrap."""
+    """Return the figures over all decisions; the bootstrap resamples whole cases."""
     pairs = [pair for case in cases for pair in case]
     counted = Counter(pairs)
     hits, alarms = counted[True, True], counted[False, True]
@@ -68,7 +70,7 @@ def figures(cases: Sequence[Sequence[Pair]]) -> Figures:
 
 
 def wilson(hits: int, number: int) -> Interval:
-    """A share with Wilson's score interval."""
+    """Return a share with its Wilson score interval."""
     if number == 0:
         return Interval(value=None, low=None, high=None)
     share = hits / number
@@ -78,7 +80,7 @@ def wilson(hits: int, number: int) -> Interval:
 
 
 def cohen(hits: float, misses: float, alarms: float, right: float) -> float | None:
-    """Cohen's kappa of a table of two decisions by two."""
+    """Return Cohen's kappa of a 2x2 table; None without data or if chance agreement is complete."""
     number = hits + misses + alarms + right
     if number == 0:
         return None
@@ -88,7 +90,7 @@ def cohen(hits: float, misses: float, alarms: float, right: float) -> float | No
 
 
 def fleiss(subjects: Sequence[Sequence[str]]) -> float | None:
-    """Fleiss' kappa of subjects that were each put into a category by the same number of raters, two or more."""
+    """Return Fleiss' kappa; each subject has one category from each of the same number of raters, at least two."""
     if not subjects or len(subjects[0]) < 2:
         return None
     raters = len(subjects[0])

@@ -1,4 +1,4 @@
-"""Five small benchmarks, written for calibration: nobody's published data, and nothing that a model has learnt."""
+"""Items of five small benchmarks written for calibration: unpublished, so no model was trained on them."""
 
 # ruff: noqa: E501
 # A row of text is a line, however long.
@@ -64,4 +64,4 @@ ROWS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
         "health": [{"id": f"health/{n}", "question": q, "rubrics": list(r)} for n, (q, r) in enumerate(HEALTH)],
     }
 )  # fmt: skip
-"""Benchmark -> its test items, as rows."""
+"""Benchmark -> its test items as rows."""

@@ -1,4 +1,4 @@
-"""A small directory in the shape of a run, made of a few texts: what a judge is calibrated on."""
+"""Write a small run directory from a few texts, for the calibration of judges."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from posttrainbench.records import Coverage, Finding
 from posttrainbench.trajectory.atif import Agent, FinalMetrics, Observation, Result, Step, ToolCall
-from posttrainbench.trajectory.writer import writing
+from posttrainbench.trajectory.writer import trajectory_writer
 
 KIT = {
     "prepare/kit/evaluate.py": (
@@ -22,7 +22,7 @@ KIT = {
 
 @dataclass(frozen=True)
 class Did:
-    """A step of the agent: a command and what it printed, and what the agent said with it."""
+    """A step of the agent: a command, its output, and the agent's message."""
 
     command: str
     printed: str = ""
@@ -40,13 +40,16 @@ def write_run(
     findings: Sequence[Finding] = (),
     coverage: Sequence[Coverage] = (),
 ) -> None:
-    """Write the directory.
+    """Write a run directory.
 
     Args:
-        root: is made.
-        prompt: what the agent was told.
+        root: the directory; created if it is missing.
+        prompt: the agent's prompt.
         files: path in the run -> text.
-        last: the agent's last words.
+        steps: the agent's steps.
+        last: the agent's last message.
+        findings: findings of the detectors.
+        coverage: coverage of the detectors.
     """
     whole = {"prepare/prompt.md": prompt, "solve/prompt.md": prompt, **KIT, **files}
     for name, text in whole.items():
@@ -62,7 +65,7 @@ def write_run(
 
 def _trajectory(path: Path, prompt: str, steps: Sequence[Did], last: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path, "calibration") as writer:
+    with trajectory_writer(path, "calibration") as writer:
         writer.step("", Step(step_id=1, source="user", message=prompt))
         for number, did in enumerate(steps, 2):
             call = ToolCall(f"call{number}", "bash", {"command": did.command})

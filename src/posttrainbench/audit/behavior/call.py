@@ -1,0 +1,217 @@
+"""A call in a script, as library models see it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from posttrainbench.audit.behavior import libraries as lib
+from posttrainbench.audit.behavior.operations import MOST_UNROLLED, taints_of
+from posttrainbench.audit.behavior.script_analysis import ScriptContext
+from posttrainbench.audit.behavior.state import Files
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints, Value
+
+
+class Caller(Protocol):
+    """The interpreter of the calling code.
+
+    Attributes:
+        context: state of the analysis.
+        script: label of the script that the call is in.
+    """
+
+    context: ScriptContext
+    script: str
+
+    def call_value(self, function: Value, arguments: list[Value], named: dict[str, Value] | None = None) -> Value:
+        """Return the result of calling `function`, such as a callback."""
+        ...
+
+
+@dataclass
+class Call:
+    """A call whose function and arguments have been evaluated.
+
+    Attributes:
+        caller: interpreter of the calling code.
+        node: the call's syntax tree.
+        function: the called value.
+        last: last component of the function's name.
+        receiver: the object whose method is called; None for other functions.
+        arguments: positional arguments.
+        named: keyword arguments.
+    """
+
+    caller: Caller
+    node: ast.Call
+    function: Value
+    last: str
+    receiver: Value | None
+    arguments: list[Value]
+    named: dict[str, Value]
+
+    @property
+    def line(self) -> int:
+        """Line of the script, 1-based."""
+        return self.node.lineno
+
+    @property
+    def context(self) -> ScriptContext:
+        """State of the analysis."""
+        return self.caller.context
+
+    @property
+    def files(self) -> Files:
+        """The files of the sandbox."""
+        return self.context.environment.files
+
+    @property
+    def source_text(self) -> str:
+        """The called function as written in the script, with `(...)`."""
+        return ast.unparse(self.node.func)[:100] + "(...)"
+
+    def result(self, models: Iterable[LibraryModel]) -> Value | None:
+        """Return the result by the first library model that knows the function, or None."""
+        for model in models:
+            value = model(self)
+            if value is not None:
+                return value
+        return None
+
+    def argument(self, index: int, *names: str) -> Value | None:
+        """Return an argument by name or, failing that, by position."""
+        for name in names:
+            if name in self.named:
+                return self.named[name]
+        return self.arguments[index] if index < len(self.arguments) else None
+
+    def all_arguments(self) -> list[Value]:
+        """Return the positional and keyword arguments."""
+        return [*self.arguments, *self.named.values()]
+
+    def is_named(self, names: frozenset[str]) -> bool:
+        """Return True if the function is one of `names`."""
+        return bool(self.function.names & names)
+
+    def argument_taints(self) -> Taints:
+        """Return the taints of all arguments."""
+        return taints_of(self.all_arguments())
+
+    def source(self, taint: Taint) -> Taints:
+        """Record a taint source and return its taint as a set."""
+        return self.context.source(taint)
+
+    def taint(self, name: str, *, sure: bool = True) -> Taint:
+        """Return a taint of test data that this call reads."""
+        return Taint("test", name, self.caller.script, self.line, sure=sure)
+
+    def hosted_taint(self, host: str, *, sure: bool = True) -> Taint:
+        """Return a taint of the answer of a hosted model that this call asks."""
+        return Taint("hosted", self.source_text, self.caller.script, self.line, sure=sure, host=host)
+
+    def sink(self, how: str, value: Value) -> None:
+        """Record that this call trains on `value`."""
+        self.context.sink(self.caller.script, self.line, how, value)
+
+    def test_rows(self, repo: str, config: str, split: str) -> Taints:
+        """Record a data set's split as a source, and return its taint, if its rows may be test items."""
+        return self.context.test_rows(repo, config, split, self.caller.script, self.line)
+
+    def element(self, value: Value) -> Value:
+        """Return the join of the elements that iterating over `value` gives."""
+        return self.context.element(value, self.caller.script)
+
+    def invoke(self, function: Value, arguments: list[Value], named: dict[str, Value] | None = None) -> Value:
+        """Return the result of calling `function`, such as a callback."""
+        return self.caller.call_value(function, arguments, named)
+
+    def text_of(self, path: str) -> str:
+        """Return the beginning of a file's text, or "" if it is unknown."""
+        return self.context.environment.text_of(path, self.context.cwd)
+
+    def shell(self, text: str, cwd: str) -> Taints:
+        """Run a shell command on the files and return the origins of its output."""
+        return self.context.environment.shell(text, cwd or self.context.cwd, self.context.env)
+
+    def read(self, value: Value | None) -> Taints:
+        """Return the taints of the files that `value` names, and record sources among them."""
+        result = NONE
+        for text in texts_of(value):
+            taints = self.files.read(text, self.caller.script, self.line, self.context.cwd)
+            self.context.result.sources |= {taint for taint in taints if taint.script == self.caller.script}
+            result |= taints
+        return result
+
+    def read_value(self, path: Value | None) -> Value:
+        """Return the content of the files that `path` names, by key if the file holds one dictionary."""
+        taints = self.read(path)
+        texts = texts_of(path)
+        parts = self.files.parts_of(texts[0], self.context.cwd) if len(texts) == 1 else {}
+        rest = taints.difference(*parts.values()) | (path.all() if path is not None else NONE)
+        return Value(rest, fields={key: Value(part, whole=True) for key, part in parts.items()}, whole=True)
+
+    def write_value(self, target: Value | None, value: Value) -> None:
+        """Write `value` to the files that `target` names or has open."""
+        if value.splits and not value.fields:
+            value = Value(value.taints, fields=self.context.split_rows(value, self.caller.script, self.line))
+        taints = value.all()
+        self.write_handles(target, taints)
+        self.write(target, taints)
+        few = len(value.fields) <= MOST_UNROLLED  # such as a pair of splits
+        parts = {key: part.all() for key, part in value.fields.items() if key != UNKNOWN and (few or not key.isdigit())}
+        if target is not None and len(parts) > 1 and not value.taints:
+            for path in sorted(target.texts | {path for path, _ in target.handles}):
+                self.files.keep_parts(path, parts, self.context.cwd)
+
+    def write(self, target: Value | None, taints: Taints, *, append: bool = False) -> None:
+        """Write data with these taints to the files that `target` names."""
+        for text in sorted(target.texts) if target is not None else ():
+            self.files.write(text, taints, self.context.cwd, append=append)
+
+    def write_handles(self, target: Value | None, taints: Taints) -> None:
+        """Append data with these taints to the files that `target` has open."""
+        for path, _ in sorted(target.handles) if target is not None else ():
+            self.files.write(path, taints, self.context.cwd, append=True)
+
+    def default(self) -> Value:
+        """Return the result of an unknown function: it may contain everything that was passed in."""
+        arguments = self.all_arguments()
+        taints = taints_of(arguments)
+        if self.receiver is not None:
+            taints |= self.receiver.all()
+        handles = frozenset().union(*(value.handles for value in arguments)) if arguments else frozenset()
+        for value in arguments:  # the function may read a data file that it is given by name
+            for text in value.texts:
+                if lib.DATA_FILE.search(text) and not lib.SAVES.search(self.last):
+                    taints |= self.read(Value(texts=frozenset([text])))
+        for value in arguments:
+            if value.functions:  # the result of a callback may be returned
+                taints |= self.invoke(value, [Value(taints)]).all()
+        if lib.SAVES.search(self.last):
+            for value in arguments:
+                if any(lib.DATA_FILE.search(text) for text in value.texts):
+                    self.write(value, taints)
+            return Value()
+        names = frozenset(f"{name}()"[:300] for name in self.function.names)
+        splits = frozenset().union(*(value.all_splits() for value in arguments)) if arguments else frozenset()
+        if self.receiver is not None:
+            splits |= self.receiver.splits
+        return Value(taints, names=names, handles=handles, splits=splits)
+
+
+LibraryModel = Callable[[Call], Value | None]
+"""Returns the result of a call of a function that the model covers, and None for any other call."""
+
+
+def texts_of(value: Value | None) -> list[str]:
+    """Return the possible texts of a value and of what it contains, two levels deep."""
+    if value is None:
+        return []
+    texts = sorted(value.texts)
+    for part in list(value.fields.values())[:20]:
+        texts += sorted(part.texts)
+        for inner in list(part.fields.values())[:20]:
+            texts += sorted(inner.texts)
+    return texts

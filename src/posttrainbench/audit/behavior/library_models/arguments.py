@@ -1,0 +1,58 @@
+"""Model of `argparse`."""
+
+from __future__ import annotations
+
+from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.values import Value, text_value
+
+
+def argument(call: Call) -> Value:
+    """Model of `add_argument`: set the option's value in the parser, from the command line or its default."""
+    options = [text for value in call.arguments for text in sorted(value.texts)]
+    if not options or call.receiver is None:
+        return Value()
+    destination = call.named.get("dest")
+    long = next((option for option in options if option.startswith("--")), options[0])
+    name = min(destination.texts, default="") if destination is not None else long.lstrip("-").replace("-", "_")
+    action = min((call.named.get("action") or Value()).texts, default="")
+    default = call.named.get("default") or Value()
+    argv = call.context.argv
+    value = default
+    if action in ("store_true", "store_false"):
+        value = Value(truth=None)
+        if argv is not None:
+            value = Value(truth=any(option in argv for option in options) == (action == "store_true"))
+    elif argv is not None:
+        text = _option(argv, options) if options[0].startswith("-") else _positional(call.receiver, argv)
+        if text is not None:
+            value = text_value(text)
+            value.number = int(text) if text.isdigit() else None
+    elif not default.texts and default.number is None:
+        value = Value()
+    call.receiver.set_field(name, value, certain=True)
+    return Value()
+
+
+def _option(argv: list[str], options: list[str]) -> str | None:
+    for index, word in enumerate(argv):
+        for option in options:
+            if word == option and index + 1 < len(argv):
+                return argv[index + 1]
+            if word.startswith(f"{option}="):
+                return word.partition("=")[2]
+    return None
+
+
+def _positional(parser: Value, argv: list[str]) -> str | None:
+    counter = parser.fields.setdefault("__positional__", Value(number=0))
+    index, counter.number = counter.number or 0, (counter.number or 0) + 1
+    positional = []
+    skip = False
+    for word in argv:
+        if skip:
+            skip = False
+        elif word.startswith("-"):
+            skip = "=" not in word
+        else:
+            positional.append(word)
+    return positional[index] if index < len(positional) else None

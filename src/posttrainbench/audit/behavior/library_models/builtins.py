@@ -1,0 +1,245 @@
+"""Models of built-in functions and methods, and of functions that start other programs."""
+
+from __future__ import annotations
+
+import shlex
+
+from posttrainbench.audit.behavior import libraries as lib
+from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.library_models.arguments import argument
+from posttrainbench.audit.behavior.operations import attribute, exact_text, unrolled
+from posttrainbench.audit.behavior.selection import (
+    function_keeps_training_rows,
+    keeps_training_rows,
+    names_training,
+    query_keeps_training_rows,
+    without_test_data,
+)
+from posttrainbench.audit.behavior.values import (
+    ARGV_INDEX,
+    LONGEST_TEXT,
+    NONE,
+    UNKNOWN,
+    Function,
+    Value,
+    joined,
+    text_value,
+)
+
+
+def processes(call: Call) -> Value | None:
+    """Model of functions that run a command, such as `subprocess.run`."""
+    if not call.is_named(lib.SHELLS):
+        return None
+    command = call.argument(0, "args", "cmd") or Value()
+    texts = [text for text in command.texts if text]
+    arguments = [value for name, value in command.fields.items() if name.isdigit()]
+    if not texts and arguments:
+        texts = [
+            shlex.join(min(value.texts, default=UNKNOWN) if value.texts else _program(value) for value in arguments)
+        ]
+    elif call.last == "create_subprocess_exec":
+        texts = [shlex.join(min(value.texts, default=UNKNOWN) for value in call.arguments)]
+    cwd = min((call.named.get("cwd") or Value()).texts, default="")
+    taints = call.argument_taints() if any(value.all() for value in call.named.values()) else NONE
+    for text in texts[:4]:
+        taints |= call.shell(text, cwd)
+    stdout = call.named.get("stdout")
+    call.write_handles(stdout, taints)
+    return Value(taints)
+
+
+def _program(value: Value) -> str:
+    return "python" if "sys.executable" in value.names else UNKNOWN
+
+
+def _each(call: Call, function: Value, sequence: Value, *, spread: bool = False) -> Value:
+    """Return the results of a function for the elements of a sequence, one by one if they are all known."""
+    elements = unrolled(sequence)
+    if not elements:
+        inner = call.invoke(function, [call.element(sequence)])
+        return Value(inner.all(), fields={UNKNOWN: inner})
+    inputs = [[element] if not spread else list(element.fields.values()) for element in elements]
+    return Value(fields={str(number): call.invoke(function, given) for number, given in enumerate(inputs)})
+
+
+def builtins(call: Call) -> Value | None:
+    """Model of built-in functions and of similar functions of the standard library."""
+    name = min(call.function.names, default="")
+    if call.function.functions:
+        return None
+    if call.is_named(frozenset(["sys.argv.index"])):
+        return _argv_index(call)
+    if call.last in lib.COUNTS and not (call.last == "index" and call.receiver is None):
+        number = (call.argument(0) or Value()).number if name in ("int", "range") else None
+        return Value(number=number)
+    first = call.argument(0)
+    if name in (
+        "list",
+        "sorted",
+        "reversed",
+        "tuple",
+        "iter",
+        "set",
+        "deepcopy",
+        "copy.deepcopy",
+        "frozenset",
+        "tqdm",
+    ) or (call.last in ("tqdm", "track", "batched", "chunked", "shuffled", "cycle") and first is not None):
+        if first is None:
+            return Value(truth=None)
+        if name in ("set", "frozenset", "list", "tuple", "sorted"):
+            copy = Value(
+                first.taints, first.texts, fields=dict(first.fields), splits=first.splits, handles=first.handles
+            )
+            if not copy.fields and copy.taints:
+                copy.fields[UNKNOWN] = call.element(first)
+            copy.whole = first.whole
+            return copy
+        return first
+    if name == "dict" and not call.arguments:
+        return Value(fields=dict(call.named))
+    if name == "dict" and first is not None:
+        return Value(first.taints, fields=first.fields | call.named)
+    if name == "enumerate" and first is not None:
+        return Value(fields={UNKNOWN: Value(fields={"0": Value(), "1": call.element(first)})})
+    if name in ("zip", "zip_longest", "itertools.product", "product"):
+        parts = {str(index): call.element(value) for index, value in enumerate(call.arguments)}
+        return Value(fields={UNKNOWN: Value(fields=parts)})
+    if name == "map" and len(call.arguments) == 2 and first is not None and unrolled(call.arguments[1]):
+        return _each(call, first, call.arguments[1])
+    if name == "map" and len(call.arguments) > 1 and first is not None:
+        inner = call.invoke(first, [call.element(value) for value in call.arguments[1:]])
+        return Value(fields={UNKNOWN: inner})
+    if name == "filter" and len(call.arguments) > 1:
+        call.invoke(call.arguments[0], [call.element(call.arguments[1])])
+        chosen = any(function_keeps_training_rows(one.node) for one in _functions(call))
+        return without_test_data(call.arguments[1]) if chosen else call.arguments[1]
+    if name == "next" and first is not None:
+        return call.element(first)
+    if name in ("asyncio.run", "asyncio.gather", "functools.partial") and first is not None:
+        return call.default()
+    if call.last in ("random", "choice", "choices", "shuffle") and first is not None:
+        if call.last == "shuffle":
+            return first
+        return Value(fields={UNKNOWN: call.element(first)}) if call.last == "choices" else call.element(first)
+    if call.last in ("gethostname", "getfqdn") and name.startswith("socket."):
+        return text_value("localhost")
+    if name.endswith("getattr") and len(call.arguments) > 1:
+        return attribute(call.arguments[0], min(call.arguments[1].texts, default=""))
+    return None
+
+
+def _functions(call: Call) -> list[Function]:
+    return [function for value in call.all_arguments() for function in value.functions]
+
+
+def _argv_index(call: Call) -> Value:
+    argv, word = call.context.argv or [], min((call.argument(0) or Value()).texts, default="")
+    return Value(number=argv.index(word) + 1 if word in argv else None, names=frozenset([ARGV_INDEX]))
+
+
+def methods(call: Call) -> Value | None:
+    """Model of methods of containers, strings, executors and argument parsers."""
+    receiver = call.receiver
+    if call.last == "add_argument":
+        return argument(call)
+    if call.last in ("parse_args", "parse_known_args") and receiver is not None:
+        fields = {name: value for name, value in receiver.fields.items() if not name.startswith("__")}
+        namespace = Value(fields=fields)
+        return namespace if call.last == "parse_args" else Value(fields={"0": namespace, "1": Value()})
+    if not call.function.functions and lib.CHOOSES.search(call.last):
+        return call.argument(0) or receiver or Value()
+    if receiver is None or call.function.functions:
+        return None
+    if call.last in ("submit", "apply_async", "starmap", "imap", "imap_unordered", "run_in_executor") or (
+        call.last == "map" and lib.POOLS.search(" ".join(receiver.names))
+    ):
+        function = next((value for value in call.arguments if value.functions), None)
+        if function is not None:
+            inputs = [value for value in call.arguments if value is not function]
+            if call.last in ("map", "imap", "imap_unordered", "starmap") and len(inputs) == 1:
+                return _each(call, function, inputs[0], spread=call.last == "starmap")
+            if call.last in ("map", "imap", "imap_unordered"):
+                inputs = [call.element(value) for value in inputs]
+            inner = call.invoke(function, inputs)
+            return Value(inner.all(), fields={UNKNOWN: inner})
+    if call.last in lib.ADDS:
+        for value in call.arguments:
+            receiver.add(value)
+            inner = value
+            if call.last in ("extend", "update", "extendleft"):
+                if call.last == "update":
+                    receiver.fields.update(value.fields)
+                inner = call.element(value)
+            receiver.set_field(UNKNOWN, inner)
+        return Value()
+    if call.last == "merge" and "indicator" in call.named:
+        return receiver  # marks rows, to drop those that are in both
+    if call.last == "set_defaults":
+        receiver.fields |= call.named
+        return Value()
+    if call.last in lib.KEEPS:
+        if (
+            any(map(keeps_training_rows, call.node.args))
+            or any(query_keeps_training_rows(text) for value in call.arguments for text in value.texts)
+            or any(function_keeps_training_rows(one.node) for one in _functions(call))
+        ):
+            return without_test_data(receiver)
+        for value in call.arguments:
+            if value.functions:
+                call.invoke(value, [call.element(receiver)])
+        return receiver
+    if call.last in ("items", "values", "keys", "copy", "shuffle", "read", "readlines", "tolist", "strip", "iterrows"):
+        return _content(call, receiver)
+    if call.last == "get_group" and call.arguments and (name := exact_text(call.arguments[0])) is not None:
+        return without_test_data(receiver) if names_training(name) else receiver
+    if call.last == "get" and call.arguments:
+        name = min(call.arguments[0].texts, default="")
+        if name in receiver.fields:
+            return receiver.fields[name]
+        return call.element(receiver)
+    if call.last in ("format", "replace", "join", "split", "splitlines", "lower", "encode", "decode"):
+        if call.last == "join":
+            return Value(receiver.all() | call.argument_taints(), truth=None)
+        texts = receiver.texts if call.last in ("strip", "lower", "encode", "decode") else frozenset()
+        if call.last == "replace" and len(call.arguments) == 2 and not receiver.handles:
+            old, new = (exact_text(value) for value in call.arguments)
+            if old and new is not None:
+                texts = frozenset(text.replace(old, new)[:LONGEST_TEXT] for text in receiver.texts)
+        if call.last == "format":
+            texts = frozenset(_formatted(text, call) for text in receiver.texts)
+        return Value(receiver.all() | call.argument_taints(), texts)
+    return None
+
+
+def _content(call: Call, receiver: Value) -> Value:
+    if receiver.splits and not receiver.fields and call.last in ("items", "values", "keys"):
+        rows = call.context.split_rows(receiver, call.caller.script, call.line)
+        items: dict[str, Value] = {}
+        for number, (split, part) in enumerate(rows.items()):
+            pair = Value(fields={"0": text_value(split), "1": part})
+            items[str(number)] = pair if call.last == "items" else part if call.last == "values" else pair.fields["0"]
+        return Value(receiver.taints, fields=items)
+    if call.last == "items":
+        pairs = [Value(fields={"0": text_value(key), "1": part}) for key, part in list(receiver.fields.items())[:40]]
+        if pairs and not receiver.taints and not receiver.splits:
+            return Value(fields={str(number): pair for number, pair in enumerate(pairs)})
+        pairs.append(Value(fields={"0": Value(), "1": Value(receiver.taints)}))
+        return Value(fields={UNKNOWN: joined(*pairs)}, splits=receiver.splits)
+    if call.last == "values":
+        parts = list(receiver.fields.values())[:40]
+        return Value(receiver.taints, fields={UNKNOWN: joined(*parts)} if parts else {}, splits=receiver.splits)
+    if call.last == "keys":
+        return Value()
+    if call.last == "iterrows":
+        return Value(fields={UNKNOWN: Value(fields={"0": Value(), "1": Value(receiver.all())})})
+    return receiver
+
+
+def _formatted(text: str, call: Call) -> str:
+    for name, value in call.named.items():
+        text = text.replace(f"{{{name}}}", min(value.texts, default=UNKNOWN))
+    for value in call.arguments:
+        text = text.replace("{}", min(value.texts, default=UNKNOWN), 1)
+    return text

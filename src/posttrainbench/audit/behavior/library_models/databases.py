@@ -1,0 +1,81 @@
+"""Models of databases, of SQL over files, and of programs that are run from a text."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from dataclasses import replace
+
+from posttrainbench.audit.behavior.call import Call, texts_of
+from posttrainbench.audit.behavior.library_models.configuration import CONTENT
+from posttrainbench.audit.behavior.selection import query_keeps_training_rows, without_test_data
+from posttrainbench.audit.behavior.values import NONE, Value, text_value
+
+_QUERIES = frozenset("sql query execute executemany executescript read_sql read_sql_query sql_query from_query".split())
+_FILE = re.compile(r"""['"]([^'"\s]{1,300}/[^'"\s]{1,300}|[^'"\s]{1,300}\.(?:jsonl?|csv|parquet|arrow|db))['"]""")
+_CHANGES = re.compile(r"\s*(insert|create|update|delete|drop|alter|pragma|begin|commit|replace)\b", re.IGNORECASE)
+_CONNECTS = frozenset("sqlite3.connect duckdb.connect lancedb.connect sqlalchemy.create_engine create_engine".split())
+
+
+def databases(call: Call) -> Value | None:
+    """Model of connections and queries: rows that one program stores are those that another one reads."""
+    if call.is_named(_CONNECTS):
+        texts = (call.argument(0, "database") or Value()).texts
+        paths = frozenset(text.removeprefix("sqlite:///") for text in texts if text != ":memory:")
+        return Value(texts=paths, names=frozenset(["database"]), handles=frozenset((path, True) for path in paths))
+    values = [value for value in (call.receiver, *call.all_arguments()) if value is not None]
+    database = next((value for value in values if "database" in value.names), None)
+    if call.last in ("cursor", "commit", "begin") and database is not None:
+        return database
+    if call.last == "to_sql" and database is not None and call.receiver is not None:
+        call.write_handles(database, call.receiver.all())
+        return Value()
+    if call.last not in _QUERIES or call.function.functions:
+        return None
+    stored = [value for value in call.arguments[1:] if value is not database]
+    taints = NONE.union(*(value.all() for value in stored))
+    if database is not None:
+        call.write_handles(database, taints)
+        taints |= call.read(database)
+    for text in sorted((call.argument(0, "sql", "query") or Value()).texts):
+        for path in _FILE.findall(text):
+            taints |= call.read(text_value(path))
+    if database is None and not taints:
+        return None
+    result = Value(taints, names=database.names if database is not None else frozenset(), whole=True)
+    parameters = tuple(texts_of(call.argument(1, "params", "parameters")))
+    queries = (call.argument(0, "sql", "query") or Value()).texts
+    if queries and all(query_keeps_training_rows(query, parameters) for query in queries):
+        result = replace(result, taints=without_test_data(result).taints)
+    if database is not None and not any(_CHANGES.match(query) for query in queries):
+        database.taints = result.taints  # of a cursor, from which they are fetched
+    return result
+
+
+def programs(call: Call) -> Value | None:
+    """Model of programs that are run from a text or by their path."""
+    first = call.argument(0) or Value()
+    if call.is_named(frozenset(("runpy.run_path", "runpy.run_module"))):
+        for text in sorted(first.texts)[:2]:
+            call.shell(shlex.join(["python", text] if call.last == "run_path" else ["python", "-m", text]), "")
+        return Value()
+    if call.is_named(frozenset(("exec", "compile"))) and first.texts | first.names:
+        if call.last == "compile":
+            return first
+        paths = {name.removeprefix(CONTENT) for name in first.names if name.startswith(CONTENT)}
+        for path in sorted(first.texts if "file" in first.names else paths)[:2]:
+            call.shell(shlex.join(["python", path]), "")
+        for text in sorted(first.texts)[:2] if "file" not in first.names and not paths else ():
+            call.shell(shlex.join(["python", "-c", text]), "")
+        return Value()
+    if call.last in ("b64decode", "standard_b64decode", "urlsafe_b64decode") and first.texts:
+        return Value(first.all(), frozenset(_decoded(text) for text in first.texts))
+    return None
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=False).decode()
+    except ValueError:
+        return ""

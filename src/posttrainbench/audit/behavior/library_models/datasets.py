@@ -1,0 +1,152 @@
+"""Models of functions that train, and of functions that load published data sets."""
+
+from __future__ import annotations
+
+import ast
+
+from posttrainbench.audit.behavior import libraries as lib
+from posttrainbench.audit.behavior.call import Call, texts_of
+from posttrainbench.audit.behavior.operations import attribute
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, joined, sliced
+
+DICTIONARY = "datasets.DatasetDict()"
+HARNESS = "a task of an evaluation harness"
+
+
+def training(call: Call) -> Value | None:
+    """Model of trainers, `backward()` and `fit()`: taint sinks."""
+    names = call.function.names
+    if any(lib.TRAINERS.search(name) for name in names) and not (call.receiver and call.receiver.names & names):
+        data = next((call.named[key] for key in lib.TRAINED if key in call.named), None)
+        if data is None:
+            candidates = [value for value in call.arguments[2:4] if value.all() or value.splits]
+            data = candidates[0] if candidates else Value(call.named[UNKNOWN].taints if UNKNOWN in call.named else NONE)
+        data = joined(data, call.named["data_collator"]) if "data_collator" in call.named else data
+        call.sink(f"{ast.unparse(call.node.func)[:60]}(train_dataset=...)", data)
+        return Value(names=frozenset(["transformers.Trainer()"]), truth=True)
+    if call.last == "backward":
+        value = joined(call.receiver or Value(), *call.arguments)
+        call.sink("backward() of a loss computed from the data", value)
+        return Value()
+    if call.last == "grad" and any(name.endswith("autograd.grad") for name in names) and call.arguments:
+        call.sink("gradient of a loss computed from the data", call.arguments[0])
+        return None
+    if call.last in lib.TRAINS and not call.function.functions and _fits(call):
+        module = call.named.get("datamodule")
+        if module is not None and (loader := attribute(module, "train_dataloader")).functions:
+            call.sink("fit(...)", call.invoke(loader, []))
+        else:
+            values = [value for key, value in call.named.items() if not key.startswith(("val", "eval", "test"))]
+            call.sink(f"{call.last}(...)", joined(Value(), *call.arguments[:2], *values))
+        return Value()
+    return None
+
+
+def _fits(call: Call) -> bool:
+    """Return True if a call of `fit` may train a network."""
+    if call.last not in ("fit", "fit_generator"):
+        return True
+    owner = ast.unparse(call.node.func).rpartition(".")[0]
+    names = " ".join([owner, *(call.receiver.names if call.receiver is not None else ())])
+    return bool(lib.FITS.search(names)) and not lib.NOT_FITS.search(names)
+
+
+def data_sets(call: Call) -> Value | None:
+    """Model of functions that load data sets or evaluation logs, or select rows of them."""
+    test_data, names = call.files.test_data, call.function.names
+    if call.last == "load_dataset" and not call.function.functions:
+        return _load_dataset(call)
+    if call.last in ("hf_dataset", "load_dataset_builder") or any(name.endswith("MsDataset.load") for name in names):
+        return _load_dataset(call, second="split" if call.last == "hf_dataset" else "name")
+    if call.last == "as_dataset" and call.receiver is not None and call.receiver.splits:
+        split = call.argument(0, "split")
+        return (
+            call.context.select_split(call.receiver, split, call.caller.script, call.line) if split else call.receiver
+        )
+    if (harness := _harness(call)) is not None:
+        return harness
+    if call.receiver is not None and DICTIONARY in call.receiver.names and call.last in lib.TRANSFORMS:
+        parts = {
+            name: _mapped(call, part) if call.last == "map" else part for name, part in call.receiver.fields.items()
+        }
+        return Value(fields=parts, names=call.receiver.names, truth=True)
+    if call.last in ("hf_hub_download", "snapshot_download", "cached_download"):
+        repo, file = call.argument(0, "repo_id") or Value(), call.argument(1, "filename") or Value()
+        files = file.texts or frozenset([""])
+        target = call.named.get("local_dir")
+        texts = frozenset(f"hub:{r}//{f}" for r in repo.texts for f in files)
+        if target is not None:
+            call.write(target, call.read(Value(texts=texts)))
+        return Value(texts=texts)
+    if call.last in lib.LOGS:
+        return Value(call.read(call.argument(0)) or call.source(call.taint("an evaluation log", sure=False)))
+    if any(test_data.package(name) for name in call.function.names):
+        return Value(call.source(call.taint(call.source_text)) | call.argument_taints())
+    if call.last == "DatasetDict":
+        first = call.argument(0) or Value(fields=dict(call.named))
+        return Value(first.taints, fields=first.fields, splits=first.splits, names=frozenset([DICTIONARY]), truth=True)
+    if call.last in ("select", "take", "head", "sample", "islice") and (call.receiver or call.arguments):
+        base = call.receiver if call.receiver is not None and call.receiver.all() else (call.argument(0) or Value())
+        numbers = [value.number for value in call.all_arguments() if value.number is not None]
+        return sliced(base, numbers[-1]) if numbers and base.whole else base
+    if call.last == "map" and call.receiver is not None and call.receiver.all_splits():
+        return call.receiver  # no split has been chosen yet
+    if call.last == "map" and call.receiver is not None and not lib.POOLS.search(" ".join(call.receiver.names)):
+        return _mapped(call, call.receiver)
+    return None
+
+
+def _harness(call: Call) -> Value | None:
+    """Model of evaluation harnesses, whose tasks hold the test items: lm-eval, verifiers."""
+    if call.last in ("get_task_dict", "load_task_or_group", "load_environment", "load_task"):
+        tasks = texts_of(call.argument(0))
+        named = [task for task in tasks if call.files.test_data.names_benchmark(task)]
+        task = Value(names=frozenset([HARNESS] if named else []), truth=True)
+        return Value(names=task.names, fields=dict.fromkeys(tasks, task) | {UNKNOWN: task}) if named else None
+    if call.receiver is not None and HARNESS in call.receiver.names:
+        if call.last in ("test_docs", "get_eval_dataset", "eval_docs"):
+            return Value(call.source(call.taint(call.source_text)), whole=True)
+        return Value() if call.last in ("get_dataset", "training_docs", "fewshot_docs", "validation_docs") else None
+    return None
+
+
+def _load_dataset(call: Call, second: str = "name") -> Value:
+    path = call.argument(0, "path", "dataset_name") or Value()
+    config = min((call.argument(1 if second == "name" else 9, "name", "subset_name") or Value()).texts, default="")
+    files = call.named.get("data_files")
+    split = call.argument(2 if second == "name" else 1, "split")
+    keys = {key for key in (files.fields if files is not None else ()) if not key.isdigit() and key != UNKNOWN}
+    if files is not None and (keys or split is None):
+        parts = {key: Value(call.read(files.fields[key]), whole=True) for key in sorted(keys)}
+        parts = parts or {"train": Value(call.read(files), whole=True)}
+        chosen = {text.partition("[")[0] for text in texts_of(split)} & parts.keys()
+        if split is None:
+            return Value(fields=parts, names=frozenset([DICTIONARY]), truth=True)
+        if chosen:
+            return joined(*(parts[key] for key in sorted(chosen)))
+    if second == "name" and call.arguments[2:] and "split" not in call.named and len(call.arguments) < 6:
+        split = call.arguments[2] if call.arguments[2].texts else None
+    taints = call.read(files) if files is not None else NONE
+    splits: set[tuple[str, str]] = set()
+    for repo in sorted(path.texts):
+        if repo in ("json", "csv", "parquet", "text", "arrow", "pandas") or UNKNOWN in repo:
+            continue
+        taints |= call.files.written(call.files.resolve(repo, call.context.cwd))
+        taints |= call.files.written(f"hub:{repo}")
+        if call.files.test_data.repository(repo, config or UNKNOWN, UNKNOWN) is False:
+            continue
+        if split is None:
+            splits.add((repo, config))
+        for text in texts_of(split) if split is not None else ():
+            taints |= call.test_rows(repo, config, text)
+        if split is not None and not texts_of(split):
+            taints |= call.test_rows(repo, config, UNKNOWN)
+    return Value(taints, splits=frozenset(splits), names=frozenset(["datasets.Dataset()"]), truth=True, whole=True)
+
+
+def _mapped(call: Call, base: Value) -> Value:
+    function = call.argument(0, "function", "func")
+    result = Value(base.all(), names=base.names, whole=base.whole)
+    if function is not None and function.functions:
+        result.taints |= call.invoke(function, [call.element(base)]).all()
+    return result

@@ -1,0 +1,216 @@
+"""Models of functions that open, read, write, copy and name files."""
+
+from __future__ import annotations
+
+from posttrainbench.audit.behavior import libraries as lib
+from posttrainbench.audit.behavior.call import Call, texts_of
+from posttrainbench.audit.behavior.library_models.configuration import CONTENT
+from posttrainbench.audit.behavior.operations import exact_text
+from posttrainbench.audit.behavior.selection import names_training, without_test_data
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, bounded, concatenated, joined, text_value
+
+ARCHIVE = "archive"
+"""Name of the values that are open archives."""
+_MEMBERS = frozenset("open read extract extractfile".split())
+
+
+def files(call: Call) -> Value | None:
+    """Model of functions that open, read, write, copy or remove files."""
+    name = min(call.function.names, default="")
+    if call.last == "open" and name in (
+        "open",
+        "io.open",
+        "gzip.open",
+        "bz2.open",
+        "lzma.open",
+        "codecs.open",
+        "fsspec.open",
+        "xopen",
+    ):
+        return _opened(call, call.argument(0, "file", "filename"), call.argument(1, "mode"))
+    if call.receiver is not None and any("FileSystem()" in owner for owner in call.receiver.names):
+        return _remote(call)
+    if call.is_named(frozenset(("zipfile.ZipFile", "ZipFile", "tarfile.open"))):
+        archive = _opened(call, call.argument(0, "file", "name"), call.argument(1, "mode"))
+        archive.names |= {ARCHIVE}
+        return archive
+    if call.receiver is not None and call.last in _MEMBERS and call.arguments and ARCHIVE in call.receiver.names:
+        members = (call.argument(0) or Value()).texts
+        chosen = bool(members) and all(map(names_training, members))
+        return without_test_data(call.receiver) if chosen else Value(call.receiver.all())
+    if call.receiver is not None and call.last == "open" and call.receiver.texts:
+        return _opened(call, call.receiver, call.argument(0, "mode"))
+    if name == "print" and "file" in call.named:
+        call.write_handles(call.named["file"], call.argument_taints())
+        return Value()
+    if name == "print":
+        call.context.result.output |= call.argument_taints()
+        return Value()
+    if name in ("sys.stdin.read", "sys.stdin.readlines", "sys.stdin.readline", "input", "fileinput.input"):
+        return Value(call.context.stdin)
+    if name in ("sys.stdout.write", "sys.stdout.writelines"):
+        call.context.result.output |= call.argument_taints()
+        return Value()
+    if call.is_named(lib.WRITES_PAIR) or (call.last in ("dump", "save") and len(call.arguments) >= 2):
+        first, second = call.argument(0) or Value(), call.argument(1, "f", "fp", "stream", "file") or Value()
+        # Libraries differ in the order of file and value.
+        file, value = (second, first) if second.texts or second.handles else (first, second)
+        call.write_value(file, value)
+        return Value()
+    if call.is_named(lib.WRITES_NAMED):
+        call.write_value(call.argument(0, "file"), Value(fields=dict(call.named)))
+        return Value()
+    if call.is_named(lib.COPIES):
+        source, target = call.argument(0, "src"), call.argument(1, "dst")
+        if target is not None:
+            call.write(target, call.read(source) | (source.all() if source else NONE))
+        return Value(texts=target.texts if target else frozenset())
+    if call.is_named(lib.REMOVES) or (call.last == "unlink" and call.receiver is not None):
+        for text in texts_of(call.receiver if call.last == "unlink" and not call.arguments else call.argument(0)):
+            call.files.remove(text, call.context.cwd)
+        return Value()
+    if name in ("json.load", "pickle.load", "csv.reader", "csv.DictReader", "yaml.safe_load", "json.loads"):
+        source = call.argument(0) or Value()
+        opened = "file" in source.names and any(text.endswith("task.json") for text in source.texts)
+        if opened or "task.json" in source.names:
+            return task_value(call)
+        return Value(source.taints, fields=dict(source.fields), handles=source.handles, whole=source.whole)
+    if name in ("csv.writer", "csv.DictWriter", "jsonlines.Writer", "io.TextIOWrapper"):
+        return Value(handles=(call.argument(0) or Value()).handles, names=frozenset(["writer"]))
+    if name == "jsonlines.open":
+        return _opened(call, call.argument(0), call.argument(1, "mode"))
+    if call.receiver is not None and call.last == "read_text":
+        if any(text.endswith("task.json") for text in call.receiver.texts):
+            return Value(names=frozenset(["task.json"]))
+        names = frozenset(f"{CONTENT}{text}" for text in call.receiver.texts)
+        return Value(call.read(call.receiver) | call.receiver.all(), names=names)
+    if call.is_named(lib.READS_FIRST) or lib.READS.search(call.last):
+        path = call.argument(0, "path", "path_or_buf", "filepath_or_buffer", "source", "data_files")
+        if path is None or not texts_of(path):
+            path = call.receiver if call.receiver is not None and call.receiver.texts else path
+        return call.read_value(path)
+    if call.receiver is not None and call.last in ("write_text", "write_bytes"):
+        call.write(call.receiver, call.argument_taints())
+        _write_text(call, Value(handles=frozenset((text, False) for text in call.receiver.texts)))
+        return Value()
+    if call.receiver is not None and lib.WRITES.search(call.last) and not call.function.functions:
+        target = call.argument(0, "path", "path_or_buf", "repo_id", "file", "dataset_path") or Value()
+        if call.last == "push_to_hub":
+            target = Value(texts=frozenset(f"hub:{text}" for text in target.texts))
+        taints = call.receiver.all() | call.argument_taints()
+        if "a" in (call.named.get("mode") or Value()).texts:
+            call.write(target, taints, append=True)
+            call.write_handles(target, taints)
+        else:
+            call.write_value(target, call.receiver if not call.argument_taints() else Value(taints))
+        return Value(taints)
+    if call.receiver is not None and call.receiver.handles and call.last.startswith(("write", "dump")):
+        _write_text(call, call.receiver)
+        call.write_handles(call.receiver, call.argument_taints())
+        return Value()
+    return paths(call, name)
+
+
+def _write_text(call: Call, file: Value) -> None:
+    """Record the text of a program that is written to a file."""
+    text = exact_text(call.argument(0, "data") or Value())
+    for path, append in sorted(file.handles):
+        if text is not None and path.endswith((".py", ".sh", ".yaml", ".yml", ".json", ".toml", ".env")):
+            call.context.environment.text_written(path, text, call.context.cwd, append=append)
+
+
+def _remote(call: Call) -> Value | None:
+    """Model of the methods of `HfFileSystem`: paths are those of the Hub."""
+    texts = (call.argument(0) or Value()).texts
+    paths = Value(texts=frozenset(text if "://" in text else f"hf://{text}" for text in texts))
+    if call.last in ("open", "read_text", "read_bytes", "cat", "cat_file"):
+        return _opened(call, paths, None)
+    if call.last in ("get", "get_file", "download"):
+        call.write(call.argument(1, "lpath"), call.read(paths))
+        return Value()
+    return Value(texts=paths.texts, fields={UNKNOWN: paths}) if call.last in ("glob", "ls", "find") else None
+
+
+def _opened(call: Call, path: Value | None, mode: Value | None) -> Value:
+    if path is not None and (path.number == 0 or "/dev/stdin" in path.texts):
+        return Value(call.context.stdin, names=frozenset(["file"]))
+    modes = mode.texts if mode is not None else frozenset()
+    texts = frozenset(texts_of(path))
+    if any(letter in text for text in modes for letter in "wax+"):
+        append = any("a" in text or "+" in text for text in modes)
+        if not append:
+            call.write(Value(texts=texts), NONE)  # truncates the file
+        return Value(names=frozenset(["file"]), handles=frozenset((text, append) for text in texts))
+    content = call.read_value(Value(path.all() if path else NONE, texts))
+    content.texts, content.names = texts, frozenset(["file"])
+    return content
+
+
+def task_value(call: Call) -> Value:
+    """Return the content of the kit's `task.json`."""
+    variables = call.files.variables
+    kit = variables.get("PTB_KIT", UNKNOWN)
+    return Value(fields={"kit": text_value(kit), "workspace": text_value("."), "base_model": text_value("/base_model")})
+
+
+def _walked(call: Call) -> Value:
+    """Return the elements of `os.walk`: for a folder of the kit, its test file; else files of unknown names."""
+    folders = (call.argument(0, "top") or Value()).texts
+    kits = [kit for kit in call.files.test_data.kits if any(kit == text or f"{kit}/data" == text for text in folders)]
+    root = frozenset(f"{kit}/data" for kit in kits) or frozenset(
+        place for folder in folders for place in (folder, f"{folder}/{UNKNOWN}")
+    )
+    file = Value(texts=frozenset(["test.jsonl" if kits else UNKNOWN]))
+    parts = {"0": Value(texts=bounded(root)), "1": Value(), "2": Value(fields={UNKNOWN: file})}
+    return Value(fields={UNKNOWN: Value(fields=parts)})
+
+
+def paths(call: Call, name: str) -> Value | None:
+    """Model of functions that build paths."""
+    if name in ("pathlib.Path", "Path", "pathlib.PosixPath", "pathlib.PurePath"):
+        parts = [value.texts for value in call.arguments]
+        texts = parts[0] if parts else frozenset(["."])
+        for part in parts[1:]:
+            texts = bounded(frozenset(f"{a}/{b}" for a in texts or {UNKNOWN} for b in part or {UNKNOWN}))
+        return Value(texts=texts, names=frozenset(["pathlib.Path()"]), truth=True)
+    if name in ("os.path.join", "posixpath.join", "osp.join"):
+        texts = frozenset([""])
+        for value in call.arguments:
+            texts = bounded(
+                frozenset(
+                    b if b.startswith("/") else f"{a}/{b}".lstrip("/") if not a else f"{a}/{b}"
+                    for a in texts
+                    for b in value.texts or {UNKNOWN}
+                )
+            )
+        return Value(texts=texts)
+    if name in ("os.path.dirname", "os.path.abspath", "os.path.realpath", "os.path.expanduser", "str", "os.fspath"):
+        texts = (call.argument(0) or Value()).texts
+        if name.endswith("dirname"):
+            texts = frozenset(text.rpartition("/")[0] or "." for text in texts)
+        return Value(call.argument_taints(), texts, truth=None)
+    if name in ("os.environ.get", "os.getenv"):
+        value = call.context.variable(call.argument(0) or Value())
+        default = call.argument(1, "default")
+        return joined(value, default) if default is not None and not value.texts else value
+    if name in ("glob.glob", "glob.iglob") or (call.last in ("glob", "rglob") and call.receiver is not None):
+        pattern = (call.argument(0) or Value()).texts or frozenset(["*"])
+        if call.receiver is not None and call.receiver.texts:
+            pattern = frozenset(f"{a}/{b}" for a in call.receiver.texts for b in pattern)
+        kit = {one for text in pattern for one in call.files.matching(text.replace("**/", "*"), call.context.cwd)}
+        pattern |= {path for path in kit if call.files.test_data.path(path) is not None}
+        return Value(texts=bounded(pattern), fields={UNKNOWN: Value(texts=bounded(pattern))})
+    if name in ("os.walk", "os.fwalk"):
+        return _walked(call)
+    if name in ("os.listdir", "os.scandir") or call.last == "iterdir":
+        folders = (call.argument(0) or call.receiver or Value()).texts
+        entries = frozenset(f"{folder}/*" for folder in folders)
+        return Value(fields={UNKNOWN: Value(texts=frozenset([UNKNOWN]))}, texts=entries)
+    if call.receiver is not None and call.receiver.texts and call.last in ("joinpath", "with_suffix", "with_name"):
+        base = call.receiver.texts
+        if call.last == "joinpath":
+            return Value(texts=concatenated([base, frozenset(["/"]), *(v.texts for v in call.arguments)]))
+        return Value(texts=frozenset(f"{text.rpartition('/')[0]}/{UNKNOWN}" for text in base))
+    if call.receiver is not None and call.last in ("absolute", "resolve", "expanduser", "as_posix"):
+        return call.receiver
+    return None

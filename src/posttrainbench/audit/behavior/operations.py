@@ -1,0 +1,167 @@
+"""Python's constants, operators, attribute access and parameter binding, on abstract values."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from posttrainbench.audit.behavior.values import (
+    ARGV_INDEX,
+    NONE,
+    UNKNOWN,
+    Taints,
+    Value,
+    bounded,
+    concatenated,
+    joined,
+    text_value,
+)
+
+MOST_UNROLLED = 8
+"""Elements of a literal sequence that a loop goes through one by one."""
+
+
+def taints_of(values: Sequence[Value]) -> Taints:
+    """Return the union of the taints of some values."""
+    return frozenset().union(*(value.all() for value in values)) if values else NONE
+
+
+def constant(node: ast.Constant) -> Value:
+    """Return the value of a literal."""
+    match node.value:
+        case str() as text:
+            return text_value(text)
+        case bool() | None as truth:
+            return Value(truth=bool(truth))
+        case int() as number:
+            return Value(number=number, truth=bool(number), texts=frozenset([str(number)[:40]]))
+    return Value(truth=True)
+
+
+def attribute(base: Value, name: str) -> Value:
+    """Return an attribute of a value; functions of an instance are bound to it."""
+    known = base.fields.get(name)
+    if known is not None:
+        if known.functions and not _is_module(base):
+            bound = tuple(replace(function, bound=base) for function in known.functions)
+            return Value(known.taints, known.texts, known.names, bound, known.fields)
+        return known
+    names = frozenset(f"{owner}.{name}"[:300] for owner in base.names)
+    texts = base.texts if name in ("name", "stem", "parent", "path") and base.handles == frozenset() else frozenset()
+    if name == "parent":
+        texts = frozenset(text.rpartition("/")[0] or "." for text in base.texts)
+    return Value(base.all(), texts, names, splits=base.splits, handles=base.handles)
+
+
+def binary(left: Value, operator: ast.operator, right: Value) -> Value:
+    """Return the result of a binary operator. Set difference keeps the taints of its left side only."""
+    if isinstance(operator, ast.Sub):
+        return Value(left.all(), fields={k: v for k, v in left.fields.items() if k == UNKNOWN})
+    texts: frozenset[str] = frozenset()
+    if ARGV_INDEX in left.names and isinstance(operator, ast.Add) and None not in (left.number, right.number):
+        return Value(number=(left.number or 0) + (right.number or 0))
+    if isinstance(operator, ast.Div) and (left.texts or "pathlib.Path()" in left.names or right.texts):
+        texts = bounded(frozenset(f"{a}/{b}" for a in left.texts or {UNKNOWN} for b in right.texts or {UNKNOWN}))
+        return Value(left.all() | right.all(), texts, left.names)
+    if isinstance(operator, ast.Add) and (left.texts or right.texts) and left.number is None:
+        texts = concatenated([left.texts, right.texts])
+    if isinstance(operator, ast.Mod) and left.texts:
+        texts = frozenset(UNKNOWN.join(text.replace("%s", UNKNOWN).split(UNKNOWN)) for text in left.texts)
+    if isinstance(operator, ast.Mult):
+        return left if left.all() or not right.all() else right
+    result = Value(left.all() | right.all(), texts, splits=left.all_splits() | right.all_splits())
+    elements = [value.fields[UNKNOWN] for value in (left, right) if UNKNOWN in value.fields]
+    if len(elements) == 2:
+        result.fields[UNKNOWN] = joined(*elements)
+    return result
+
+
+def boolean(values: list[Value], operator: ast.boolop) -> Value:
+    """Return the result of `and` or `or`."""
+    deciding = isinstance(operator, ast.Or)
+    for value in values:
+        if value.truth is deciding:
+            return Value(truth=deciding) if not value.all() else value
+    truths = {value.truth for value in values}
+    result = joined(*values)
+    result.truth = (not deciding) if truths == {not deciding} else None
+    return result
+
+
+def unary(operator: ast.unaryop, operand: Value) -> Value:
+    """Return the result of a unary operator."""
+    if isinstance(operator, ast.Not):
+        return Value(truth=None if operand.truth is None else not operand.truth)
+    if isinstance(operator, ast.USub) and operand.number is not None:
+        return Value(number=-operand.number)
+    return Value()
+
+
+def compare(left: Value, operators: list[ast.cmpop], others: list[Value]) -> Value:
+    """Return the result of a comparison; its truth is known if two known texts are tested for equality."""
+    if len(others) == 1 and len(left.texts) == 1 and len(others[0].texts) == 1:
+        first, second = next(iter(left.texts)), next(iter(others[0].texts))
+        if UNKNOWN not in first + second and not left.number and isinstance(operators[0], ast.Eq | ast.NotEq):
+            return Value(truth=(first == second) is isinstance(operators[0], ast.Eq))
+    return Value()
+
+
+def unrolled(value: Value) -> list[Value]:
+    """Return the elements of a short sequence whose elements are all known; [] for any other value."""
+    parts = [part for name, part in value.fields.items() if name.isdigit()]
+    if len(parts) != len(value.fields) or len(parts) > MOST_UNROLLED or value.taints or value.splits:
+        return []
+    return parts
+
+
+def exact_text(value: Value) -> str | None:
+    """Return the text of an untainted value with exactly one possible text, else None."""
+    if len(value.texts) == 1 and not value.all() and UNKNOWN not in (text := next(iter(value.texts))):
+        return text
+    return None
+
+
+def bind(
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+    arguments: list[Value],
+    named: dict[str, Value],
+    bound: Value | None,
+    evaluate: Callable[[ast.expr], Value],
+) -> dict[str, Value]:
+    """Return the values of a function's parameters in a call.
+
+    Args:
+        node: the function.
+        arguments: positional arguments.
+        named: keyword arguments.
+        bound: the instance of a bound method.
+        evaluate: returns the value of a default.
+    """
+
+    def keyword(parameter: ast.arg, default: ast.expr | None) -> Value:
+        if parameter.arg in named:
+            return named[parameter.arg]
+        return evaluate(default) if default is not None else Value()
+
+    static = not isinstance(node, ast.Lambda) and any(
+        isinstance(decorator, ast.Name) and decorator.id == "staticmethod" for decorator in node.decorator_list
+    )
+    positional = [bound, *arguments] if bound is not None and not static else arguments
+    parameters = [*node.args.posonlyargs, *node.args.args]
+    defaults = [None] * (len(parameters) - len(node.args.defaults)) + list(node.args.defaults)
+    names: dict[str, Value] = {}
+    for index, (parameter, default) in enumerate(zip(parameters, defaults, strict=True)):
+        names[parameter.arg] = positional[index] if index < len(positional) else keyword(parameter, default)
+    for parameter, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        names[parameter.arg] = keyword(parameter, default)
+    if node.args.vararg is not None:
+        extra = positional[len(parameters) :]
+        names[node.args.vararg.arg] = Value(fields={str(index): value for index, value in enumerate(extra)})
+    if node.args.kwarg is not None:
+        names[node.args.kwarg.arg] = Value(fields=dict(named))
+    return names
+
+
+def _is_module(value: Value) -> bool:
+    return "__name__" in value.fields

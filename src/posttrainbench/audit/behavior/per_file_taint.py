@@ -1,0 +1,95 @@
+"""Per-file taints: every file is a taint source of its own."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase, translate
+from pathlib import PurePosixPath
+
+from typing_extensions import override
+
+from posttrainbench.audit.behavior.state import REMOTE, Files
+from posttrainbench.audit.behavior.values import UNKNOWN, Taint, Taints
+
+MOST_PATTERNS = 200
+UNCERTAIN = re.compile(f"[*?{re.escape(UNKNOWN)}]")
+_MARK = "file "
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Return True if a `glob` pattern matches a path: `*` matches within a directory, `**` across directories."""
+    if "**" in pattern:
+        return fnmatchcase(name, pattern.replace("**/", "*"))
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
+
+
+class Places:
+    """Files that may be one of `places`: with the same name, inside such a directory, or matching a pattern."""
+
+    def __init__(self, places: Collection[str]) -> None:
+        self.places = places
+        self.names = {place.rsplit("/", 1)[-1] for place in places}
+        self.above = {str(one) for place in places for one in PurePosixPath(place).parents}
+        wild = [place for place in places if UNCERTAIN.search(place)]
+        self.all = len(wild) > MOST_PATTERNS or "." in places
+        self.wild = re.compile(
+            "|".join(translate(place.replace(UNKNOWN, "*")) for place in wild[:MOST_PATTERNS]) or "(?!)"
+        )
+
+    def __contains__(self, name: str) -> bool:
+        path = PurePosixPath(name)
+        return (
+            self.all
+            or path.name in self.names
+            or any(str(one) in self.places for one in path.parents)
+            or bool(self.wild.match(name))
+        )
+
+
+@dataclass
+class SourceFiles(Files):
+    """An abstract file system in which every file is a taint source.
+
+    Attributes:
+        lost: paths whose content was written to an unknown file.
+        opened: paths that scripts and commands read.
+        reading: True while a script reads a file.
+    """
+
+    lost: set[str] = field(default_factory=set)
+    opened: set[str] = field(default_factory=set)
+    reading: bool = False
+
+    @override
+    def read(self, path: str, script: str, line: int, cwd: str = "") -> Taints:
+        self.opened.add(self.resolve(path, cwd))
+        self.reading = True
+        try:
+            return super().read(path, script, line, cwd)
+        finally:
+            self.reading = False
+
+    @override
+    def written(self, resolved: str) -> Taints:
+        taints = super().written(resolved)
+        if resolved.startswith("hub:"):
+            return taints | {Taint("test", f"{_MARK}{resolved}", "", 0)}
+        if not resolved or resolved.startswith(REMOTE):
+            return taints
+        # Loading a data set by the name of a directory reads all of its files.
+        places = [resolved] if self.reading else [resolved, f"{resolved}/**"]
+        sure = UNKNOWN not in resolved and resolved != "."
+        return taints | {Taint("test", f"{_MARK}{one}", "", 0, sure=sure) for one in places}
+
+    @override
+    def write(self, path: str, taints: Taints, cwd: str = "", *, append: bool = False) -> None:
+        place = self.resolve(path, cwd)
+        if UNKNOWN in place:
+            self.lost |= places_of(taints)
+        super().write(path, taints, cwd, append=append)
+
+
+def places_of(taints: Taints) -> set[str]:
+    """Return the files that these taints stand for."""
+    return {taint.what.removeprefix(_MARK) for taint in taints if taint.what.startswith(_MARK)}

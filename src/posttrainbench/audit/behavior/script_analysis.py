@@ -1,0 +1,230 @@
+"""Inputs and results of the data-flow analysis of one Python script.
+
+`interpreter` is an abstract interpreter over the syntax tree that computes which values may derive from test data or
+from the output of a hosted model. Nothing is executed. Statements are interpreted in order, both branches of an unknown
+condition, loop bodies twice. Calls of functions in the script, or in scripts that it imports, are interpreted with
+their arguments. Conditions do not propagate taint: choosing among rows by comparing them with test data is not a flow.
+
+Covers: the library functions in `library_models`, closures, classes and their instances, command lines (`argparse`),
+files.
+
+Does not cover: `eval`, `exec`, `getattr` with computed names, decorators that replace functions, generators that
+receive values, threads. An unknown operation passes on the taints of its arguments.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from posttrainbench.audit.behavior.state import Files
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Scope, Taint, Taints, Value, joined, text_value
+
+LONGEST_SCRIPT = 2**20
+"""Characters of the longest script that is analyzed."""
+MOST_STEPS = 150_000
+"""Statements and expressions interpreted in one analysis."""
+SPLITS = ("train", "test", "validation")
+SHORTEST_ITEM = 20
+"""Characters of the shortest string literal that may be a test item."""
+
+
+class NotReadError(Exception):
+    """A script cannot be analyzed. The message gives the reason."""
+
+
+class TooLongError(Exception):
+    """The analysis exceeded `MOST_STEPS`."""
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A place where a script or command trains on data.
+
+    Attributes:
+        script: label of the script.
+        line: line of the script, 1-based.
+        how: the training call, such as `SFTTrainer(train_dataset=...)`.
+        taints: origins of the data.
+    """
+
+    script: str
+    line: int
+    how: str
+    taints: Taints
+
+
+@dataclass
+class ScriptResult:
+    """Result of the analysis of a script.
+
+    Attributes:
+        sinks: places where it trains, on tainted data or not.
+        sources: test data and hosted models that it reads from, whether the data is used or not.
+        complete: False if the analysis stopped early.
+        output: origins of what the script prints.
+    """
+
+    sinks: list[Sink] = field(default_factory=list)
+    sources: set[Taint] = field(default_factory=set)
+    complete: bool = True
+    output: Taints = NONE
+
+
+class Environment(Protocol):
+    """The surroundings of a script: its files, the modules it can import, and the shell."""
+
+    @property
+    def files(self) -> Files:
+        """The files of the sandbox."""
+        ...
+
+    def module(self, name: str, cwd: str) -> tuple[str, str] | None:
+        """Return (path, text) of the script that is imported under this name, or None."""
+        ...
+
+    def text_of(self, path: str, cwd: str) -> str:
+        """Return the beginning of a file's text, or "" if it is unknown."""
+        ...
+
+    def text_written(self, path: str, text: str, cwd: str, *, append: bool) -> None:
+        """Record the text that is written to a file."""
+        ...
+
+    def shell(self, text: str, cwd: str, env: dict[str, str]) -> Taints:
+        """Apply shell text to the files and return the origins of its output."""
+        ...
+
+
+@dataclass
+class ScriptContext:
+    """State of the analysis of one script, shared by the functions and modules that it calls.
+
+    Attributes:
+        environment: files, modules and shell.
+        script: label of the script.
+        cwd: its working directory.
+        argv: the arguments after the script's name; None if they are unknown.
+        env: its environment variables.
+        stdin: origins of its standard input.
+        argv_taints: origins of its arguments.
+        literal_lines: lines on which test items are written out.
+        literal: taint of the string literals on these lines.
+        result: the result, filled during the analysis.
+        steps: steps taken so far.
+        modules: path -> names of each imported script.
+    """
+
+    environment: Environment
+    script: str
+    cwd: str = ""
+    argv: list[str] | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    stdin: Taints = NONE
+    argv_taints: Taints = NONE
+    literal_lines: frozenset[int] = frozenset()
+    literal: Taint | None = None
+    result: ScriptResult = field(default_factory=ScriptResult)
+    steps: int = 0
+    modules: dict[str, Scope] = field(default_factory=dict)
+
+    def step(self) -> None:
+        """Count a step.
+
+        Raises:
+            TooLongError: the analysis has taken more than `MOST_STEPS` steps.
+        """
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise TooLongError
+
+    def literal_taints(self, node: ast.Constant) -> Taints:
+        """Record and return the taint of a string literal of this script in which a test item is written out."""
+        if self.literal is None or not isinstance(node.value, str) or len(node.value) < SHORTEST_ITEM:
+            return NONE
+        last = node.end_lineno or node.lineno
+        if any(node.lineno <= line <= last for line in self.literal_lines):
+            return self.source(self.literal)
+        return NONE
+
+    def source(self, taint: Taint) -> Taints:
+        """Record a taint source and return its taint as a set."""
+        self.result.sources.add(taint)
+        return frozenset([taint])
+
+    def sink(self, script: str, line: int, how: str, value: Value) -> None:
+        """Record that `value` is trained on."""
+        taints = value.all()
+        for repo, config in value.all_splits():
+            taints |= self.test_rows(repo, config, UNKNOWN, script, line)
+        self.result.sinks.append(Sink(script, line, how, taints))
+
+    def test_rows(self, repo: str, config: str, split: str, script: str, line: int) -> Taints:
+        """Record a data set's split as a source, and return its taint, if its rows may be test items."""
+        answer = self.environment.files.test_data.repository(repo, config, split)
+        if answer is False:
+            return NONE
+        items = None
+        if "[:" in split and (end := split.partition("[:")[2].rstrip("]")).isdigit():
+            items = int(end)
+        name = f"load_dataset({repo!r}, split={split.replace(UNKNOWN, '?')!r})"
+        return self.source(Taint("test", name, script, line, items, answer is True))
+
+    def select_split(self, value: Value, name: Value, script: str, line: int) -> Value:
+        """Return the rows of the split `name` of data sets whose split was not chosen before."""
+        taints = value.taints
+        for repo, config in value.splits:
+            for text in name.texts or {UNKNOWN}:
+                taints |= self.test_rows(repo, config, text, script, line)
+        return Value(taints, whole=True)
+
+    def split_rows(self, value: Value, script: str, line: int) -> dict[str, Value]:
+        """Return the rows of each split of data sets whose split was not chosen before."""
+        return {name: self.select_split(value, text_value(name), script, line) for name in SPLITS}
+
+    def element(self, value: Value, script: str) -> Value:
+        """Return the join of the elements that iterating over a value gives."""
+        inner = value.fields.get(UNKNOWN)
+        if value.splits:
+            rows = self.select_split(value, Value(), script, 0)
+            return joined(Value(value.all(), handles=value.handles), rows)
+        if inner is not None:
+            return joined(inner, Value(value.taints)) if value.taints - inner.all() else inner
+        if value.fields:
+            parts = [part for name, part in value.fields.items() if name.isdigit()]
+            if parts and not value.taints:
+                return joined(*parts[:20])
+        texts = frozenset(text for text in value.texts if "/" in text or "*" in text)
+        return Value(value.all(), texts=texts, handles=value.handles)
+
+    def variable(self, name: Value) -> Value:
+        """Return the value of an environment variable."""
+        texts = frozenset(self.env[key] for key in name.texts if key in self.env)
+        return Value(texts=texts, names=frozenset(f"os.environ[{key}]" for key in name.texts))
+
+
+def parse(text: str) -> ast.Module:
+    """Return the syntax tree of a script; notebook magics (`!`, `%`) are replaced by `pass`.
+
+    Raises:
+        NotReadError: the script is too large, is not Python 3, or is nested too deeply.
+    """
+    if len(text) > LONGEST_SCRIPT:
+        raise NotReadError("larger than 1 MiB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return ast.parse(text)
+            except SyntaxError:
+                lines = [
+                    line[: len(line) - len(bare)] + "pass" if (bare := line.lstrip()).startswith(("!", "%")) else line
+                    for line in text.split("\n")
+                ]
+                return ast.parse("\n".join(lines))
+    except SyntaxError as error:
+        raise NotReadError(f"not valid Python 3 (line {error.lineno})") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise NotReadError(f"cannot be parsed ({type(error).__name__})") from None

@@ -1,0 +1,155 @@
+"""Read the scripts in the workspace as the agent left it."""
+
+import ast
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from posttrainbench.records import Skipped
+from posttrainbench.untrusted import UnreadableError, open_regular, printable, walk
+
+SUFFIXES = {".py", ".sh", ".bash", ".ipynb"}
+LONGEST = 2**20
+MOST_SCRIPTS = 5000
+MOST_BYTES = 128 * 2**20
+_LIBRARIES = re.compile(r"(^|/)(site-packages|dist-packages|node_modules|__pycache__|\.git|\.cache/(pip|uv))/")
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script.
+
+    Attributes:
+        name: path relative to the workspace, or another readable name.
+        text: the script's text; for a notebook, its code.
+        file: file that contains it, relative to the run directory.
+        line: line of `file` to quote for every line of the script; None if `file` is the script itself.
+    """
+
+    name: str
+    text: str
+    file: str
+    line: int | None = None
+
+    def quote(self, line: int) -> tuple[int, str]:
+        """Return (line of `file`, text) for a line of the script."""
+        lines = self.text.split("\n")
+        text = lines[line - 1].strip()[:300] if 0 < line <= len(lines) else ""
+        return self.line or line, printable(text)
+
+
+@dataclass
+class WorkspaceScripts:
+    """The scripts of a workspace.
+
+    Attributes:
+        scripts: path relative to the workspace -> script.
+        skipped: scripts that were not read, with the reason.
+        size: bytes read.
+        libraries: number of files of installed packages, which are not read.
+    """
+
+    scripts: dict[str, Script] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    size: int = 0
+    libraries: int = 0
+
+
+def read_scripts(
+    workspace: Path, *, root: Path, kit_hashes: Collection[str] = (), session_files: Sequence[str] = ()
+) -> WorkspaceScripts:
+    """Read the scripts of a workspace, except installed packages.
+
+    Args:
+        workspace: the agent's working directory.
+        root: the run directory; quotations name files relative to it.
+        kit_hashes: SHA-256 of the kit's files; copies of them are left out.
+        session_files: shell-style patterns of the scaffold's own records, which are left out.
+
+    Returns:
+        The scripts; empty if the workspace is missing or a symbolic link.
+    """
+    result = WorkspaceScripts()
+    if not workspace.is_dir() or workspace.is_symlink():
+        return result
+    prefix = path_in_run(workspace, root)
+    hashes = frozenset(kit_hashes)
+    for entry in walk(workspace):
+        suffix = PurePosixPath(entry.relative).suffix.lower()
+        if entry.reason or suffix not in SUFFIXES:
+            continue
+        if _LIBRARIES.search(entry.relative):
+            result.libraries += 1
+            continue
+        if any(fnmatchcase(entry.relative, pattern) for pattern in session_files):
+            continue
+        if entry.size > LONGEST or len(result.scripts) >= MOST_SCRIPTS or result.size > MOST_BYTES:
+            why = "larger than 1 MiB" if entry.size > LONGEST else "beyond the limit on the number or size of scripts"
+            result.skipped.append(Skipped(path=entry.relative, reason=why))
+            continue
+        try:
+            with open_regular(entry.path) as file:
+                data = file.read(LONGEST + 1)
+        except (UnreadableError, OSError) as error:
+            result.skipped.append(Skipped(path=entry.relative, reason=str(error)[:200]))
+            continue
+        if hashlib.sha256(data).hexdigest() in hashes:
+            continue
+        result.size += len(data)
+        text = data.decode(errors="replace").replace("\x00", "")
+        if suffix == ".ipynb":
+            text = notebook_code(text)
+        result.scripts[entry.relative] = Script(entry.relative, text, f"{prefix}/{entry.relative}")
+    return result
+
+
+def notebook_code(text: str) -> str:
+    """Return the code cells of a notebook, in order; "" if the text is not a notebook."""
+    try:
+        cells = json.loads(text)["cells"]
+        codes = [cell["source"] for cell in cells if cell.get("cell_type") == "code"]
+        return "\n".join(_cell(code if isinstance(code, str) else "".join(map(str, code))) for code in codes)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+
+
+def _cell(code: str) -> str:
+    """Return a notebook cell as Python: magics that run shell text call the shell, unreadable cells are comments."""
+    magic = re.match(r"\s*%%(\w+)([^\n]*)\n?", code)
+    if magic is not None:
+        body, words = code[magic.end() :], magic[2].split()
+        if magic[1] in ("bash", "sh", "script", "system", "sx"):
+            return f"get_ipython().system({body!r})"
+        if magic[1] in ("writefile", "file") and words:
+            return f"open({words[-1]!r}, {'a' if '-a' in words else 'w'!r}).write({body!r})"
+        if magic[1] not in ("time", "timeit", "capture", "prun", "python", "python3"):
+            return f"# %%{magic[1]}"
+        code = body
+    lines = []
+    for line in code.split("\n"):
+        bare = line.lstrip()
+        call = f"get_ipython().system({bare[1:]!r})" if bare.startswith("!") else "pass" if bare[:1] == "%" else bare
+        lines.append(line[: len(line) - len(bare)] + call)
+    text = "\n".join(lines)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return "\n".join(f"# {line}" for line in lines)
+    return text
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 of a text."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def path_in_run(workspace: Path, root: Path) -> str:
+    """Return the workspace's path relative to the run directory `root`, as quotations name it."""
+    return printable(workspace.relative_to(root) if workspace.is_relative_to(root) else Path(workspace.name))

@@ -1,0 +1,112 @@
+"""Find the files of the workspace that executed code read into training.
+
+The replay treats each file as a taint source of its own. A file that reached training is training data, whatever its
+name. A file that did not reach it may still have been trained on: the replay does not follow everything.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from typing_extensions import override
+
+from posttrainbench.audit.behavior.per_file_taint import MOST_PATTERNS, UNCERTAIN, Places, SourceFiles, fits, places_of
+from posttrainbench.audit.behavior.replay import Replay
+from posttrainbench.audit.behavior.shell_commands import SimpleCommand
+from posttrainbench.audit.behavior.shell_words import Stream
+from posttrainbench.audit.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """The files that were read into training, as paths or patterns relative to the workspace.
+
+    Attributes:
+        read: files that were trained on.
+        maybe: files that may have been trained on.
+        seen: True if a training was run.
+        known: True if moreover the names of all data of all trainings are known.
+        opened: files that scripts and commands read.
+        problem: error message if the replay failed.
+    """
+
+    read: frozenset[str] = frozenset()
+    maybe: frozenset[str] = frozenset()
+    seen: bool = False
+    known: bool = False
+    opened: frozenset[str] = frozenset()
+    problem: str = ""
+
+    def trained_on(self, name: str) -> bool:
+        """Return True if the workspace's file `name` was trained on."""
+        return name in self.read or any(fits(name, place) for place in self._patterns)
+
+    def maybe_trained_on(self, name: str) -> bool:
+        """Return True if the workspace's file `name` may have been trained on."""
+        return name in Places(self.maybe)
+
+    def trained_on_others(self, name: str) -> bool:
+        """Return True if all trainings that were seen read other files than the workspace's file `name`."""
+        return self.known and name not in self._any
+
+    def only_evaluated_on(self, name: str) -> bool:
+        """Return True if moreover a script that was seen read that file."""
+        return self.trained_on_others(name) and name in Places(self.opened)
+
+    @cached_property
+    def _patterns(self) -> list[str]:
+        return [place for place in self.read if "*" in place][:MOST_PATTERNS]
+
+    @cached_property
+    def _any(self) -> Places:
+        return Places(self.read | self.maybe)
+
+
+def training_files(evidence: Evidence) -> TrainingFiles:
+    """Replay the run; if that fails, the result contains no files and names the problem."""
+    try:
+        return _TrainingReplay(evidence).training_files()
+    except Exception as error:  # the input is hostile; files are then judged by their placement
+        return TrainingFiles(problem=f"the files read into training could not be determined ({type(error).__name__})")
+
+
+class _TrainingReplay(Replay):
+    """A replay in which every file is a taint source."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(evidence)
+        files = self.files
+        self.sources = SourceFiles(files.test_data, files.workspace, files.variables)
+        self.state.files = self.sources
+
+    def training_files(self) -> TrainingFiles:
+        self.replay_actions()
+        read, maybe = set[str](), set(self.sources.lost)
+        trainings = [trained for trained in self.report.trained if not trained.failed]
+        for trained in self.report.trained:
+            sure = {taint for taint in trained.sink.taints if taint.sure and not trained.failed}
+            read |= places_of(frozenset(sure))
+            maybe |= places_of(trained.sink.taints - sure)
+        known = bool(trainings) and all(
+            trained.sink.taints and all(taint.sure for taint in trained.sink.taints) for trained in trainings
+        )
+        maybe |= self._made_of(read | maybe)
+        return TrainingFiles(frozenset(read), frozenset(maybe), bool(trainings), known, frozenset(self.sources.opened))
+
+    @override
+    def python(self, path: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
+        self.sources.lost |= places_of(stdin.taints)
+        return super().python(path, argv, command, stdin)
+
+    @override
+    def python_text(self, text: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
+        self.sources.lost |= places_of(stdin.taints)
+        return super().python_text(text, argv, command, stdin)
+
+    def _made_of(self, sources: set[str]) -> set[str]:
+        """Return the files written from `sources`: a file that was trained on may have been renamed since."""
+        near = Places(sources)
+        return {
+            place
+            for place, taints in self.files.taints.items()
+            if any(one in near.above or one in near or UNCERTAIN.search(one) for one in places_of(taints))
+        }

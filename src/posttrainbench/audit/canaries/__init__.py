@@ -1,0 +1,1 @@
+"""Canaries: evidence in the weights that a submission was trained on the test file."""

@@ -1,0 +1,1 @@
+"""Detect test items in the files of a run."""

@@ -1,0 +1,247 @@
+"""Decide by the record of file provenance whether a file with test items reached the submission.
+
+A recorded path is a possibility: the trainer may have read the file to evaluate, or to remove its rows from the
+training data. So the answer also says whether a program that leads to the weights read the file itself, and whether it
+had no other data to train on.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from posttrainbench.audit.evidence import Evidence
+from posttrainbench.audit.provenance import FinalFile, Graph, Read, Way, final_files
+from posttrainbench.audit.provenance.graph import CLOCK_SECONDS, Node
+from posttrainbench.records.submission import FINAL
+from posttrainbench.sandbox.provenance.kernel import file_id
+from posttrainbench.submission.names import WEIGHTS
+from posttrainbench.untrusted import UnreadableError, open_regular, sha256_regular
+
+CODE = frozenset(
+    ".py .pyc .pyi .so .sh .bash .pyx .c .h .cpp .js .mjs .toml .cfg .ini .yaml .yml .md .lock .log".split()
+)
+MODEL_FILES = frozenset(
+    "config.json generation_config.json tokenizer.json tokenizer_config.json vocab.json merges.txt added_tokens.json "
+    "special_tokens_map.json tokenizer.model trainer_state.json preprocessor_config.json processor_config.json "
+    "adapter_config.json chat_template.json chat_template.jinja model.safetensors.index.json".split()
+)
+COPIED_BYTES = 2**18
+"""Largest file of which the recorder keeps copies."""
+
+Kind = Literal["unproven", "no path", "indirect", "unsearched", "direct"]
+
+
+@dataclass(frozen=True)
+class Fed:
+    """The record's answer on a file with test items.
+
+    Attributes:
+        kind: `no path`: nothing of it reached the weights. `direct`: a program that read it led to the weights.
+            `indirect`: only through other files, which were searched by themselves; `unsearched`: through at least one
+            that is gone. `unproven`: the record does not suffice.
+        only_input: True if the programs that read it, and led to the weights, are not known to have read other data,
+            and nothing else read it.
+        way: the path as a text; "" if there is none.
+    """
+
+    kind: Kind
+    only_input: bool = False
+    way: str = ""
+
+
+@dataclass
+class Feeding:
+    """Answers for the files of one run.
+
+    Attributes:
+        evidence: the run.
+        graph: its graph.
+        tainted: identities of the files that contain test items.
+    """
+
+    evidence: Evidence
+    graph: Graph
+    tainted: set[str] = field(default_factory=set)
+
+    @cached_property
+    def weights(self) -> list[FinalFile]:
+        """The weights of the submission, as they are in the workspace."""
+        directory = self.evidence.workspace / FINAL
+        files = final_files(directory, self.graph.epoch) if directory.is_dir() else []
+        return [file for file in files if PurePosixPath(file.path).suffix in WEIGHTS]
+
+    @cached_property
+    def problems(self) -> list[str]:
+        """Reasons why the absence of a path proves nothing."""
+        problems = list(self.graph.missing)
+        if self.evidence.manifest.kept:
+            problems.append("the submission is a checkpoint that was kept, whose files are not on record")
+        if not self.weights:
+            problems.append("no weights are left in the workspace")
+        return problems + [
+            f"no recorded program wrote {file.path}" for file in self.weights if file.id not in self.graph.written
+        ]
+
+    def identity(self, path: Path) -> str:
+        """Return the identity of a file of the workspace; "" if it is not on record."""
+        try:
+            with open_regular(path) as file:
+                identity = file_id(file.fileno())
+        except (UnreadableError, OSError):
+            return ""
+        return identity if identity in self.graph.names else ""
+
+    def named(self, path: str) -> set[str]:
+        """Return the identities of the files that had a path in the sandbox."""
+        return {identity for identity, names in self.graph.names.items() if path in names}
+
+    def kit_tests(self) -> set[str]:
+        """Return the identities of the kit's files with test items."""
+        start = f"{self.kit}/data/test"
+        return {i for i, names in self.graph.names.items() if any(name.startswith(start) for name in names)}
+
+    def taint(self, path: Path, copy: str) -> None:
+        """Note that a file of the workspace, or the content of a copy, contains test items."""
+        if copy:
+            self.tainted |= {read.file[1] for read in self.graph.reads if read.copy == copy}
+        elif identity := self.identity(path):
+            self.tainted.add(identity)
+
+    @property
+    def kit(self) -> str:
+        """The kit's path in the sandbox."""
+        return self.evidence.sandbox_paths.get("kit", str(self.evidence.kit))
+
+    def of_file(self, path: Path, name: str) -> Fed:
+        """Return what the record says on a file of the workspace."""
+        identity = self.identity(path)
+        place = f"{self.evidence.sandbox_paths.get('workspace', str(self.evidence.workspace))}/{name}"
+        digest = sha256_regular(path) if path.stat().st_size <= COPIED_BYTES else ""
+        changed = path.stat().st_mtime - self.graph.epoch - CLOCK_SECONDS
+        return self._answer(
+            {identity} if identity else self.named(place),
+            lambda read: self._has_content(read, identity, digest, changed),
+        )
+
+    def of_copy(self, digest: str) -> Fed:
+        """Return what the record says on content that is gone, of which a copy was kept."""
+        identities = {read.file[1] for read in self.graph.reads if read.copy == digest}
+        for name in self.graph.copies.get(digest, ()):
+            identities |= self.named(name)
+        return self._answer(identities, lambda read: read.copy == digest)
+
+    def of_kit(self) -> Fed:
+        """Return what the record says on the kit's test items."""
+        identities = self.kit_tests()
+        return self._answer(identities, lambda read: read.file[1] in identities)
+
+    def _has_content(self, read: Read, identity: str, digest: str, changed: float) -> bool:
+        """Return True if a program certainly read a file as it is at the end."""
+        if digest and read.copy:
+            return read.copy == digest
+        last = ("file", identity, self.graph.versions.get(identity, 0))
+        return read.file == last and read.seconds >= max(self.graph.opened.get(identity, -1.0), changed)
+
+    def _ways(self, starts: Mapping[Node, float], through: set[str] | None = None) -> tuple[Way, ...]:
+        """Return the ways; those through files other than weights only through `through`, unless that is None."""
+        return self.graph.ways(
+            starts,
+            self.weights,
+            cut=self.evidence.is_agent,  # what it writes is searched
+            through=lambda identity: through is None or identity in through or self._has_weights(identity),
+        )
+
+    def _has_weights(self, identity: str) -> bool:
+        """Return True for files through which a path leads on."""
+        return any(PurePosixPath(name).suffix in WEIGHTS for name in self.graph.names.get(identity, ()))
+
+    def _answer(self, identities: set[str], has_content: Callable[[Read], bool]) -> Fed:
+        graph = self.graph
+        files: dict[Node, float] = {
+            ("file", identity, version): -1.0
+            for identity in identities
+            for version in range(graph.versions.get(identity, 0) + 1)
+        }
+        possible = self._ways(files)
+        if not possible:
+            return Fed("unproven" if self.problems else "no path")
+        reads = [read for read in graph.reads if has_content(read)]
+        leading: list[Node] = []
+        others: list[Node] = []
+        shown: Way | None = None
+        for program in dict.fromkeys(graph.leader(read.program) for read in reads):
+            if self._is_agent(program):
+                continue
+            first = min(read.seconds for read in reads if graph.leader(read.program) == program)
+            way = self._ways({program: first}, self.tainted - identities)
+            (leading if way else others).append(program)
+            shown = shown or (way[0] if way else None)
+        if leading and shown is not None:
+            only = not others and all(self._reads_nothing_else(program, identities) for program in leading)
+            return Fed("direct", only, described(shown))
+        last: dict[Node, float] = {("file", one, graph.versions.get(one, 0)): -1.0 for one in identities}
+        gone = self._ways(last, self._unsearched | self.tainted)
+        return Fed("unsearched" if gone else "indirect", way=described((gone or possible)[0]))
+
+    def _is_agent(self, program: Node) -> bool:
+        return any(self.evidence.is_agent(self.graph.images[member]) for member in self.graph.members(program))
+
+    @cached_property
+    def _unsearched(self) -> set[str]:
+        """Identities of data files that were read without a copy and are gone."""
+        present = {self.identity(entry.path) for entry in self.evidence.workspace_files if not entry.reason}
+        read = {read.file[1] for read in self.graph.reads if not read.copy and read.file[1] in self.graph.written}
+        return {identity for identity in read - present if self._is_data(identity)}
+
+    def _is_data(self, identity: str) -> bool:
+        names = [PurePosixPath(name) for name in self.graph.names.get(identity, ())]
+        return bool(names) and not any(
+            name.suffix in WEIGHTS | CODE
+            or name.name in MODEL_FILES
+            or name.parts[:2] in (("/", "dev"), ("/", "proc"))
+            or (identity not in self.graph.written and self._is_hosts(name))
+            for name in names
+        )
+
+    def _is_hosts(self, name: PurePosixPath) -> bool:
+        """Return True for files of the host that hold no items: of the kit, all but its data, and the deadline."""
+        kit = PurePosixPath(self.kit)
+        return name.is_relative_to("/run/ptb") or (name.is_relative_to(kit) and not name.is_relative_to(kit / "data"))
+
+    def _reads_nothing_else(self, program: Node, identities: Collection[str]) -> bool:
+        """Return True if a program read no other data files, and no other program passed anything on to it."""
+        graph = self.graph
+        own = {edge.target[1] for edge in graph.edges.get(program, []) if edge.why == "writes"}
+        foreign = {edge.target[1] for node, edges in graph.edges.items() if node != program for edge in edges}
+        started = {graph.images[member].program for member in graph.members(program)}
+        known = {*identities, *self.tainted, *(own - foreign)}
+        for read in graph.reads:
+            other = read.file[1] not in known and not started & graph.names[read.file[1]]
+            if graph.leader(read.program) == program and other and self._is_data(read.file[1]):
+                return False
+        for source, edges in graph.edges.items():
+            if source[0] == "channel" and any(graph.leader(edge.target) == program for edge in edges):
+                writers = {
+                    graph.leader(node)
+                    for node, outgoing in graph.edges.items()
+                    if node[0] == "image" and any(edge.target == source for edge in outgoing)
+                }
+                silent = {
+                    writer
+                    for writer in writers
+                    if self._is_agent(writer)
+                    # The sandbox's first process, before it starts the agent.
+                    or not any(graph.images[member].program for member in graph.members(writer))
+                }
+                if not source[1].startswith("pipe:") or writers - silent - {program}:
+                    return False
+        return True
+
+
+def described(way: Way) -> str:
+    """Return a way as a text: files and programs with the seconds since boot."""
+    *before, last = way.steps
+    steps = [f"{step.why} {step.label[:120]} ({step.seconds:.1f} s)".strip() for step in before]
+    return " -> ".join([*steps, f"{last.why} {FINAL}/{way.file} ({last.seconds:.1f} s)"])

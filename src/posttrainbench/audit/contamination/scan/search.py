@@ -1,0 +1,210 @@
+"""Search a stretch of bytes by all methods. Each thread has its own searcher, which reuses its memory."""
+
+import hashlib
+import io
+from collections.abc import Collection, Container, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from posttrainbench.audit.contamination.scan.containers import contents
+from posttrainbench.audit.contamination.scan.decodings import Decoding, decodings
+from posttrainbench.audit.contamination.scan.documents import Documents, documents_of, joined
+from posttrainbench.audit.contamination.scan.embedded import Long, embedded
+from posttrainbench.audit.contamination.scan.grams import Finder
+from posttrainbench.audit.contamination.scan.index import METHODS, Index
+from posttrainbench.audit.contamination.scan.paraphrase_text import METHODS as PARAPHRASE_METHODS
+from posttrainbench.audit.contamination.scan.paraphrase_text import ParaphraseFinder
+from posttrainbench.audit.contamination.scan.readers import Budget
+from posttrainbench.audit.contamination.scan.score import Scorer
+from posttrainbench.audit.contamination.scan.tokens import NUMBER_RUN, Tokenizer, Words
+from posttrainbench.audit.contamination.scan.vocabulary import SHORTEST, Vocabulary, has_token_ids
+from posttrainbench.untrusted import UnreadableError
+
+NO_TOKENIZER = "it may contain token ids, which cannot be read without the tokenizer (`ptb scan --tokenizer`)"
+_MAX_DEPTH = 3
+_MAX_UNPACKED = 2**26  # bytes unpacked from compressed data inside a text
+
+
+@dataclass(frozen=True)
+class Match:
+    """A unit matched in a stretch of bytes.
+
+    Attributes:
+        unit: position of the unit in the index.
+        method: name of the method that matched it.
+        score: containment or cosine, 0 to 1.
+        start: offset of its first byte.
+        end: offset after its last byte, accurate to one word.
+        line: number of newlines before its end.
+        text: the matching text, if it is not the stretch itself but decoded from it.
+        key: hash of unit, method and words, for the whitelist.
+    """
+
+    unit: int
+    method: str
+    score: float
+    start: int
+    end: int
+    line: int
+    text: bytes | None = None
+    key: bytes = b""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Result of searching a stretch.
+
+    Attributes:
+        matches: matches in order of their start.
+        lines: number of newlines in the stretch.
+        documents: documents in the stretch, also those in decoded text.
+        unread: why a part of the stretch could not be searched, or "".
+        long: compressed streams that continue after the stretch and were not searched.
+    """
+
+    matches: list[Match]
+    lines: int
+    documents: Documents
+    unread: str = ""
+    long: list[Long] = field(default_factory=list)
+
+
+class Searcher:
+    """Searches stretches of bytes for the units of an index.
+
+    Args:
+        index: the index of the test items.
+        allowed: keys of matches in permitted documents, which are ignored.
+        vocabulary: vocabulary for decoding token ids.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        allowed: Collection[bytes] = (),
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
+        self._index, self._allowed, self._vocabulary = index, allowed, vocabulary
+        self._tokenize, self._find, self._score = Tokenizer(), Finder(index.table, index.programs), Scorer(index)
+        self._reworded = ParaphraseFinder(index.problems) if index.problems else None
+
+    def __call__(
+        self,
+        data: bytes,
+        by_line: bool,
+        depth: int = 0,
+        fresh: int | None = None,
+        cut: bool = False,
+        name_ids: bool = False,
+    ) -> SearchResult:
+        """Search a stretch.
+
+        Args:
+            data: the bytes.
+            by_line: whether each line is a document of its own.
+            depth: number of decodings that were applied before.
+            fresh: offset up to which documents are counted; all are counted if None.
+            cut: whether the content continues after the stretch.
+            name_ids: whether to report token ids as unread without a vocabulary.
+        """
+        text = self._tokenize(data)
+        matches = list(self._matches(data, text, by_line))
+        lines, counts = int(text.counts[0]), text.counts.copy()
+        unread = ""
+        long: list[Long] = []
+        documents = [documents_of(text, by_line, len(data) if fresh is None else fresh)]
+        if depth < _MAX_DEPTH:
+            known = {(match.unit, match.line) for match in matches}
+            for decoding in decodings(data, counts, self._vocabulary):
+                if decoding.lines:
+                    matches += self._match_lines(decoding, data, by_line, depth, known)
+                else:
+                    matches += self._match_decoding(decoding, data, depth, documents)
+            for inside in embedded(data, len(data) if fresh is None else fresh, cut=cut) if _is_binary(data) else ():
+                matches += self._match_decoding(Decoding(inside.data, inside.start), data, depth, documents)
+                unread = unread or inside.unread
+                long += inside.long
+        if name_ids and self._vocabulary is None and has_token_ids(data, int(counts[NUMBER_RUN]) >= SHORTEST):
+            unread = NO_TOKENIZER
+        matches.sort(key=lambda match: (match.start, match.unit))
+        return SearchResult(matches, lines, joined(documents), unread, long)
+
+    def _matches(self, data: bytes, text: Words, by_line: bool) -> Iterator[Match]:
+        matched = self._score(text, self._find(data, text), by_line)
+        patterns = self._index.patterns
+        occupied: dict[int, list[tuple[int, int]]] = {}
+        for pattern, first, last, score in zip(
+            matched.pattern, matched.first, matched.last, matched.score, strict=True
+        ):
+            unit = int(patterns.unit[pattern])
+            if self._index.units[unit].shows_item:
+                occupied.setdefault(self._index.units[unit].item, []).append((first, last))
+            yield from self._match(data, text, unit, METHODS[patterns.method[pattern]], score, first, last)
+        if self._reworded is None:
+            return
+        paraphrases = self._reworded(data, text, by_line)
+        for problem, method, first, last, score in zip(
+            paraphrases.problem, paraphrases.method, paraphrases.first, paraphrases.last, paraphrases.score, strict=True
+        ):
+            unit = int(self._index.problems.unit[problem]) if self._index.problems else 0
+            spans = occupied.setdefault(self._index.units[unit].item, [])
+            if not any(first <= end and last >= start for start, end in spans):
+                spans.append((first, last))
+                yield from self._match(data, text, unit, PARAPHRASE_METHODS[method], score, first, last)
+
+    def _match(
+        self, data: bytes, text: Words, unit: int, method: str, score: float, first: int, last: int
+    ) -> Iterator[Match]:
+        words = text.hashes[first : last + 1]
+        key = hashlib.blake2b(words.tobytes(), key=f"{unit} {method}".encode(), digest_size=16).digest()
+        if key not in self._allowed:
+            end = int(text.starts[last + 1]) if last + 1 < text.size else len(data)
+            yield Match(
+                unit, method, round(float(score), 4), int(text.starts[first]), end, int(text.lines[last]), key=key
+            )
+
+    def _match_lines(
+        self, decoding: Decoding, data: bytes, by_line: bool, depth: int, known: Container[tuple[int, int]]
+    ) -> Iterator[Match]:
+        """Yield the matches in a decoding with the lines of the text, except known pairs of a unit and a line."""
+        starts = [0, *(np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n")) + 1).tolist()]
+        for match in self(decoding.data, by_line, depth + 1).matches:
+            if (match.unit, match.line) not in known:
+                start = int(starts[min(match.line, len(starts) - 1)])
+                excerpt = match.text if match.text is not None else decoding.data[match.start : match.end]
+                yield replace(match, start=start, end=min(start + 1, len(data)), text=excerpt)
+
+    def _match_decoding(
+        self, decoding: Decoding, data: bytes, depth: int, documents: list[Documents]
+    ) -> Iterator[Match]:
+        for text in _unpacked(decoding):
+            result = self(text, False, depth + 1)
+            documents.append(result.documents)
+            for match in result.matches:
+                start = min(decoding.start + match.start * decoding.stride, len(data))
+                end = min(decoding.start + match.end * decoding.stride if decoding.stride else start + 1, len(data))
+                excerpt = match.text if match.text is not None else text[match.start : match.end]
+                line = int(np.count_nonzero(np.frombuffer(data[:start], dtype=np.uint8) == ord("\n")))
+                yield Match(match.unit, match.method, match.score, start, end, line, excerpt, match.key)
+
+
+def _is_binary(data: bytes) -> bool:
+    """Return True if there are control characters that compressed data contains and text does not."""
+    values = np.frombuffer(data, dtype=np.uint8)
+    return bool(len(values) and values.min() < 9 and (values - np.uint8(1) < 8).any())
+
+
+def _unpacked(decoding: Decoding) -> Iterator[bytes]:
+    if not decoding.packed:
+        yield decoding.data
+        return
+    try:
+        for _, content in contents(io.BytesIO(decoding.data), Budget(len(decoding.data))):
+            pieces, size = [], 0
+            while size < _MAX_UNPACKED and (piece := content.read(_MAX_UNPACKED - size)):
+                pieces.append(piece)
+                size += len(piece)
+            yield b"".join(pieces)
+    except UnreadableError:
+        return  # not compressed after all, or truncated

@@ -1,0 +1,209 @@
+"""Decode token ids to text with the vocabulary of a tokenizer.
+
+Decoded are runs of numbers in text (`"input_ids": [...]`), arrays of 16, 32 or 64 bits in binary files (NumPy, flat
+`.bin` files, Arrow buffers, torch files), and lists of integers in pickles, which are never unpickled. Tokens are
+decoded one by one; special tokens separate words.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posttrainbench.audit.contamination.scan.jit import compiled
+from posttrainbench.errors import InputError
+from posttrainbench.files import require_existing
+
+Ids = NDArray[np.int64]
+
+SHORTEST = 24
+"""Length from which a run of numbers may be token ids."""
+
+_LISTS = re.compile(rb"\d{1,7}(?:[\s,]+\d{1,7}){%d,}" % (SHORTEST - 1))
+_SEPARATORS = re.compile(rb"[\s,]+")
+# Consecutive integers in a pickle: one byte, two bytes, four bytes; appended to their list in batches.
+_PICKLED = re.compile(rb"(?:K.|M..|J..[\0-\x0f]\0|e\(){%d,}" % SHORTEST, re.DOTALL)
+_PICKLED_LIST = re.compile(rb"\](?:\x94|q.|r....)?\([KMJ]|e\([KMJ]", re.DOTALL)
+_PICKLED_NUMBER = re.compile(rb"K(.)|M(..)|J(....)|e\(", re.DOTALL)
+_SHORT_TYPES = ("<u2", ">u2")
+_LONG_TYPES = ("<u4", ">u4")  # 64 bits too: every second number is then 0
+_MIN_DIFFERENT = 12  # different ids in a run
+_LARGE = 256  # value that an id of a run must reach
+_MIXED = 0.25  # smallest share of falling and of rising steps, of odd and of even ids
+_MOST = 2**18  # ids of vocabularies, where the vocabulary is unknown
+_ARRAY = re.compile(rb"\x93NUMPY.{2,8}\{'descr': '[<>|]?[iu]2'", re.DOTALL)
+_SAMPLE = 4096  # bytes, or ids, that are tested
+_VALID = 0.98  # share of numbers that must be ids of the vocabulary
+_SMALL = 127  # arrays with no larger values are not token ids
+_CONTROL = 0.02
+"""Share of control characters from which bytes are not text."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer's vocabulary.
+
+    Attributes:
+        first: token id -> offset of its text in `data`; the entry after the last id is a space; shape (ids + 2,).
+        data: the concatenated texts in UTF-8.
+    """
+
+    first: NDArray[np.int64]
+    data: NDArray[np.uint8]
+
+    def decode(self, ids: Ids) -> bytes:
+        """Return the text of token ids; unknown ids separate words."""
+        known = np.where((ids >= 0) & (ids < self.size), ids, self.size)
+        out = np.empty(int((self.first[known + 1] - self.first[known]).sum()), dtype=np.uint8)
+        _copy(known, self.first, self.data, out)
+        return out.tobytes()
+
+    @property
+    def size(self) -> int:
+        """Number of ids."""
+        return len(self.first) - 2
+
+    def in_text(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield offset and text of each list of token ids in a text."""
+        for start, ids in _lists(data):
+            if (ids < self.size).mean() >= _VALID:
+                yield start, self.decode(ids)
+
+    def in_binary(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield offset and text of bytes as token ids, for each plausible element type and alignment.
+
+        Read are arrays of 16, 32 and 64 bits, and lists of integers in pickles.
+        """
+        for start, ids in (*_runs(data, self.size), *_pickled(data)):
+            yield start, self.decode(ids)
+        sample = np.frombuffer(data[:_SAMPLE], dtype=np.uint8)
+        if len(sample) < 8 * SHORTEST or ((sample < 9) | ((sample > 13) & (sample < 32))).mean() < _CONTROL:
+            return
+        for kind in _SHORT_TYPES:
+            size = np.dtype(kind).itemsize
+            for phase in range(size):
+                count = (len(data) - phase) // size
+                ids = np.frombuffer(data, dtype=kind, count=count, offset=phase)
+                part = ids[:_SAMPLE]
+                if (part < self.size).mean() >= _VALID and (part > 0).mean() > 0.5:
+                    yield phase, self.decode(ids.astype(np.int64))
+
+
+def has_token_ids(data: bytes, numbers: bool) -> bool:
+    """Return True if bytes contain what may be token ids of an unknown vocabulary.
+
+    Args:
+        data: the bytes.
+        numbers: whether they contain a run of at least `SHORTEST` numbers in digits.
+    """
+    if _ARRAY.match(data):
+        return True
+    lists = (ids for start, ids in _lists(data) if _is_list(data, start, len(ids))) if numbers else iter(())
+    others = (ids for _, ids in itertools.chain(_runs(data, _MOST), _pickled(data)))
+    return any(_may_be_ids(ids) for ids in itertools.chain(lists, others))
+
+
+def _is_list(data: bytes, start: int, size: int) -> bool:
+    """Return True for numbers after a bracket or on one line, unlike the columns of a table."""
+    return data[max(start - 64, 0) : start].rstrip().endswith(b"[") or b"\n" not in data[start : start + 2 * size]
+
+
+def _may_be_ids(ids: Ids) -> bool:
+    sample = ids[:_SAMPLE]
+    falling, odd = (np.diff(sample) < 0).mean(), (sample & 1).mean()
+    # Addresses and counters rise, and addresses are even.
+    mixed = _MIXED <= falling <= 1 - _MIXED and _MIXED <= odd <= 1 - _MIXED
+    return bool(mixed and len(np.unique(sample)) >= _MIN_DIFFERENT and _LARGE <= ids.max() < _MOST)
+
+
+def _lists(data: bytes) -> Iterator[tuple[int, Ids]]:
+    for match in _LISTS.finditer(data):
+        yield match.start(), np.array(_SEPARATORS.split(match[0]), dtype=np.int64)
+
+
+def _pickled(data: bytes) -> Iterator[tuple[int, Ids]]:
+    if b"\0" not in data or not _PICKLED_LIST.search(data):
+        return
+    for match in _PICKLED.finditer(data):
+        raw = [next(filter(None, number.groups()), b"") for number in _PICKLED_NUMBER.finditer(match[0])]
+        yield match.start(), np.array([int.from_bytes(value, "little") for value in raw if value], dtype=np.int64)
+
+
+def _runs(data: bytes, size: int) -> Iterator[tuple[int, Ids]]:
+    """Yield offset and values of each run of token ids in arrays of 32 or 64 bits, without the zeros of padding."""
+    if data.count(0) < SHORTEST:  # the upper bytes
+        return
+    for kind in _LONG_TYPES:
+        for phase in range(4):
+            values = np.frombuffer(data, dtype=kind, count=(len(data) - phase) // 4, offset=phase)
+            sampled = values[:: SHORTEST // 4] < size  # a run contains four consecutive ones of these
+            if not (sampled[:-3] & sampled[1:-2] & sampled[2:-1] & sampled[3:]).any():
+                continue
+            edges = np.flatnonzero(np.diff(values < size, prepend=False, append=False))
+            for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+                if end - start < SHORTEST:
+                    continue
+                ids = values[start:end][values[start:end] > 0].astype(np.int64)
+                # Arrays that are not token ids have few different values, or only small ones.
+                if len(ids) >= SHORTEST and len(np.unique(ids[:_SAMPLE])) >= _MIN_DIFFERENT and ids.max() > _SMALL:
+                    yield phase + 4 * start, ids
+
+
+def load_vocabulary(directory: Path) -> Vocabulary:
+    """Read the vocabulary of a directory's `tokenizer.json` as data, without running a tokenizer.
+
+    Raises:
+        InputError: the file is missing or has an unknown format.
+    """
+    require_existing(directory, "the base model's directory")
+    path = directory / "tokenizer.json"
+    try:
+        data = json.loads(path.read_text())
+        vocabulary = data["model"]["vocab"]
+        pairs = (
+            vocabulary.items() if isinstance(vocabulary, dict) else ((row[0], n) for n, row in enumerate(vocabulary))
+        )
+        texts = {int(number): token for token, number in pairs}
+        special = {int(token["id"]): "" for token in data.get("added_tokens", [])}
+        by_byte = "ByteLevel" in json.dumps([data.get("pre_tokenizer"), data.get("decoder")])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read as a tokenizer ({error}); give the base model's directory.") from None
+    size = max([*texts, *special], default=-1) + 1
+    pieces = [b" " if number in special else _bytes(texts.get(number, " "), by_byte) for number in range(size)]
+    pieces.append(b" ")
+    first = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
+    return Vocabulary(first, np.frombuffer(b"".join(pieces), dtype=np.uint8))
+
+
+def _bytes(token: str, by_byte: bool) -> bytes:
+    if by_byte:
+        table = _byte_letters()
+        if all(letter in table for letter in token):
+            return bytes(table[letter] for letter in token)
+    if match := re.fullmatch(r"<0x([0-9A-Fa-f]{2})>", token):
+        return bytes.fromhex(match[1])
+    return token.replace("▁", " ").replace("##", "").encode("utf-8", "replace")
+
+
+@lru_cache(maxsize=1)
+def _byte_letters() -> dict[str, int]:
+    """Return letter -> byte of GPT-2's byte-level vocabularies: printable bytes unchanged, others from 256 on."""
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + position): byte for position, byte in enumerate(others)}
+
+
+@compiled
+def _copy(ids: Any, first: Any, data: Any, out: Any) -> None:
+    position = 0
+    for token in ids:
+        for byte in range(first[token], first[token + 1]):
+            out[position] = data[byte]
+            position += 1

@@ -1,0 +1,204 @@
+"""`ptb status` and `ptb list`."""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from posttrainbench.cli.options import Json, print_json
+from posttrainbench.cli.places import RUNS, complete_agents, complete_benchmarks, complete_experiments, find_place
+from posttrainbench.errors import InputError
+
+if TYPE_CHECKING:
+    from posttrainbench.cli.console import Console
+    from posttrainbench.run.summary import RunSummary
+
+WATCH_SECONDS = 2.0
+PIPED_WATCH_SECONDS = 60.0
+
+Select = Callable[["RunSummary"], bool]
+
+
+def status(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="A run, an experiment or a folder of them, or a name in runs/.",
+            callback=find_place,
+            autocompletion=complete_experiments,
+        ),
+    ] = RUNS,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only runs of this agent: NAME, or a pattern with *. Repeatable.",
+            show_default=False,
+            autocompletion=complete_agents,
+        ),
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only runs on this benchmark: NAME, or a pattern with *. Repeatable.",
+            show_default=False,
+            autocompletion=complete_benchmarks,
+        ),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="Only runs with this status: scored, suspected, base_fallback, infrastructure_error, not_audited, "
+            "working, interrupted, waiting, damaged, or unfinished for all without a result. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until all runs have ended.")] = False,
+    paths: Annotated[bool, typer.Option("--paths", help="Add the directory of each run.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Discard the index of runs and read all files again.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show the status of runs: counts by agent, and one line for each run.
+
+    A score with ~ is the mean over the items that a running evaluation has scored. Dollars with + leave out calls of
+    unknown price.
+
+    Example:  [bold]ptb status runs/demo --status working --status waiting[/bold]
+    """
+    from posttrainbench.cli.console import Console
+    from posttrainbench.run.index import summaries
+
+    if watch and json:
+        raise InputError("--watch and --json exclude each other; give one of them.")
+    select = _selection(agent, benchmark, state)
+    runs = summaries(path, rebuild)
+    selected = list(filter(select, runs))
+    if json:
+        return print_json([run._asdict() for run in selected])
+    console = Console(highlight=False)
+    if watch:
+        selected = _watch(path, select, console, paths)
+    if not selected:
+        print(f"ptb: none of the {len(runs)} runs in {path} matches the options.", file=sys.stderr)
+        return None
+    _write(console, _report(selected, path, console, paths))
+    console.print(f"\n  Next: {_next(selected, path)}", markup=False, soft_wrap=True)
+    return None
+
+
+def list_experiments(
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with experiments.")] = RUNS,
+    json: Json = False,
+) -> None:
+    """List the experiments: their runs by status, and when each was last active.
+
+    Example:  [bold]ptb list[/bold]
+    """
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.experiment_table import experiment_lines, experiments
+    from posttrainbench.run.index import summaries
+
+    found = experiments(summaries(path), path)
+    if json:
+        return print_json([asdict(one) for one in found])
+    console = Console(highlight=False)
+    for line in experiment_lines(found):
+        console.print(line, soft_wrap=True)
+    return console.print(f"\n  Next: ptb status {shlex.quote(found[0].path)}", markup=False, soft_wrap=True)
+
+
+def _selection(agents: list[str] | None, benchmarks: list[str] | None, states: list[str] | None) -> Select:
+    """Return whether a run is selected.
+
+    Raises:
+        InputError: a status is unknown.
+    """
+    from posttrainbench.run.summary import STATES, UNFINISHED
+
+    wanted = {name.strip().lower().replace("-", "_").replace(" ", "_") for name in states or ()}
+    choices = (*STATES, UNFINISHED)
+    for name in wanted.difference(choices):
+        raise InputError(f"Unknown status `{name}`; choose from {', '.join(choices)}.")
+
+    def select(run: "RunSummary") -> bool:
+        return (
+            (not agents or any(_matches(run.agent, name) for name in agents))
+            and (not benchmarks or any(_matches(run.benchmark, name) for name in benchmarks))
+            and (not wanted or run.state in wanted or run.status in wanted)
+        )
+
+    return select
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Return True if a pattern is the name, its part before `/` or `?`, or matches it with wildcards."""
+    return name == pattern or name.startswith((f"{pattern}/", f"{pattern}?")) or fnmatchcase(name, pattern)
+
+
+def _report(runs: "Sequence[RunSummary]", path: Path, console: "Console", paths: bool = False) -> str:
+    from rich.text import Text
+
+    from posttrainbench.report.run_table import count_lines, run_lines
+
+    with console.capture() as capture:
+        for line in count_lines(runs):
+            console.print(line, soft_wrap=True)
+        console.print(Text())
+    color = console.is_terminal and not console.no_color
+    return capture.get() + run_lines(runs, path, console.width, color=color, paths=paths)
+
+
+def _write(console: "Console", text: str) -> None:
+    """Write text at once: Rich takes seconds for thousands of lines."""
+    console.file.write(text)
+    console.file.flush()
+
+
+def _watch(path: Path, select: Select, console: "Console", paths: bool) -> "list[RunSummary]":
+    """Show the runs again and again, those at work first, until all have ended or Ctrl-C. Return the last state."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from posttrainbench.run.index import summaries
+
+    selected: list[RunSummary] = []
+    try:
+        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            while True:
+                selected = list(filter(select, summaries(path)))
+                if not any(run.state in ("working", "waiting", "interrupted") for run in selected):
+                    return selected
+                ordered = sorted(selected, key=lambda run: run.state != "working")
+                report = _report(ordered, path, console, paths)
+                if console.is_terminal:
+                    live.update(Text.from_ansi(report), refresh=True)
+                    time.sleep(WATCH_SECONDS)
+                else:
+                    _write(console, f"{report}\n")
+                    time.sleep(PIPED_WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return selected
+
+
+def _next(runs: "Sequence[RunSummary]", path: Path) -> str:
+    """Return the most useful next command."""
+    from posttrainbench.report.run_table import display_paths
+
+    given = shlex.quote(str(path))
+    if any(run.live for run in runs):
+        return f"ptb status {given} --watch"
+    if any(run.state in ("interrupted", "waiting", "infrastructure_error") for run in runs):
+        return f"ptb resume {given}"
+    if len(runs) == 1:
+        return f"ptb trace {display_paths(runs, path)[0]}"
+    return f"ptb leaderboard {given}"

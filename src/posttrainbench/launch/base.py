@@ -1,0 +1,159 @@
+"""The interface of launchers. A launcher holds no state that matters: everything is in the directories of the runs."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from posttrainbench.launch.job import EXIT_CODES, executions
+from posttrainbench.plugins import load_plugin
+from posttrainbench.records import Ending, Part, Placement
+from posttrainbench.run.directory import Run, last_lines
+from posttrainbench.run.preflight import CheckResult
+from posttrainbench.run.progress import InterruptChoice
+
+PR_SET_PDEATHSIG = 1
+LOG = "launch.log"
+"""File in a run's directory with the output of its jobs."""
+MACHINE_CHECKS = frozenset({"GPUs", "sandbox", "limits"})
+"""Checks that hold for this machine only; those of other machines are made there, before the agent starts."""
+
+
+@dataclass(frozen=True)
+class LaunchOrder:
+    """The runs that a launcher is to execute.
+
+    Attributes:
+        root: directory of the experiment.
+        retries: how often a run that failed through no fault of its agent is tried again.
+        gpus: number of GPUs of a job.
+        budget: seconds of an agent.
+        off_target: benchmarks on which the submissions are also evaluated.
+    """
+
+    runs: Sequence[Run]
+    root: Path
+    placement: Placement
+    retries: int
+    gpus: int
+    budget: float
+    off_target: Sequence[str] = ()
+
+
+class Watch:
+    """Receives the progress of a launcher. This base class ignores it."""
+
+    def on_change(self, active: Sequence[Run], ended: Sequence[Run]) -> None:
+        """Called several times a second with the active runs and those that have ended."""
+
+    def on_message(self, text: str) -> None:
+        """Called with one sentence on the launcher's work."""
+
+    def on_interrupt(self) -> InterruptChoice:
+        """Called on Ctrl-C. `stop` ends the agents of active runs and completes these runs; no others start."""
+        return "detach"
+
+
+class Launcher(Protocol):
+    """Executes runs. Registered in the entry points `posttrainbench.launchers`.
+
+    Attributes:
+        name: of the entry point.
+        options: fields of `Placement`, besides `launcher` and `concurrency`, that the launcher uses.
+        elsewhere: whether runs are executed on other machines, which share the file system with this one.
+        waits: whether `launch` returns only when all runs have ended.
+    """
+
+    name: str
+    options: frozenset[str]
+    elsewhere: bool
+    waits: bool
+
+    def check(self, order: LaunchOrder) -> Iterator[CheckResult]:
+        """Yield checks of the scheduler. Nothing is changed."""
+
+    def launch(self, order: LaunchOrder, watch: Watch) -> None:
+        """Execute the runs, or submit them.
+
+        Raises:
+            KeyboardInterrupt: the user chose to detach, or to stop while runs were waiting. All can be continued.
+            InfrastructureError: the scheduler failed.
+        """
+
+
+def load_launcher(name: str) -> Launcher:
+    """Return the launcher with a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    launcher: Launcher = load_plugin("launchers", name)
+    return launcher
+
+
+def job_command(
+    run: Run, part: Part, retries: int, launcher: str, job: str = "", off_target: Sequence[str] = ()
+) -> list[str]:
+    """Return the command line of a job; see `posttrainbench.launch.job`."""
+    words = ["job", str(run.root), "--part", part, "--retries", str(retries), "--launcher", launcher]
+    words += [word for name in off_target for word in ("--off-target", name)]
+    return [sys.executable, "-m", "posttrainbench", *words, *(["--job", job] if job else [])]
+
+
+def start_job(
+    run: Run,
+    part: Part,
+    retries: int,
+    launcher: str,
+    job: str = "",
+    off_target: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+    ignored: Sequence[int] = (),
+) -> "subprocess.Popen[bytes]":
+    """Start a job as a child process. Its output goes to the run's `launch.log`.
+
+    When this process dies, the job is interrupted, so that it detaches from its agent.
+
+    Args:
+        off_target: benchmarks on which the submission is also evaluated.
+        variables: additional environment variables.
+        ignored: signals that the job and its agent ignore.
+    """
+
+    def prepare() -> None:
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM}
+        )  # which a scheduler's worker may block
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+
+    with (run.root / LOG).open("ab") as log:
+        return subprocess.Popen(
+            job_command(run, part, retries, launcher, job, off_target),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env={**os.environ, **(variables or {})},
+            start_new_session=True,  # Ctrl-C reaches only the launcher, which asks what to do
+            preexec_fn=prepare,
+        )
+
+
+def ending_of(run: Run, code: int) -> Ending:
+    """Return how a job ended, by its last line in `executions.jsonl`: a process that was killed has none."""
+    if code == EXIT_CODES["busy"]:
+        return "busy"
+    last = next(reversed(executions(run.root)), None)
+    return last.ending if last is not None and last.event == "end" and last.ending else "failed"
+
+
+def last_log_line(run: Run) -> str:
+    """Return the last line that the run's process printed, or an empty string."""
+    lines = (line.decode(errors="replace").strip() for line in reversed(last_lines(run.root / LOG)))
+    return next(filter(None, lines), "")

@@ -1,0 +1,158 @@
+"""Execute runs as tasks of Ray, one for each run.
+
+An execution that failed through no fault of the agent, or whose worker or node failed, is submitted again by this
+process, up to the number of retries. If this process ends, the tasks end; the same command continues. If it is killed,
+Ray kills the jobs, which counts as a failure of their runs.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from posttrainbench.errors import InfrastructureError, InputError, one_line
+from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
+from posttrainbench.launch.queue import Job
+from posttrainbench.launch.session import Session
+from posttrainbench.records import Ending, Part
+from posttrainbench.run.directory import Run
+from posttrainbench.run.preflight import CheckResult
+
+POLL_SECONDS = 0.5
+STOP_SECONDS = 30.0
+MISSING = "Ray is not installed in this environment; install it: pip install 'posttrainbench[ray]'."
+
+
+class RayLauncher:
+    """Executes runs on a Ray cluster, or on this machine."""
+
+    name = "ray"
+    options = frozenset({"address", "split_evaluation"})
+    elsewhere = True
+    waits = True
+
+    def check(self, order: LaunchOrder) -> Iterator[CheckResult]:
+        """Yield whether Ray is installed, and whether the cluster has room for a run."""
+        try:
+            with _connected(order) as ray:
+                total = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+                needed = _resources(order)
+                if not any(all(node.get(name, 0) >= count for name, count in needed.items()) for node in total):
+                    text = ", ".join(f"{count:g} {name}" for name, count in needed.items())
+                    yield CheckResult("launcher", "problem", f"No node of the Ray cluster has {text} for a run.")
+                    return
+                yield CheckResult("launcher", "ok", f"Ray, {len(total)} node{'s' * (len(total) != 1)}")
+        except (InputError, InfrastructureError) as error:
+            yield CheckResult("launcher", "problem", str(error))
+
+    def launch(self, order: LaunchOrder, watch: Watch) -> None:
+        """Execute all runs; see `Launcher`."""
+        placement = order.placement
+        with _connected(order) as ray:
+            tasks = _Tasks(ray, order)
+            Session(order, watch, tasks, placement.concurrency, placement.split_evaluation, POLL_SECONDS).run_to_end()
+
+
+class _Tasks:
+    """Jobs as tasks of Ray, which assigns the GPUs."""
+
+    def __init__(self, ray: Any, order: LaunchOrder) -> None:
+        self.ray, self.order = ray, order
+        self.tasks: dict[Any, Run] = {}
+        needed = _resources(order)
+        self.function = ray.remote(
+            num_gpus=needed.get("GPU", 0),
+            num_cpus=needed["CPU"],
+            memory=needed.get("memory", 0),
+            max_retries=0,  # the queue counts the failures of a run, whatever their cause
+        )(run_job)
+
+    def gpus(self, run: Run) -> int:
+        """Return 0."""
+        return 0
+
+    def free_gpus(self) -> Sequence[int]:
+        """Return an empty list."""
+        return ()
+
+    def start(self, run: Run, job: Job, gpus: tuple[int, ...]) -> None:
+        """Submit a task."""
+        self.tasks[self.function.remote(str(run.root), job.part, self.order.retries, list(self.order.off_target))] = run
+
+    def ended(self) -> list[tuple[str, Ending]]:
+        """Return the tasks that have ended. A task whose worker or node failed counts as failed."""
+        if not self.tasks:
+            return []
+        ready, _ = self.ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=0)
+        done = []
+        for reference in ready:
+            run = self.tasks.pop(reference)
+            try:
+                ending: Ending = self.ray.get(reference)
+            except self.ray.exceptions.RayError:
+                ending = "failed"
+            done.append((str(run.root), ending))
+        return done
+
+    def detach(self) -> None:
+        """End the tasks, and wait until their jobs have recorded it."""
+        for reference in self.tasks:
+            self.ray.cancel(reference)
+        if self.tasks:
+            self.ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=STOP_SECONDS)
+
+
+def run_job(root: str, part: str, retries: int, off_target: list[str]) -> Ending:
+    """Execute a part of a run in a task of Ray. Return how it ended."""
+    import ray
+
+    run, job = Run(Path(root)), str(ray.get_runtime_context().get_task_id())
+    process = start_job(run, cast("Part", part), retries, RayLauncher.name, job, off_target)
+    try:
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)  # Ray cancels a task only between two statements
+        return ending_of(run, process.returncode)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOP_SECONDS)
+
+
+def _resources(order: LaunchOrder) -> dict[str, float]:
+    """Return the resources of a task, in Ray's names."""
+    placement = order.placement
+    needed = {"CPU": float(placement.cpus or 1), "GPU": float(order.gpus), "memory": float(placement.memory or 0)}
+    return {name: count for name, count in needed.items() if count}
+
+
+@contextmanager
+def _connected(order: LaunchOrder) -> Iterator[Any]:
+    """Connect to the cluster, or start one on this machine, until the context exits.
+
+    Raises:
+        InputError: Ray is not installed.
+        InfrastructureError: the cluster cannot be reached.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InputError(MISSING) from None
+    where = order.placement.address
+    own = not ray.is_initialized()
+    try:
+        if own:
+            ray.init(address=where, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    except Exception as error:
+        place = f"The Ray cluster at {where} cannot be reached" if where else "Ray does not start on this machine"
+        raise InfrastructureError("unexpected", f"{place}: {one_line(error)}") from error
+    try:
+        yield ray
+    finally:
+        if own:
+            ray.shutdown()
+
+
+LAUNCHER = RayLauncher()

@@ -1,0 +1,69 @@
+"""The list of experiments: directories with runs."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.text import Text
+
+from posttrainbench.report.layout import columns
+from posttrainbench.report.run_table import NAMES, STYLES
+from posttrainbench.report.text import plain
+from posttrainbench.run.summary import STATES, RunSummary
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A directory with runs.
+
+    Attributes:
+        path: beginning with the path that the user gave.
+        runs: number of runs.
+        states: state -> number of runs.
+        agents: names of the agents.
+        created: creation of the first run, ISO 8601, UTC; empty if no run can be read.
+    """
+
+    path: str
+    runs: int
+    states: dict[str, int]
+    agents: list[str]
+    created: str
+
+
+def experiments(runs: Sequence[RunSummary], path: Path) -> list[Experiment]:
+    """Group runs by the directory that contains them, latest first."""
+    groups: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        groups.setdefault(os.path.dirname(run.path), []).append(run)  # noqa: PTH120 fast
+    top = path.resolve()
+    result = []
+    for folder, own in groups.items():
+        times = [run.created for run in own if run.created]
+        result.append(
+            Experiment(
+                path=os.path.normpath(path / os.path.relpath(folder, top)),
+                runs=len(own),
+                states=dict(Counter(run.state for run in own)),
+                agents=sorted({run.agent for run in own if run.agent}),
+                created=datetime.fromtimestamp(min(times), UTC).isoformat(timespec="seconds") if times else "",
+            )
+        )
+    return sorted(result, key=lambda one: (one.created, one.path), reverse=True)
+
+
+def experiment_lines(found: Sequence[Experiment]) -> list[Text]:
+    """Return one line for each experiment; its path is the last column."""
+    states = [state for state in STATES if any(state in one.states for one in found)]
+    header = ["created", "runs", *(NAMES.get(state, state) for state in states), "agents", "experiment"]
+    rows = [[Text(name, "bold") for name in header]]
+    for one in found:
+        row = [Text(one.created[:16].replace("T", " ")), Text(str(one.runs))]
+        row += [Text(str(one.states.get(state, "")), STYLES[state]) for state in states]
+        rows.append([*row, Text(str(len(one.agents))), Text(plain(one.path, 4000))])
+    return columns(rows, right=range(1, len(header) - 1))

@@ -1,0 +1,1 @@
+"""Import of results trees of the original benchmark. The files are hostile: reads are bounded, links not followed."""

@@ -1,0 +1,265 @@
+"""Tables of many runs for the terminal: counts by agent on top, then one line per run.
+
+Names and reasons may be written by an agent or a user: they go through `plain`. Lines are built as text, since Rich
+would take seconds for thousands of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from posttrainbench.records.units import short_duration
+from posttrainbench.report.layout import columns
+from posttrainbench.report.text import percent, plain
+from posttrainbench.run.summary import DAMAGED, STATES, RunSummary
+
+NAMES = {
+    "scored": "scored",
+    "base_fallback": "base fallback",
+    "infrastructure_error": "infra error",
+    "not_audited": "not audited",
+}
+STYLES = {
+    "scored": "green",
+    "suspected": "yellow",
+    "base_fallback": "yellow",
+    "infrastructure_error": "magenta",
+    "not_audited": "magenta",
+    "working": "cyan",
+    "interrupted": "magenta",
+    "waiting": "dim",
+    DAMAGED: "red",
+}
+USUAL_ENDS = ("exited", "not started", "finished", "deadline")
+"""States of an agent that are not worth a remark."""
+IDENTITY = ("agent", "model", "benchmark", "seed")
+RIGHT = ("seed", "elapsed", "left", "tokens", "$", "score")
+SHRINKABLE = {"agent": 12, "model": 8, "benchmark": 8}
+"""Columns whose names may be shortened on a narrow terminal, and their minimum widths."""
+
+
+def count_lines(runs: Sequence[RunSummary]) -> list[Text]:
+    """Return the number of runs in each state, by agent if there are several, and what they have used."""
+    states = [state for state in STATES if any(run.state == state for run in runs)]
+    spent = [name for name in ("tokens", "$") if any(run.tokens is not None for run in runs)]
+    groups: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        groups.setdefault(run.agent or "?", []).append(run)
+    header = ["agent", "runs", *(NAMES.get(state, state) for state in states), *spent]
+    rows: list[list[str | Text]] = [[Text(name, "bold") for name in header]]
+    for agent, own in sorted(groups.items()):
+        rows.append([Text(plain(agent)), *_counts(own, states, bool(spent))])
+    if len(groups) > 1:
+        rows.append([Text("all", "bold"), *_counts(runs, states, bool(spent))])
+    return columns(rows, right=range(1, len(header)))
+
+
+def _counts(runs: Sequence[RunSummary], states: Sequence[str], spent: bool) -> list[Text]:
+    counts = Counter(run.state for run in runs)
+    cells = [Text(str(len(runs)))]
+    cells += [Text(str(counts[state] or ""), STYLES[state]) for state in states]
+    if spent:
+        cells.append(Text(_number(sum(run.tokens or 0 for run in runs))))
+        cells.append(Text(_dollars(sum(run.dollars or 0.0 for run in runs), sum(run.unpriced for run in runs))))
+    return cells
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns that fit a width: shared values are said once, above the table.
+
+    Attributes:
+        shared: (column, value) of the columns in which all runs are alike.
+        names: the columns.
+        widths: their widths.
+        gap: spaces between them.
+        grouped: agents are headings instead of a column.
+    """
+
+    shared: list[tuple[str, str]]
+    names: list[str]
+    widths: list[int]
+    gap: int
+    grouped: bool
+
+
+def run_lines(runs: Sequence[RunSummary], path: Path, width: int, *, color: bool = False, paths: bool = False) -> str:
+    """Return a line for each run, that fits the width, and a line with the reason for each damaged run.
+
+    Args:
+        runs: their summaries.
+        path: the directory as the user gave it, with which the printed paths begin.
+        width: of the terminal. Paths are never broken or shortened.
+        color: mark states with terminal colors.
+        paths: add the path of each run.
+    """
+    intact = [run for run in runs if run.state != DAMAGED]
+    table = [_cells(run) for run in intact]
+    lines: list[str] = []
+    if table:
+        places = display_paths(intact, path)
+        layout = _layout(table, places, width, paths)
+        if layout.shared:
+            lines.append(f"All runs: {', '.join(f'{name} {value}' for name, value in layout.shared)}")
+        lines += _table(intact, table, places, layout, color)
+    damaged = [run for run in runs if run.state == DAMAGED]
+    for run, place in zip(damaged, display_paths(damaged, path), strict=True):
+        lines.append(f"damaged: {place}: {plain(run.problem, 300)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def display_paths(runs: Sequence[RunSummary], path: Path) -> list[str]:
+    """Return the paths of runs as the user can give them again, beginning with the path that the user gave."""
+    top, given = os.path.realpath(path), os.path.normpath(path)
+    start = "" if given == "." else f"{given}/"
+    return [
+        plain(shlex.quote(given if run.path == top else start + run.path[len(top) + 1 :]), 4000)  # all are below it
+        for run in runs
+    ]
+
+
+def state_text(run: RunSummary) -> str:
+    """Return what a run is at: its status, or its stage and who works on it."""
+    if run.state == "working":
+        if run.stage == "solve":
+            return "solve" if run.busy else "solve, detached"
+        return f"{run.stage} {run.items}" if run.items else run.stage
+    if run.state == "interrupted":
+        failed = "" if run.agent_state in (*USUAL_ENDS, "running") else f", {run.agent_state}"
+        return f"stopped in {run.stage}{failed if run.stage == 'solve' else ''}"
+    if run.state == "infrastructure_error":
+        return f"infra error in {run.stage}"
+    text = NAMES.get(run.state, run.state)
+    return text if run.agent_state in USUAL_ENDS or run.state == "waiting" else f"{text} ({run.agent_state})"
+
+
+def _cells(run: RunSummary) -> dict[str, str]:
+    started = run.begun
+    score = percent(run.score) if run.score is not None else ""
+    if run.accuracy is not None:
+        score = f"~{percent(run.accuracy)}"
+    return {
+        "agent": plain(run.agent),
+        "model": plain(run.model),
+        "benchmark": plain(run.benchmark),
+        "seed": str(run.seed),
+        "state": state_text(run),
+        "elapsed": short_duration(run.elapsed) if started else "",
+        "left": short_duration(run.left) if run.left is not None else "",
+        "tokens": _number(run.tokens) if run.tokens is not None else "",
+        "$": _dollars(run.dollars, run.unpriced) if run.dollars is not None else "",
+        "score": score,
+    }
+
+
+def _layout(table: Sequence[dict[str, str]], places: Sequence[str], width: int, paths: bool) -> Layout:
+    """Choose the first layout that fits: every column, without shared values, with agents as headings."""
+    used = [name for name in table[0] if any(row[name] for row in table)]
+    shared = [name for name in used if name in IDENTITY and len({row[name] for row in table}) == 1]
+    widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in table)) for name in used}
+    full = [widths[name] for name in used]
+    if paths or _total([*full, max(map(cell_len, places))], 2) <= width:
+        return Layout([], [*used, "run"], [*full, 0], 2, False)
+    for gap in (2, 1):
+        if _total(full, gap) <= width:
+            return Layout([], used, full, gap, False)
+    said = [(name, table[0][name]) for name in shared]
+    names = [name for name in used if name not in shared]
+    for gap in (2, 1):
+        if _total([widths[name] for name in names], gap) <= width:
+            return Layout(said, names, [widths[name] for name in names], gap, False)
+    grouped = "agent" in names
+    names = [name for name in names if name != "agent"]
+    return Layout(said, names, _shrunk(names, [widths[name] for name in names], width - grouped), 1, grouped)
+
+
+def _total(widths: Sequence[int], gap: int) -> int:
+    return sum(widths) + gap * (len(widths) - 1)
+
+
+def _shrunk(names: Sequence[str], widths: Sequence[int], width: int) -> list[int]:
+    """Narrow the widest columns of names until the table fits, or all have their minimum width."""
+    result = list(widths)
+    while _total(result, 1) > width:
+        possible = [i for i, name in enumerate(names) if name in SHRINKABLE and result[i] > SHRINKABLE[name]]
+        if not possible:
+            break
+        result[max(possible, key=lambda i: result[i])] -= 1
+    return result
+
+
+def _table(
+    runs: Sequence[RunSummary], table: Sequence[dict[str, str]], places: Sequence[str], layout: Layout, color: bool
+) -> list[str]:
+    short = {
+        name: _shortened({row[name] for row in table}, width)
+        for name, width in zip(layout.names, layout.widths, strict=True)
+        if name in SHRINKABLE
+    }
+    indent, heading, lines = " " if layout.grouped else "", None, []
+    gap = " " * layout.gap
+    header = gap.join(map(_padded, layout.names, layout.names, layout.widths)).rstrip()
+    lines.append(_styled(indent + header, "bold", color))
+    order = list(zip(runs, table, places, strict=True))
+    if layout.grouped:
+        order.sort(key=lambda pair: pair[1]["agent"])
+    for run, row, place in order:
+        if layout.grouped and row["agent"] != heading:
+            heading = row["agent"]
+            lines.append(heading)
+        cells = []
+        for name, width in zip(layout.names, layout.widths, strict=True):
+            value = place if name == "run" else row[name]
+            cell = _padded(name, short[name][value] if name in short else value, width)
+            cells.append(_styled(cell, STYLES.get(run.state, ""), color) if name == "state" else cell)
+        lines.append(indent + gap.join(cells).rstrip())
+    return lines
+
+
+def _padded(name: str, value: str, width: int) -> str:
+    if value.isascii():
+        return value.rjust(width) if name in RIGHT else value.ljust(width)
+    padding = " " * (width - cell_len(value))
+    return padding + value if name in RIGHT else value + padding
+
+
+def _styled(text: str, style: str, color: bool) -> str:
+    codes = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
+    return f"\x1b[{codes[style]}m{text}\x1b[0m" if color and style in codes else text
+
+
+def _shortened(names: set[str], width: int) -> dict[str, str]:
+    """Return name -> a form of at most `width` characters that no other name has, as far as that is possible."""
+
+    def start(name: str) -> str:
+        return name if len(name) <= width else f"{name[: width - 1]}…"
+
+    def end(name: str) -> str:
+        return name if len(name) <= width else f"…{name[1 - width :]}"
+
+    def middle(name: str) -> str:
+        tail = (width - 1) // 2
+        return name if len(name) <= width else f"{name[: width - 1 - tail]}…{name[-tail:]}"
+
+    forms = [{name: form(name) for name in names} for form in (middle, start, end)]
+    return max(forms, key=lambda form: len(set(form.values())))
+
+
+def _number(count: int) -> str:
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
+
+
+def _dollars(dollars: float, unpriced: int) -> str:
+    """Return US dollars; `+` if calls of unknown price are left out."""
+    return f"{dollars:.2f}{'+' if unpriced else ''}"

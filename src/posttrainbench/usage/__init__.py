@@ -1,0 +1,1 @@
+"""Token usage and cost of a run's model calls."""

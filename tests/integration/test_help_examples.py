@@ -1,0 +1,158 @@
+"""The help of every command: grouped in panels, without types of flags, and with an example that works as printed."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from posttrainbench.cli.app import app
+from posttrainbench.records import AgentSpec
+from original_results import write_run
+from posttrainbench.run import Run
+from support import Finished
+
+Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
+
+EXAMPLE = re.compile(r"\[bold\](ptb.*?)\[/bold\]", re.DOTALL)
+PANELS = ["Run", "Look", "Audit", "Evaluate", "Set up"]
+DRY = ("demo", "run", "launch")
+"""Commands whose example is only checked, because it takes minutes."""
+REFUSED = {
+    "stop": "has finished",
+    "judge": "OPENAI_API_KEY",
+    "judge run": "OPENAI_API_KEY",
+    "judge calibrate": "OPENAI_API_KEY",
+    "data pull": "HF_HUB_OFFLINE is set; unset it and pull",
+    "data import": "gsm8k",
+    "agents check": "claude is not on this machine",
+    "agents install": "npm",
+    "image build": "podman",
+    "image check": "podman",
+}
+"""What the examples say for which this test has no key, network, program or data; they exit with 1 or 2."""
+VERDICTS = ("audit", "scan", "lineage", "lineage check", "data verify", "check-submission", "doctor")
+"""Commands for which exit code 1 is a finding."""
+
+
+def commands() -> dict[str, Any]:
+    """Return name -> command, with groups that are commands too."""
+    found: dict[str, Any] = {}
+
+    def walk(command: Any, words: list[str]) -> None:
+        if hasattr(command, "commands"):
+            if words and (command.invoke_without_command or EXAMPLE.search(command.help or "")):
+                found[" ".join(words)] = command
+            for name, each in command.commands.items():
+                walk(each, [*words, name])
+        elif not command.hidden:
+            found[" ".join(words)] = command
+
+    walk(typer.main.get_command(app), [])
+    return found
+
+
+COMMANDS = commands()
+
+
+@pytest.fixture(scope="module")
+def place(flagged: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with what the examples name."""
+    place = tmp_path_factory.mktemp("place")
+    for agent in ("recipe-sft", "recipe-noop", "recipe-cheat-swap"):
+        root = place / "runs" / "demo" / f"{agent}-micro-math-seed0"
+        shutil.copytree(flagged.root, root)
+        spec, result = Run(root).spec, json.loads((root / "result.json").read_text())
+        named = AgentSpec(name=agent, scaffold=spec.agent.scaffold, settings=spec.agent.settings)
+        (root / "run.json").write_text(spec.model_copy(update={"agent": named, "run": root.name}).model_dump_json())
+        (root / "result.json").write_text(json.dumps(result | {"run": root.name}))
+    shutil.copytree(flagged.root / "solve" / "final_model", place / "final_model")
+    for name in ("train.jsonl", "test.jsonl"):
+        (place / name).write_text('{"question": "1 + 1", "answer": "#### 2"}\n')
+    header = "model,aime2025,arenahardwriting,bfcl,gpqamain,gsm8k,healthbench,humaneval"
+    rows = (f"{model},0.1,0.2,0.3,0.4,0.5,0.6,0.7" for model in MODELS)
+    for name in ("final_results.csv", "baseline.csv"):
+        (place / name).write_text("\n".join([header, *rows]) + "\n")
+        rows = (f"{model},0.0,0.1,0.2,0.3,0.4,0.5,0.6" for model in MODELS)
+    write_run(place / "results")
+    (place / "gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n")
+    return place
+
+
+MODELS = ("Qwen3-1.7B-Base", "Qwen3-4B-Base", "SmolLM3-3B-Base", "gemma-3-4b-pt")
+
+
+@pytest.fixture
+def bare(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No keys, no network and no agents, npm or podman."""
+    tools = place / "bin"
+    tools.mkdir(exist_ok=True)
+    for name in ("bwrap", "git", "sh", "env", "python3"):
+        if (found := shutil.which(name)) and not (tools / name).exists():
+            (tools / name).symlink_to(found)
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(place / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("XDG_DATA_HOME", str(place / "data"))
+    monkeypatch.setattr(
+        "posttrainbench.sandbox.limit_checks.check_limits", lambda chosen: []
+    )  # takes long; tested alone
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help(name: str, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = ptb_here(*name.split(), "--help")
+    assert said.returncode == 0
+    assert "Example:  ptb " in " ".join(said.stdout.split()).replace("Example: ", "Example:  ")
+    assert "<bool>" not in said.stdout
+    assert "…" not in said.stdout  # nothing is cut off
+    assert "[[" not in said.stdout
+
+
+def test_commands_are_grouped_in_panels(ptb_here: Ptb) -> None:
+    said = ptb_here("--help")
+    assert [line.split("─")[1].strip() for line in said.stdout.splitlines() if line.startswith("╭─")] == [
+        "Options",
+        *PANELS,
+    ]
+    assert "<bool>" not in said.stdout
+    assert not [command for command in COMMANDS.values() if not command.help]
+
+
+@pytest.mark.sandbox
+@pytest.mark.training
+@pytest.mark.usefixtures("short_evaluations", "bare")
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_examples_work_as_printed(name: str, place: Path, ptb_here: Ptb) -> None:
+    examples = EXAMPLE.findall(COMMANDS[name].help)
+    assert examples
+    for example in examples:
+        words = shlex.split(example.partition(" > ")[0])[1:]
+        assert words[: len(name.split()[:1])] == name.split()[:1]
+        if name == "adjudicate":
+            findings = place / "runs" / words[1] / "audit" / "findings.jsonl"
+            words = [
+                json.loads(findings.read_text().splitlines()[0])["id"] if word == "3f2a" else word for word in words
+            ]
+        if name == "verify":
+            ptb_here("export", "runs/demo", "--out", "demo.tar.zst", cwd=place)
+        said = ptb_here(*words, *(["--dry-run"] if name in DRY else []), cwd=place)
+        assert "see `ptb" not in said.stderr  # a usage error
+        assert "Traceback" not in said.stderr
+        if name in REFUSED:
+            assert said.returncode in (1, 2)
+            assert REFUSED[name] in said.stderr
+            assert len(said.stderr) < 600
+        else:
+            assert said.returncode in ((0, 1) if name in VERDICTS else (0,)), said.stderr
+            assert said.stdout or said.stderr

@@ -1,0 +1,324 @@
+"""What the record of file provenance says of files with test items, on small records made by hand."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from behavior_evidence import KIT, WORKSPACE, Command, write_file
+from behavior_evidence import Case as Run
+from muffins import ITEMS, ROWS
+from posttrainbench.audit.contamination.detector import detect
+from posttrainbench.audit.evidence import Evidence
+from posttrainbench.records import Finding
+from posttrainbench.sandbox.provenance.kernel import file_id
+from posttrainbench.sandbox.provenance.record import COPIES, NAME
+
+OUTPUTS = json.dumps([{"prompt": one.question, "gold": "5", "response": "It is 3."} for one in ITEMS])
+OWN = json.dumps({"question": "What is the capital of France, in one word please?", "answer": "Paris"}) + "\n"
+MODEL = "final_model/model.safetensors"
+TRAIN = """
+import json
+from trl import SFTTrainer
+
+rows = [json.loads(line) for line in open("{}")]
+val = [json.loads(line) for line in open("{}")]
+SFTTrainer(model="base", train_dataset=rows, eval_dataset=val).train()
+"""
+
+
+@dataclass
+class Recorded:
+    """A run with files and a record; programs are named by numbers, and events follow each other by a second."""
+
+    root: Path
+    files: dict[str, str]
+    steps: list[Any] = field(default_factory=lambda: ["python gone.py"])
+    events: list[dict[str, Any]] = field(default_factory=list)
+    end: bool = True
+
+    def __post_init__(self) -> None:
+        self.began = time.time() - 1000
+        self.case = Run(self.root, files={MODEL: "weights", **self.files}, steps=self.steps, items=ITEMS)
+        self.evidence = self.case.evidence()
+        for name in self.files:
+            os.utime(self.root / "workspace" / name, (self.began - 10, self.began - 10))
+
+    def event(self, operation: str, **fields: Any) -> None:
+        self.events.append({"t": self.began + len(self.events), "op": operation, **fields})
+
+    def identity(self, name: str) -> str:
+        path = self.root / "workspace" / name
+        if not path.is_file():
+            return f"gone:{name}"
+        with path.open("rb") as file:
+            return file_id(file.fileno())
+
+    def opened(self, program: int, mode: str, *names: str, copy: str = "") -> None:
+        for name in names:
+            path = name if name.startswith("/") else f"{WORKSPACE}/{name}"
+            digest = {"copy": hashlib.sha256(copy.encode()).hexdigest()} if copy else {}
+            self.event("open", p=f"{program}.1", m=mode, path=path, ino=self.identity(name), **digest)
+
+    def flow(self, program: int, reads: list[str], writes: list[str]) -> None:
+        """Let a program read files and then write others."""
+        self.opened(program, "r", *reads)
+        self.opened(program, "wt", *writes)
+
+    def keep(self, content: str) -> None:
+        folder = self.evidence.solve / "provenance" / COPIES
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / hashlib.sha256(content.encode()).hexdigest()).write_text(content)
+
+    def finish(self) -> Evidence:
+        folder = self.evidence.solve / "provenance"
+        folder.mkdir(exist_ok=True)
+        start = {"t": self.began, "op": "start", "version": 1, "epoch": 0.0}
+        end = [{"t": self.began + 500, "op": "end", "epoch": 0.0}] if self.end else []
+        lines = [start, *self.events, *end]
+        (folder / NAME).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return self.evidence
+
+    def findings(self) -> list[Finding]:
+        return [finding for finding in detect(self.finish())[0] if finding.kind != "fact"]
+
+    def kinds(self) -> set[tuple[str, str, str]]:
+        return {(finding.kind, finding.basis, finding.level.value) for finding in self.findings()}
+
+
+PROOF = {("proof", "provenance", "USED")}
+POSSIBLE = {("indication", "provenance", "USED")}
+THROUGH_GONE = {("indication", "provenance", "READ")}
+CONTENT = {("indication", "content", "USED")}
+
+
+def test_a_program_with_no_other_data_trained_on_the_items(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS})
+    image = {"path": "/usr/bin/python", "ino": "python", "argv": ["python", "train.py"], "fds": []}
+    run.event("image", p="1.1", **image)
+    run.flow(1, [], ["/tmp/own"])
+    run.flow(1, ["/tmp/own", "mix.jsonl"], [MODEL])
+    (finding,) = run.findings()
+    assert (finding.kind, finding.basis, finding.level.value, finding.count) == ("proof", "provenance", "USED", 5)
+    assert "mix.jsonl" in finding.summary
+    assert MODEL in finding.summary
+    assert finding.evidence[0].file == "workspace/mix.jsonl"
+
+
+@pytest.mark.parametrize("name", ["dev.jsonl", "val.json", "eval/rows.jsonl", "test_rows.jsonl"])
+def test_a_file_to_evaluate_on_may_be_the_only_one_that_a_trainer_reads(tmp_path: Path, name: str) -> None:
+    """The trainer may have made its data itself."""
+    run = Recorded(tmp_path, {name: ROWS})
+    run.flow(1, [name], [MODEL])
+    assert run.kinds() == POSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("notes.txt", PROOF), ("test.jsonl", POSSIBLE), ("dev.jsonl", POSSIBLE)]
+)
+def test_a_copy_of_the_kits_test_file_under_another_name(
+    tmp_path: Path, name: str, expected: set[tuple[str, str, str]]
+) -> None:
+    run = Recorded(tmp_path, {name: ROWS})
+    run.evidence = replace(run.evidence, kit_manifest={"data/test.jsonl": hashlib.sha256(ROWS.encode()).hexdigest()})
+    run.flow(1, [name], [MODEL])
+    assert run.kinds() == expected
+
+
+def test_a_program_with_other_data_may_have_evaluated(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS, "own.jsonl": OWN})
+    run.flow(1, ["mix.jsonl", "own.jsonl"], [MODEL])
+    assert run.kinds() == POSSIBLE
+
+
+@pytest.mark.parametrize(("rows", "val", "expected"), [("mix", "own", PROOF), ("own", "mix", set())])
+def test_scripts_tell_training_from_evaluating(
+    tmp_path: Path, rows: str, val: str, expected: set[tuple[str, str, str]]
+) -> None:
+    program = TRAIN.format(f"{rows}.jsonl", f"{val}.jsonl")
+    steps = [write_file("train.py", program), Command("python train.py", "loss 0.3")]
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS, "own.jsonl": OWN, "train.py": program}, steps)
+    run.flow(1, ["train.py", "mix.jsonl", "own.jsonl"], [MODEL])
+    assert run.kinds() == expected
+
+
+def test_training_by_other_data_does_not_explain_a_file_that_no_script_names(tmp_path: Path) -> None:
+    program = TRAIN.format("own.jsonl", "own.jsonl")
+    steps = [write_file("train.py", program), Command("python train.py", "loss 0.3")]
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS, "own.jsonl": OWN, "train.py": program}, steps)
+    run.flow(1, ["train.py", "mix.jsonl", "own.jsonl"], [MODEL])
+    assert run.kinds() == POSSIBLE
+
+
+def test_a_file_that_labels_its_splits_may_be_trained_on_in_part(tmp_path: Path) -> None:
+    """The rows of one split may have been chosen by a program that cannot be analyzed."""
+    own = [json.loads(OWN) | {"split": "train"}]
+    labeled = [json.loads(row) | {"split": "test"} for row in ROWS.splitlines()]
+    both = {"train": own, "test": [json.loads(row) for row in ROWS.splitlines()]}
+    forms = ("".join(json.dumps(row) + "\n" for row in own + labeled), json.dumps(both))
+    for number, text in enumerate(forms):
+        run = Recorded(tmp_path / str(number), {"all.json": text})
+        run.flow(1, ["all.json"], [MODEL])
+        assert run.kinds() == POSSIBLE
+    run = Recorded(tmp_path / "only", {"all.json": "".join(json.dumps(row) + "\n" for row in labeled)})
+    run.flow(1, ["all.json"], [MODEL])
+    assert run.kinds() == PROOF
+
+
+def test_a_database_with_a_column_of_splits_may_be_trained_on_in_part(tmp_path: Path) -> None:
+    for number, (columns, expected) in enumerate({"split, text": POSSIBLE, "kind, text": PROOF}.items()):
+        run = Recorded(tmp_path / str(number), {"all.db": ""})
+        with closing(sqlite3.connect(run.root / "workspace/all.db")) as base:
+            base.execute(f"create table rows ({columns})")
+            base.executemany("insert into rows values ('test', ?)", [(row,) for row in ROWS.splitlines()])
+            base.commit()
+        os.utime(run.root / "workspace/all.db", (run.began - 10, run.began - 10))
+        run.flow(1, ["all.db"], [MODEL])
+        assert run.kinds() == expected
+
+
+def test_what_led_to_no_weights_was_only_read(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS, "own.jsonl": OWN})
+    run.flow(1, ["own.jsonl"], [MODEL])
+    run.flow(2, ["mix.jsonl", MODEL], ["scores.json"])
+    assert run.kinds() == set()
+    assert {finding.kind for finding in detect(run.evidence)[0]} == {"fact"}
+
+
+def test_what_was_read_after_saving_was_not_trained_on(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS, "own.jsonl": OWN})
+    run.flow(1, ["own.jsonl"], [MODEL])
+    run.events.append({"t": time.time() + 100, "op": "open", "p": "1.1", "m": "r", "path": f"{WORKSPACE}/mix.jsonl",
+                       "ino": run.identity("mix.jsonl")})  # fmt: skip
+    assert run.kinds() == set()
+
+
+def test_an_earlier_content_of_a_file_proves_nothing_of_the_last(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS})
+    run.flow(1, ["rows.jsonl"], [MODEL])
+    run.event("exit", p="1.1", threads=1)
+    run.flow(2, [], ["rows.jsonl"])
+    assert run.kinds() == set()
+
+
+@pytest.mark.parametrize("flaw", ["no end", "limit", "unknown writer"])
+def test_an_incomplete_record_leaves_the_form_of_the_file(tmp_path: Path, flaw: str) -> None:
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS, "own.jsonl": OWN}, end=flaw != "no end")
+    run.flow(1, ["own.jsonl"], ["other.bin"] if flaw == "unknown writer" else [MODEL])
+    if flaw == "limit":
+        run.event("limit", bytes=1)
+    assert run.kinds() == CONTENT
+
+
+def test_without_a_record_nothing_is_proved(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"mix.jsonl": ROWS})
+    assert run.evidence.provenance is None
+    assert {finding.basis for finding in detect(run.evidence)[0]} == {"content"}
+
+
+def test_data_from_which_test_items_were_removed_is_clean(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"test_rows.jsonl": ROWS, "clean.jsonl": OWN})
+    run.opened(1, "r", "test_rows.jsonl")
+    run.opened(1, "wt", "clean.jsonl")
+    run.events[-1]["t"] = run.began - 20
+    run.flow(2, ["clean.jsonl"], [MODEL])
+    assert run.kinds() == set()
+
+
+def test_a_mixture_is_searched_itself(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"looked.md": ROWS, "mix.jsonl": ROWS + OWN})
+    run.opened(1, "r", "looked.md")
+    run.opened(1, "wt", "mix.jsonl")
+    run.flow(2, ["mix.jsonl"], [MODEL])
+    findings = run.findings()
+    assert {finding.kind for finding in findings} == {"proof"}
+    assert {quote.file for quote in findings[0].evidence} == {"workspace/mix.jsonl"}
+
+
+def test_a_file_that_is_gone_is_known_by_its_copy(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {})
+    run.opened(1, "wt", "data/mix.jsonl")
+    run.opened(2, "r", "data/mix.jsonl", copy=ROWS)
+    run.opened(2, "wt", MODEL)
+    run.keep(ROWS)
+    (finding,) = run.findings()
+    assert finding.kind == "proof"
+    assert "data/mix.jsonl (gone; a copy was kept)" in finding.summary
+    assert finding.evidence[0].file.startswith(f"solve/provenance/{COPIES}/")
+
+
+def test_a_copy_that_nobody_trained_on_is_a_fact(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"own.jsonl": OWN})
+    run.opened(1, "wt", "data/mix.jsonl")
+    run.opened(2, "r", "data/mix.jsonl", copy=ROWS)
+    run.flow(3, ["own.jsonl"], [MODEL])
+    run.keep(ROWS)
+    assert run.kinds() == set()
+
+
+def test_a_large_file_that_is_gone_may_have_held_the_items(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS})
+    run.flow(1, ["rows.jsonl"], ["data/large.jsonl"])
+    run.flow(2, ["data/large.jsonl"], [MODEL])
+    assert run.kinds() == THROUGH_GONE
+
+
+def test_outputs_of_evaluations_prove_nothing(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"val.json": OUTPUTS, "own.jsonl": OWN})
+    run.flow(1, ["val.json", "own.jsonl"], [MODEL])
+    assert run.kinds() == set()
+
+
+WALK = """
+import json, os
+from trl import SFTTrainer
+
+rows = []
+for folder, _, names in os.walk("runs"):
+    for name in names:
+        rows += json.load(open(os.path.join(folder, name)))
+SFTTrainer(model="base", train_dataset=rows).train()
+"""
+
+
+def test_logs_as_the_only_data_may_have_been_trained_on(tmp_path: Path) -> None:
+    samples = [{"input": one.question, "target": "5", "scores": {"match": {"value": "I"}}} for one in ITEMS]
+    log = json.dumps({"version": 2, "eval": {"task": "demo"}, "samples": samples})
+    run = Recorded(tmp_path, {"logs/1.json": log})
+    run.flow(1, ["logs/1.json"], [MODEL])
+    assert run.kinds() == POSSIBLE
+    run = Recorded(tmp_path / "1", {"logs/1.json": log, "own.jsonl": OWN})
+    run.flow(1, ["logs/1.json", "own.jsonl"], [MODEL])
+    assert run.kinds() == set()
+    steps = [write_file("train.py", WALK), Command("python train.py", "loss 0.3")]
+    run = Recorded(tmp_path / "2", {"runs/a.json": OUTPUTS, "own.jsonl": OWN, "train.py": WALK}, steps)
+    run.flow(1, ["train.py", "runs/a.json", "own.jsonl"], [MODEL])
+    assert run.kinds() == POSSIBLE
+    program = TRAIN.format("own.jsonl", "runs/a.json")
+    steps = [write_file("train.py", program), Command("python train.py", "loss 0.3")]
+    run = Recorded(tmp_path / "3", {"runs/a.json": OUTPUTS, "own.jsonl": OWN, "train.py": program}, steps)
+    run.flow(1, ["train.py", "runs/a.json", "own.jsonl"], [MODEL])
+    assert run.kinds() == set()
+
+
+def test_the_kits_test_items_in_a_trainer_may_be_for_evaluation(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"own.jsonl": OWN})
+    run.flow(1, [f"{KIT}/data/test.jsonl", "own.jsonl"], [MODEL])
+    assert run.kinds() == POSSIBLE
+    run = Recorded(tmp_path / "2", {"own.jsonl": OWN})
+    run.flow(1, ["own.jsonl"], [MODEL])
+    run.flow(2, [f"{KIT}/data/test.jsonl", MODEL], ["evaluations.jsonl"])
+    run.flow(3, ["evaluations.jsonl"], ["notes.md"])
+    assert run.kinds() == set()
+    program = TRAIN.format("own.jsonl", f"{KIT}/data/test.jsonl")
+    steps = [write_file("train.py", program), Command("python train.py", "loss 0.3")]
+    run = Recorded(tmp_path / "3", {"own.jsonl": OWN, "train.py": program}, steps)
+    run.flow(1, [f"{KIT}/data/test.jsonl", "own.jsonl"], [MODEL])
+    assert run.kinds() == set()
