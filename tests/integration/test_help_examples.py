@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import typer
 
+from original_results import write_run
 from posttrainbench.cli.app import app
 from posttrainbench.records import AgentSpec
-from original_results import write_run
 from posttrainbench.run import Run
 from support import Finished
 

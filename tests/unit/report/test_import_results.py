@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from original_results import AGENT, EVENTS, PARSED, RUN, compressed, lines, write_run
 from typer.testing import CliRunner
 
+from original_results import AGENT, EVENTS, PARSED, RUN, compressed, lines, write_run
 from posttrainbench import catalog
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.policy import decide
