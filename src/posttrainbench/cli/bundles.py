@@ -105,7 +105,8 @@ def _show(verification: "Verification") -> None:
     from posttrainbench.report.text import plain
 
     console = Console()
-    runs = f", {len(verification.runs)} runs" if verification.kind == "experiment" else ""
+    number = len(verification.runs)
+    runs = f", {number} run{'s' * (number != 1)}" if verification.kind == "experiment" else ""
     title = f"Bundle of the {verification.kind} {plain(verification.name)}{runs}"
     console.print(Text(title, "bold"), soft_wrap=True)
     console.print(Text(f"SHA-256: {verification.sha256}"), soft_wrap=True)

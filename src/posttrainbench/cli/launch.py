@@ -157,7 +157,8 @@ def launch(
 
     Example:  [bold]ptb launch --suite micro --agent recipe-sft --benchmark micro-math --seeds 2 --name try[/bold]
     """
-    from posttrainbench.launch.experiment import FILE, read_experiment, read_yaml, resolve, to_yaml
+    from posttrainbench.launch.experiment import read_experiment, read_yaml, resolve, to_yaml
+    from posttrainbench.records.experiment import EXPERIMENT_FILE
     from posttrainbench.run.prepare import read_prompt
 
     given: dict[str, Any] = read_yaml(file) if file else {}
@@ -209,7 +210,7 @@ def launch(
     root = (RUNS / Path(str(given["name"])).name).absolute()
     existing = read_experiment(root)
     if existing is None and root.exists() and any(entry.name != "lock" for entry in root.iterdir()):
-        raise InputError(f"{root} is not empty and has no {FILE}; choose another --name.")
+        raise InputError(f"{root} is not empty and has no {EXPERIMENT_FILE}; choose another --name.")
     experiment = resolve(given, existing)
     if experiment.sandbox == "process" and not insecure_no_sandbox:
         raise InputError(

@@ -12,6 +12,7 @@ from posttrainbench.cli.options import print_json
 from posttrainbench.launch.estimate import Costs
 from posttrainbench.launch.plan import Plan, concerned
 from posttrainbench.launch.standing import Standing, State
+from posttrainbench.records.units import short_duration
 from posttrainbench.report.layout import Paragraph, columns
 from posttrainbench.report.text import plain
 
@@ -121,12 +122,12 @@ def _cost_lines(costs: Costs) -> list[str]:
         return []
     evaluations = ""
     if costs.evaluation_hours is not None:
-        evaluations = f", evaluations about {costs.evaluation_hours:.1f} h (from earlier runs)"
+        evaluations = f", evaluations about {short_duration(costs.evaluation_hours * 3600)} (from earlier runs)"
     else:
         evaluations = ", evaluations in addition (no earlier runs to measure)"
-    lines = [f"Time: agents at most {costs.agent_hours:.1f} h{evaluations}."]
+    lines = [f"Time: agents at most {short_duration(costs.agent_hours * 3600)}{evaluations}."]
     if costs.gpus:
-        lines.append(f"GPU-hours: {costs.gpu_hours:.1f}, with {costs.gpus} for each run.")
+        lines.append(f"GPU-hours: {costs.gpu_hours:.2f}, with {costs.gpus} for each run.")
     else:
         lines.append("GPU-hours: none.")
     for agent, dollars in costs.dollars.items():

@@ -14,14 +14,18 @@ from posttrainbench.cli.heartbeat import Heartbeat
 from posttrainbench.cli.interrupt import ask
 from posttrainbench.launch.base import LOG, LaunchOrder, Watch, last_log_line, load_launcher
 from posttrainbench.records import Placement, Status
+from posttrainbench.records.units import short_duration
 from posttrainbench.report.text import percent, plain
 from posttrainbench.run import Run
 from posttrainbench.run.directory import last_output_line
 from posttrainbench.run.progress import InterruptChoice
 from posttrainbench.run.status import agent_state
+from posttrainbench.run.summary import seconds_left
 
 LISTED = 3
 """Active runs that a line lists."""
+LAST_LINE = 60
+"""Characters of an agent's last line that a line shows."""
 
 
 class ManyProgress(Watch):
@@ -31,6 +35,7 @@ class ManyProgress(Watch):
         self.console = Console(stderr=True)
         self.total = total
         self.reported: set[Path] = set()
+        self.stages: dict[Path, str] = {}
         self.active: Sequence[Run] = ()
         self.heartbeat = Heartbeat(self.console, self._describe)
         self.live = Live(get_renderable=self._draw, console=self.console, refresh_per_second=4, transient=True)
@@ -38,6 +43,9 @@ class ManyProgress(Watch):
     @override
     def on_change(self, active: Sequence[Run], ended: Sequence[Run]) -> None:
         self.active = active
+        if not self.console.is_terminal:
+            for run in active:
+                self._print_stage(run)
         for run in ended:
             if run.root not in self.reported:
                 self.reported.add(run.root)
@@ -51,9 +59,16 @@ class ManyProgress(Watch):
     def on_interrupt(self) -> InterruptChoice:
         return ask(self.live, self.working())
 
+    def _print_stage(self, run: Run) -> None:
+        """Print a line if a run has reached another stage."""
+        stage = str(run.next_stage() or "settle")
+        if self.stages.get(run.root) != stage:
+            self.stages[run.root] = stage
+            self.heartbeat.print(f"  {_named(run)}: {stage}")
+
     def _ended(self, run: Run) -> Text:
-        spec, result = run.spec, run.result()
-        prefix = f"[{len(self.reported)}/{self.total}] {plain(spec.agent.name)} {spec.benchmark} seed {spec.seed}: "
+        result = run.result()
+        prefix = f"[{len(self.reported)}/{self.total}] {_named(run)}: "
         if result is None:
             return Text(f"{prefix}{_reason(run)} See {run.root / LOG}.", style="magenta")
         if result.score is None:
@@ -75,15 +90,11 @@ class ManyProgress(Watch):
         ]
 
     def _describe(self) -> str:
-        """Return the number of runs that have ended, and the stages of the active ones."""
-        active = [
-            f"{plain(run.spec.agent.name)} {run.spec.benchmark} seed {run.spec.seed} in {run.next_stage() or 'settle'}"
-            for run in self.active[:LISTED]
-        ]
+        """Return the number of runs that have ended, and what the active ones do."""
+        active = [_activity(run) for run in self.active[:LISTED]]
         if len(self.active) > LISTED:
             active.append(f"{len(self.active) - LISTED} more")
-        last = plain(last_output_line(self.active[0]), 60) if len(self.active) == 1 else ""
-        text = "; ".join(active) + (f": {last}" if last else "")
+        text = "; ".join(active)
         return f"{len(self.reported)} of {self.total} runs done{', active: ' if text else ''}{text}"
 
     def _draw(self) -> Group:
@@ -95,6 +106,21 @@ class ManyProgress(Watch):
             )
             lines.append(Text.assemble(head, (plain(last_output_line(run), 60), "dim")))
         return Group(*lines)
+
+
+def _named(run: Run) -> str:
+    """Return the agent, benchmark and seed of a run."""
+    return f"{plain(run.spec.agent.name)} {run.spec.benchmark} seed {run.spec.seed}"
+
+
+def _activity(run: Run) -> str:
+    """Return the stage of a run, and for a running agent its time left and its last line."""
+    text = f"{_named(run)} in {run.next_stage() or 'settle'}"
+    if agent_state(run) != "running":
+        return text
+    left = seconds_left(run)
+    line = plain(last_output_line(run), LAST_LINE)
+    return text + ("" if left is None else f", {short_duration(left)} left") + (f": {line}" if line else "")
 
 
 def _reason(run: Run) -> str:

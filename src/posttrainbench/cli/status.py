@@ -105,10 +105,17 @@ def list_experiments(
     Example:  [bold]ptb list[/bold]
     """
     from posttrainbench.cli.console import Console
+    from posttrainbench.records.experiment import EXPERIMENT_FILE
     from posttrainbench.report.experiment_table import experiment_lines, experiments
     from posttrainbench.run.index import summaries
 
-    found = experiments(summaries(path), path)
+    try:
+        runs = summaries(path)
+    except InputError:
+        if not any(path.glob(f"*/{EXPERIMENT_FILE}")):
+            raise
+        runs = []
+    found = experiments(runs, path)
     if json:
         return print_json([asdict(one) for one in found])
     console = Console(highlight=False)
@@ -198,7 +205,10 @@ def _next(runs: "Sequence[RunSummary]", path: Path) -> str:
     if any(run.live for run in runs):
         return f"ptb status {given} --watch"
     if any(run.state in ("interrupted", "waiting", "infrastructure_error") for run in runs):
-        return f"ptb resume {given}"
+        from posttrainbench.records.experiment import EXPERIMENT_FILE
+
+        is_named = (path / EXPERIMENT_FILE).is_file() and path.parent == RUNS
+        return f"ptb launch --name {shlex.quote(path.name)}" if is_named else f"ptb resume {given}"
     if len(runs) == 1:
         return f"ptb trace {display_paths(runs, path)[0]}"
     return f"ptb leaderboard {given}"

@@ -12,8 +12,9 @@ from posttrainbench.catalog.loading import describe_problem
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import write_text
 from posttrainbench.records import Experiment
+from posttrainbench.records.experiment import EXPERIMENT_FILE
+from posttrainbench.records.units import short_duration
 
-FILE = "experiment.yaml"
 GROWING = ("agents", "models", "benchmarks", "seeds", "off_target")
 """Lists to which a later command may add."""
 CHANGEABLE = ("retries", "placement")
@@ -26,7 +27,7 @@ def read_experiment(root: Path) -> Experiment | None:
     Raises:
         InputError: the file is damaged.
     """
-    path = root / FILE
+    path = root / EXPERIMENT_FILE
     if not path.is_file():
         return None
     return validate(read_yaml(path), str(path))
@@ -34,7 +35,7 @@ def read_experiment(root: Path) -> Experiment | None:
 
 def write_experiment(root: Path, experiment: Experiment) -> None:
     """Write the definition of the experiment in a directory."""
-    write_text(root / FILE, to_yaml(experiment))
+    write_text(root / EXPERIMENT_FILE, to_yaml(experiment))
 
 
 def to_yaml(experiment: Experiment) -> str:
@@ -126,6 +127,7 @@ def _require_same_runs(old: Experiment, new: Experiment) -> None:
                     f"out the option to keep its {field}, or choose another --name."
                 )
         elif field not in CHANGEABLE and before != after:
+            was, now = (short_duration(value) if field == "budget" else value for value in (before, after))
             raise InputError(
-                f"The experiment {old.name} was started with {field} {before}, not {after}; choose another --name."
+                f"The experiment {old.name} was started with {field} {was}, not {now}; choose another --name."
             )

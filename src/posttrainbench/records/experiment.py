@@ -10,6 +10,8 @@ from posttrainbench.records.base import Record
 from posttrainbench.records.spec import MAX_BUDGET, MIN_BUDGET, MIN_BYTES, RunLimits
 from posttrainbench.records.units import parse_budget, parse_size
 
+EXPERIMENT_FILE = "experiment.yaml"
+"""Name of the file in the directory of an experiment."""
 MAX_RUNS = 100_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 

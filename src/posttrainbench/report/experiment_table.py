@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from posttrainbench.records.experiment import EXPERIMENT_FILE
 from posttrainbench.report.layout import columns
 from posttrainbench.report.run_table import NAMES, STYLES
 from posttrainbench.report.text import plain
@@ -37,11 +38,14 @@ class Experiment:
 
 
 def experiments(runs: Sequence[RunSummary], path: Path) -> list[Experiment]:
-    """Group runs by the directory that contains them, latest first."""
+    """Group runs by the directory that contains them, latest first. Experiments without runs are included."""
     groups: dict[str, list[RunSummary]] = {}
     for run in runs:
         groups.setdefault(os.path.dirname(run.path), []).append(run)  # noqa: PTH120 fast
     top = path.resolve()
+    for place in (top, *sorted(top.iterdir())):
+        if (place / EXPERIMENT_FILE).is_file():  # also before its first run
+            groups.setdefault(str(place), [])
     result = []
     for folder, own in groups.items():
         times = [run.created for run in own if run.created]

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, read_jsonl, require_directory
 from posttrainbench.records import Change, EngineChoice, JournalEntry, OutputLine, Result, RunSpec, Stage, Status
+from posttrainbench.records.experiment import EXPERIMENT_FILE
 
 TAIL_BYTES = 8192
 EARLIER = re.compile(r"\.attempt-\d+$")
@@ -296,6 +297,8 @@ def run_directories(path: Path) -> list[Path]:
         roots += [folder] if _is_run(folder) else filter(_is_run, _folders(folder))
     roots = [root for root in roots if not EARLIER.search(root)]
     if not roots:
+        if (path / EXPERIMENT_FILE).is_file():
+            raise InputError(f"{path} has an {EXPERIMENT_FILE} and no runs yet; start them with `ptb launch`.")
         raise InputError(f"{path} contains no run; start one with `ptb run`, see `ptb run --help`.")
     return [Path(root) for root in sorted(roots)]
 

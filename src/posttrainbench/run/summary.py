@@ -121,7 +121,7 @@ def _progress(summary: RunSummary, run: Run) -> RunSummary:
         begun=bool(journal),
         busy=busy,
         elapsed=_elapsed(journal, busy or agent == "running"),
-        left=_left(run) if agent == "running" else None,
+        left=seconds_left(run) if agent == "running" else None,
         tokens=used.tokens if used else None,
         dollars=used.dollars if used else None,
         unpriced=used.unpriced if used else 0,
@@ -154,7 +154,7 @@ def _elapsed(journal: Iterable[JournalEntry], working: bool) -> float:
     return total + (max(0.0, time.time() - started) if working and started is not None else 0.0)
 
 
-def _left(run: Run) -> float | None:
+def seconds_left(run: Run) -> float | None:
     """Return the time that a running agent has left; None before its deadline is set."""
     partial = run.root / f"{Stage.SOLVE.folder}.partial"
     try:

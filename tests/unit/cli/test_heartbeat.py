@@ -71,3 +71,26 @@ def test_a_heartbeat_of_several_runs_is_short(tmp_path: Path) -> None:
     progress.on_change(runs, [])
     one = "agent x seed 0 in prepare"
     assert progress._describe() == f"0 of 30 runs done, active: {one}; {one}; {one}; 17 more"
+
+
+def test_stages_of_several_runs_are_printed_once_without_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(make_recorded_run(tmp_path / "one", []))
+    progress = ManyProgress(1)
+    for _ in range(2):
+        progress.on_change([run], [])
+    for stage in ("prepare", "solve"):
+        (run.root / stage).mkdir(exist_ok=True)
+    progress.on_change([run], [])
+    assert capsys.readouterr().err.splitlines() == ["  agent x seed 0: prepare", "  agent x seed 0: collect"]
+
+
+def test_a_heartbeat_of_several_runs_tells_what_an_agent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(make_recorded_run(tmp_path / "one", [], "solve.partial"))
+    monkeypatch.setattr("posttrainbench.cli.many.agent_state", lambda run: "running")
+    monkeypatch.setattr("posttrainbench.cli.many.seconds_left", lambda run: 125.0)
+    monkeypatch.setattr("posttrainbench.cli.many.last_output_line", lambda run: "loss \x1b[2J 0.5")
+    progress = ManyProgress(1)
+    progress.on_change([run], [])
+    assert progress._describe() == "0 of 1 runs done, active: agent x seed 0 in prepare, 2m 5s left: loss 0.5"

@@ -74,7 +74,7 @@ def test_a_run_without_a_result_names_the_reason_and_the_log(
 ) -> None:
     if log is not None:
         (runs[0].root / "launch.log").write_text(log)
-    ManyProgress(2).on_change([runs[1]], [runs[0]])
+    ManyProgress(2).on_change([], [runs[0]])
     printed = capsys.readouterr().err
     assert printed.startswith(f"[1/2] agent x seed 0: {reason}")
     assert printed.endswith(f"See {runs[0].root}/launch.log.\n")

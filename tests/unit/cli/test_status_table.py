@@ -392,3 +392,21 @@ def test_watching_ends_when_all_runs_have_ended(tmp_path: Path, ptb_here: Ptb, m
 
 
 NONE = dict.fromkeys(("raw_score", "base_score", "instruct_score"))
+
+
+def test_an_experiment_without_runs_is_listed(ptb_here: Ptb, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "planned").mkdir(parents=True)
+    (tmp_path / "runs" / "planned" / "experiment.yaml").write_text("damaged: [")
+    assert [one["runs"] for one in json.loads(ptb_here("list", "--json", cwd=tmp_path).stdout)] == [0]
+    write(tmp_path / "runs" / "old" / "one")
+    assert [one["runs"] for one in json.loads(ptb_here("list", "--json", cwd=tmp_path).stdout)] == [1, 0]
+    said = ptb_here("status", "planned", cwd=tmp_path)
+    assert said.returncode == 2
+    assert "runs/planned has an experiment.yaml and no runs yet; start them with `ptb launch`." in said.stderr
+
+
+def test_the_next_command_of_an_experiment_is_its_launch(ptb_here: Ptb, tmp_path: Path) -> None:
+    write(tmp_path / "runs" / "old" / "one", status="")
+    assert "Next: ptb resume runs/old" in ptb_here("status", "old", cwd=tmp_path).stdout
+    (tmp_path / "runs" / "old" / "experiment.yaml").touch()
+    assert "Next: ptb launch --name old" in ptb_here("status", "old", cwd=tmp_path).stdout

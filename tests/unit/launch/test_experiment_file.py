@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from posttrainbench.errors import InputError
-from posttrainbench.launch.experiment import FILE, read_experiment, read_yaml, validate, write_experiment
+from posttrainbench.launch.experiment import read_experiment, read_yaml, validate, write_experiment
 from posttrainbench.records import RunKey
+from posttrainbench.records.experiment import EXPERIMENT_FILE
 
 MINIMAL: dict[str, Any] = {
     "name": "e",
@@ -68,6 +69,6 @@ def test_invalid_values_are_named(change: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("text", ["- a\n", "a: [\n", "", "1: a\n", "\xff"])
 def test_a_file_that_is_not_a_mapping_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(text.encode("latin-1"))
+    (tmp_path / EXPERIMENT_FILE).write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match="experiment file"):
-        read_yaml(tmp_path / FILE)
+        read_yaml(tmp_path / EXPERIMENT_FILE)

@@ -153,7 +153,7 @@ def test_what_is_requested() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"budget": 30}, "was started with budget 60.0, not 30.0; choose another --name"),
+        ({"budget": 30}, "was started with budget 1m 0s, not 30s; choose another --name"),
         ({"seeds": [0]}, "also has 1 in its seeds"),
         ({"agents": ["recipe-sft"]}, "also has recipe-noop in its agents"),
         ({"deny_instruct": True}, "was started with deny_instruct False, not True"),

@@ -406,3 +406,13 @@ def test_wrong_input(make: bool, out: str, message: str, tmp_path: Path) -> None
 def test_a_tree_without_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="contains no directory"):
         read(tmp_path)
+
+
+def test_a_directory_with_only_the_name_of_a_run_is_no_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "results")
+    empty = tmp_path / "results" / AGENT / RUN.replace("gsm8k", "bfcl")
+    empty.mkdir()
+    entries = {entry.benchmark: entry for entry in read(tmp_path / "results", tmp_path / "out").entries}
+    assert entries["gsm8k"].problem == ""
+    assert entries["bfcl"].problem == "it has no score, no trace and no workspace"
+    assert len(list((tmp_path / "out").iterdir())) == 1

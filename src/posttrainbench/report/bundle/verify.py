@@ -17,9 +17,9 @@ import yaml
 
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import require_directory
-from posttrainbench.launch.experiment import FILE as EXPERIMENT
 from posttrainbench.launch.experiment import validate
 from posttrainbench.records import BundleCheck, Experiment, RunKey, Verification
+from posttrainbench.records.experiment import EXPERIMENT_FILE as EXPERIMENT
 from posttrainbench.report.bundle.checks import PROBLEMS, check_run
 from posttrainbench.report.bundle.differences import describe, differences
 from posttrainbench.report.bundle.limits import LEADERBOARD
@@ -130,7 +130,7 @@ def _leaderboard(unpacked: Unpacked, runs: list[str]) -> Iterator[BundleCheck]:
         text = f"The leaderboard does not follow from the runs: {difference}."
         yield BundleCheck(subject="leaderboard", state="fails", text=text)
     else:
-        text = f"The leaderboard follows from {len(runs)} runs."
+        text = f"The leaderboard follows from {len(runs)} run{'s' * (len(runs) != 1)}."
         yield BundleCheck(subject="leaderboard", state="holds", text=text)
 
 

@@ -109,8 +109,10 @@ def _read(found: FoundRun, suite: Suite, out: Path | None) -> FoundEntry:
         working_directory=trace.working_directory if trace else "",
     )
     problem = "" if facts.budget else "neither its path nor task/timer.sh has a valid time limit"
+    if trace is None and facts.accuracy is None and files.locate("task") is None:
+        problem = "it has no score, no trace and no workspace"
     name = "" if problem else run_name(found)
-    if out is not None and facts.budget:
+    if out is not None and facts.budget and not problem:
         try:
             imported = _write(found, files, facts, trace, suite, imported, out / name)
         except OSError as error:
