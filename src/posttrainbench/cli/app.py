@@ -29,6 +29,7 @@ from posttrainbench.cli import (
     lineage,
     logs,
     published,
+    report,
     review,
     runs,
     sandbox,
@@ -171,6 +172,7 @@ app.command(rich_help_panel=LOOK)(logs.logs)
 app.command(rich_help_panel=LOOK)(trace.trace)
 app.command(rich_help_panel=LOOK)(leaderboard.leaderboard)
 app.command(rich_help_panel=LOOK)(leaderboard.compare)
+app.command(rich_help_panel=LOOK)(report.report)
 app.command(rich_help_panel=LOOK)(bundles.export)
 app.command("import", rich_help_panel=LOOK)(import_results.import_results)
 app.command(rich_help_panel=AUDIT)(audit.audit)

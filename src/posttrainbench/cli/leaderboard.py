@@ -102,7 +102,7 @@ def leaderboard(
 
 def _print_formatted(cells: "list[Cell]", form: Format) -> None:
     """Print a leaderboard as text for other programs."""
-    from posttrainbench.cli.trivial import rank_with_trivial
+    from posttrainbench.report.ranking import rank_with_trivial
     from posttrainbench.report.table_formats import FORMATS
 
     print_text(FORMATS[form.value](rank_with_trivial(cells)))
@@ -156,8 +156,8 @@ def show_leaderboard(path: Path, html: Path | None, json: bool, cells: "list[Cel
         cells: its runs; None for all.
     """
     from posttrainbench.cli.console import Console
-    from posttrainbench.cli.trivial import rank_with_trivial
-    from posttrainbench.report.site import write_site
+    from posttrainbench.report.leaderboard_page import write_site
+    from posttrainbench.report.ranking import rank_with_trivial
     from posttrainbench.report.tables import leaderboard_table
     from posttrainbench.scoring.selection import unique
 

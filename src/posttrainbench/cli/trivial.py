@@ -1,4 +1,4 @@
-"""Trivial answers on the command line: `ptb baseline --kind trivial`, the catalog and the leaderboard."""
+"""Trivial answers on the command line: `ptb baseline --kind trivial` and the catalog."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from posttrainbench.errors import InputError
 if TYPE_CHECKING:
     from posttrainbench.catalog import BenchmarkFacts, Suite
     from posttrainbench.records import TrivialAnswer, TrivialScores
-    from posttrainbench.scoring import Cell, Leaderboard
 
 TRIVIAL = "trivial"
 
@@ -82,21 +81,6 @@ def catalog_fields(facts: BenchmarkFacts) -> dict[str, Any]:
         else:
             note = f"Not computed on this machine; run `{command}`."
     return {"trivial": {str(answer): score for answer, score in scores.items()}, "trivial_note": note}
-
-
-def rank_with_trivial(cells: list[Cell]) -> Leaderboard:
-    """Return the leaderboard of runs, with the known scores of trivial answers."""
-    from posttrainbench import catalog
-    from posttrainbench.evaluation.trivial import known_trivial_scores
-    from posttrainbench.scoring import baselines_of, leaderboard
-
-    suites = catalog.suites()
-    trivial = {
-        name: known_trivial_scores(name, suites[suite])
-        for name, suite in {cell.benchmark: cell.spec.suite for cell in cells}.items()
-        if suite in suites
-    }
-    return leaderboard(cells, baselines_of(cells), trivial)
 
 
 def _instruct_scores(benchmark: str, suites: list[Suite], limit: int | None, stored: bool) -> dict[str, float]:

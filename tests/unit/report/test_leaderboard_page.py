@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from posttrainbench.report.site import render_site, write_site
+from posttrainbench.report.leaderboard_page import render_site, write_site
 from posttrainbench.report.view import axis, page
 from posttrainbench.scoring import Cell, baselines_of, leaderboard
 

@@ -1,0 +1,112 @@
+"""Builds the site: all pages in a new directory, which then replaces the old one.
+
+A site is whole or absent: a build that fails or is interrupted leaves the earlier site as it was. A directory with
+other files than a site is never replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from posttrainbench.errors import InputError
+from posttrainbench.files import write_json
+from posttrainbench.report.site.groups import Group, group_runs
+from posttrainbench.report.site.run_page import write_run_page
+from posttrainbench.report.site.runs import Experiments, read_experiments
+from posttrainbench.report.site.shell import write_file, write_page
+
+MARKER = "site.json"
+"""File at the top of a site, by which it is recognized."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A written site.
+
+    Attributes:
+        path: its directory.
+        runs: number of runs with a page.
+        damaged: number of runs that could not be read.
+        index_bytes: size of `index.html`.
+    """
+
+    path: Path
+    runs: int
+    damaged: int
+    index_bytes: int
+
+
+def build_site(experiments: Sequence[Path], out: Path) -> Site:
+    """Write the site about experiments to a directory, in place of an earlier site.
+
+    Raises:
+        InputError: an experiment does not exist or has no run, or `out` has other content than a site.
+    """
+    require_replaceable(out)
+    content = read_experiments(experiments)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = out.with_name(f".{out.name}.new-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir()
+        index = write_all(content, group_runs(content.runs), new)
+        _replace(out, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return Site(out, len(content.runs), len(content.damaged), index)
+
+
+def require_replaceable(out: Path) -> None:
+    """Check that `out` is absent, empty or a site.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if out.is_dir() and not out.is_symlink():
+        if (out / MARKER).is_file() or not any(out.iterdir()):
+            return
+        raise InputError(f"{out} contains other files; choose another directory with --out.")
+    if out.exists() or out.is_symlink():
+        raise InputError(f"{out} is not a directory; choose another one with --out.")
+
+
+def write_all(content: Experiments, groups: Sequence[Group], out: Path) -> int:
+    """Write all pages to an existing directory; return the size of `index.html`."""
+    write_assets(out)
+    write_json(out / MARKER, {"experiments": content.names, "runs": len(content.runs)})
+    for run in content.runs:
+        directory = out / run.place
+        directory.mkdir(parents=True, exist_ok=True)
+        write_run_page(run.run, directory, run.place.count("/") + 1)
+    return write_page(
+        out / "index.html",
+        "leaderboard.html.jinja",
+        title="Leaderboard",
+        depth=0,
+        active="leaderboard",
+        groups=groups,
+        content=content,
+    )
+
+
+def write_assets(out: Path) -> None:
+    """Write the style sheet and the scripts."""
+    for asset in sorted(
+        resources.files("posttrainbench.report.site").joinpath("assets").iterdir(), key=lambda a: a.name
+    ):
+        write_file(out / "assets" / asset.name, asset.read_bytes())
+
+
+def _replace(out: Path, new: Path) -> None:
+    """Put a new directory in the place of an old one."""
+    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
