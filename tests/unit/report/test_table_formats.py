@@ -13,7 +13,7 @@ from rich.console import Console
 from scoring_runs import write_run
 
 from posttrainbench.records import TrivialAnswer
-from posttrainbench.report.site import render_site
+from posttrainbench.report.leaderboard_page import render_site
 from posttrainbench.report.table_formats import as_csv, as_latex, as_markdown
 from posttrainbench.report.tables import leaderboard_table
 from posttrainbench.scoring import Leaderboard, baselines_of, leaderboard
