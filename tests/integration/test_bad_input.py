@@ -1,4 +1,4 @@
-"""Bad input: one sentence with the mend, exit code 2, nothing on stdout, nothing changed on disk."""
+"""Bad input: one sentence with the fix, exit code 2, nothing on stdout, nothing changed on disk."""
 
 import json
 import os

@@ -251,7 +251,7 @@ def test_catalog(kind: str | None, ptb_here: Ptb) -> None:
 def test_doctor(ptb_here: Ptb) -> None:
     said = ptb_here("doctor", "--json")
     checks = json.loads(said.stdout)
-    assert all({"name", "state", "found", "mend"} <= check.keys() for check in checks)
+    assert all({"name", "state", "found", "fix"} <= check.keys() for check in checks)
     assert said.returncode == (1 if any(check["state"] == "missing" for check in checks) else 0)
     told = ptb_here("doctor")
     assert told.returncode == said.returncode
@@ -265,7 +265,7 @@ def test_doctor_ends_with_1_without_bubblewrap(ptb_here: Ptb, monkeypatch: pytes
     assert said.returncode == 1
     [sandbox] = [check for check in json.loads(said.stdout) if check["name"] == "sandbox"]
     assert sandbox["state"] == "missing"
-    assert "apt install bubblewrap" in sandbox["mend"]
+    assert "apt install bubblewrap" in sandbox["fix"]
 
 
 def test_infrastructure_error_has_no_score_and_is_continued(

@@ -70,7 +70,7 @@ def doctor(
     checks = [check() for check in CHECKS] if suite is None else _of_suite(suite)
     following = "ptb demo --quick" if suite is None else f"ptb launch --suite {suite} --agent AGENT --dry-run"
     if json:
-        print_json([{"name": c.name, "state": c.state, "found": c.found, "mend": c.fix} for c in checks])
+        print_json([{"name": c.name, "state": c.state, "found": c.found, "fix": c.fix} for c in checks])
     else:
         style = {"ok": "green", "note": "yellow", "missing": "red"}
         console = Console(highlight=False)

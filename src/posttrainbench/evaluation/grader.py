@@ -8,17 +8,15 @@ provider's usual variable for a name, and from the optional `PTB_GRADER_API_KEY`
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from posttrainbench.benchmarks import GraderError
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.evaluation.model_api import connect, error_message, is_url, provider_error, status_of
 from posttrainbench.files import sha256_bytes
-from posttrainbench.redaction import Redactor, require_no_credentials
+from posttrainbench.redaction import require_no_credentials
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model, ModelOutput
@@ -44,8 +42,6 @@ OUTAGE_STATUSES = frozenset({401, 402, 404, 408, 425, 429})
 text that they do not accept."""
 
 T = TypeVar("T")
-
-_MARKUP = re.compile(r"\[/?(?:bold|blue)\]")
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ class ModelGrader:
         self._first_wait, self._seconds = first_wait, seconds
         self._systems: set[str] = set()
         self._retries = 0
-        self._at_url = name.startswith(("http://", "https://"))
+        self._at_url = is_url(name)
         self._priced = name.rpartition("#" if self._at_url else "/")[2]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._model = self._connect()
@@ -122,10 +118,10 @@ class ModelGrader:
                 outputs.append(output)
                 verdict = parse(_text(output))
             except Exception as failure:
-                error = _cause(failure)
+                error = provider_error(failure)
                 outage = outage and not replied and _is_outage(error)
-                if number == TRIES or _status(error) in PERMANENT_STATUSES:
-                    message = f"{self.name} gave no verdict in {number} tries: {_message(error)}"
+                if number == TRIES or status_of(error) in PERMANENT_STATUSES:
+                    message = f"{self.name} gave no verdict in {number} tries: {error_message(error)}"
                     raise GraderError(message, outage) from None
                 self._retries += 1
                 wait = min(self._first_wait * 2 ** (number - 1), LONGEST_WAIT)
@@ -156,35 +152,14 @@ class ModelGrader:
         }
 
     def _connect(self) -> Model:
-        from inspect_ai.model import GenerateConfig, get_model
-
-        config = GenerateConfig(
+        return connect(
+            self.name,
+            "grader",
+            KEY_VARIABLE,
             max_tokens=MAX_TOKENS,
-            reasoning_effort=None if self._at_url else EFFORT,
-            max_connections=CONNECTIONS,
-            max_retries=0,
-            attempt_timeout=self._seconds,
-        )
-        if not self._at_url:
-            # The client of these two would otherwise retry without a record.
-            own: dict[str, Any] = {"max_retries": 0} if self.name.split("/")[0] in ("openai", "openai-api") else {}
-            try:
-                return get_model(self.name, memoize=False, config=config, **own)
-            except Exception as error:
-                raise InputError(
-                    f"The grader {self.name} cannot be used; set its API key, or choose another model: "
-                    f"{_message(error)}"
-                ) from None
-        url, _, model = self.name.partition("#")
-        if not model:
-            raise InputError(f"The grader {self.name} lacks a model; write URL#MODEL.")
-        return get_model(
-            f"openai-api/grader/{model}",
-            memoize=False,
-            config=config,
-            base_url=url,
-            api_key=os.environ.get(KEY_VARIABLE) or "none",
-            max_retries=0,
+            connections=CONNECTIONS,
+            seconds=self._seconds,
+            effort=EFFORT,
         )
 
     async def _generate(self, messages: list[Message]) -> ModelOutput:
@@ -219,7 +194,7 @@ class ModelGrader:
 
 def _is_outage(error: Exception) -> bool:
     """Return whether a failed request says nothing about the answer to grade."""
-    status = _status(error)
+    status = status_of(error)
     return status is None or status in OUTAGE_STATUSES or status >= 500
 
 
@@ -237,26 +212,3 @@ def _text(output: ModelOutput) -> str:
     if not isinstance(content, str) and any(getattr(part, "refusal", None) for part in content):
         raise RefusalError("it refused to grade")
     return output.completion
-
-
-def _cause(error: Exception) -> Exception:
-    """Return the cause of an error of Inspect's own retries, or the error itself."""
-    from tenacity import RetryError
-
-    return error.__cause__ if isinstance(error, RetryError) and isinstance(error.__cause__, Exception) else error
-
-
-def _status(error: BaseException | None) -> int | None:
-    """Return the HTTP status of an error or its causes, if any."""
-    while error is not None:
-        status = getattr(error, "status_code", None)
-        if isinstance(status, int):
-            return status
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _message(error: Exception) -> str:
-    """Return an error message on one line, without Inspect's markup and with API keys redacted."""
-    keys = [value for name, value in os.environ.items() if name.endswith(("_KEY", "_TOKEN"))]
-    return Redactor(keys).line(_MARKUP.sub("", one_line(error)))

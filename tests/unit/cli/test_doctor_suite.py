@@ -30,7 +30,7 @@ def test_checks_of_all_cells_are_summarized(ready: bool, ptb_here: Ptb, monkeypa
     monkeypatch.setattr("posttrainbench.run.prepare.check_request", check)
     said = ptb_here("doctor", "--suite", "v1", "--json")
     assert len({(request.model, request.benchmark) for request in asked}) == 28
-    rows = [(row["name"], row["state"], row["found"] + row["mend"]) for row in json.loads(said.stdout)]
+    rows = [(row["name"], row["state"], row["found"] + row["fix"]) for row in json.loads(said.stdout)]
     if ready:
         assert said.returncode == 0
         assert rows == [("benchmark data", "ok", "7 checked"), ("sandbox", "ok", "bubblewrap")]

@@ -8,7 +8,6 @@ The name of a judge has the form of a grader's: `openai/gpt-5-mini`, or `URL#MOD
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import time
@@ -20,8 +19,9 @@ from posttrainbench.audit.judge.records import Vote
 from posttrainbench.audit.judge.review import Review
 from posttrainbench.audit.judge.spending import CostLimit, CostMeter
 from posttrainbench.audit.judge.task import ReviewTask, evidence, key, new_mark, prompt
-from posttrainbench.errors import InputError, one_line
-from posttrainbench.redaction import Redactor, require_no_credentials
+from posttrainbench.errors import InputError
+from posttrainbench.evaluation.model_api import connect, error_message, is_url, provider_error, status_of
+from posttrainbench.redaction import require_no_credentials
 from posttrainbench.usage.prices import load_prices
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ CONTEXT_FULL = re.compile(
 )
 """Matches error messages for a conversation that exceeds the context."""
 
-_MARKUP = re.compile(r"\[/?(?:bold|blue)\]")
-
 
 class ModelJudge:
     """Judge over Inspect's model API; any number of votes can run concurrently.
@@ -81,7 +79,7 @@ class ModelJudge:
         """
         require_no_credentials(name, "judge", KEY_VARIABLE)
         self.name = name
-        self._at_url = name.startswith(("http://", "https://"))
+        self._at_url = is_url(name)
         self.settings: Mapping[str, str] = {
             "reasoning_effort": "default" if self._at_url else EFFORT,
             "max_tokens": str(MAX_TOKENS),
@@ -112,7 +110,7 @@ class ModelJudge:
         except NoVerdictError as error:
             problem = str(error)
         except Exception as error:  # hostile files may provoke any error, and the other votes continue
-            problem = f"the review failed with {type(error).__name__}: {_message(error)}"
+            problem = f"the review failed with {type(error).__name__}: {error_message(error)}"
         return Vote(
             judge=self.name,
             number=number,
@@ -134,11 +132,11 @@ class ModelJudge:
                 try:
                     output = await self._current_model().generate(messages, tools=tools)
                 except Exception as failure:
-                    error = _provider_error(failure)
-                    if _status(error) == 400 and CONTEXT_FULL.search(str(error)):
+                    error = provider_error(failure)
+                    if status_of(error) == 400 and CONTEXT_FULL.search(str(error)):
                         return _full(self._price_of)
-                    if number == TRIES or _status(error) in PERMANENT_STATUSES:
-                        raise NoVerdictError(f"no reply in {number} tries: {_message(error)}") from None
+                    if number == TRIES or status_of(error) in PERMANENT_STATUSES:
+                        raise NoVerdictError(f"no reply in {number} tries: {error_message(error)}") from None
                     wait = min(self._first_wait * 2 ** (number - 1), LONGEST_WAIT)
                     await asyncio.sleep(wait * random.uniform(0.5, 1))
                     continue
@@ -159,35 +157,14 @@ class ModelJudge:
         return self._model
 
     def _connect(self) -> Model:
-        from inspect_ai.model import GenerateConfig, get_model
-
-        config = GenerateConfig(
+        return connect(
+            self.name,
+            "judge",
+            KEY_VARIABLE,
             max_tokens=MAX_TOKENS,
-            reasoning_effort=None if self._at_url else EFFORT,
-            max_connections=CONNECTIONS,
-            max_retries=0,
-            attempt_timeout=self._seconds,
-        )
-        if not self._at_url:
-            # Otherwise the client of these two retries on its own.
-            own: dict[str, Any] = {"max_retries": 0} if self.name.split("/")[0] in ("openai", "openai-api") else {}
-            try:
-                return get_model(self.name, memoize=False, config=config, **own)
-            except Exception as error:
-                raise InputError(
-                    f"The judge {self.name} is not available; set its key in the environment or choose another model: "
-                    f"{_message(error)}"
-                ) from None
-        url, _, model = self.name.partition("#")
-        if not model:
-            raise InputError(f"The judge {self.name} does not name a model; write URL#MODEL.")
-        return get_model(
-            f"openai-api/judge/{model}",
-            memoize=False,
-            config=config,
-            base_url=url,
-            api_key=os.environ.get(KEY_VARIABLE) or "none",
-            max_retries=0,
+            connections=CONNECTIONS,
+            seconds=self._seconds,
+            effort=EFFORT,
         )
 
 
@@ -196,27 +173,3 @@ def _full(model: str) -> ModelOutput:
     from inspect_ai.model import ModelOutput
 
     return ModelOutput.from_content(model, "", stop_reason="model_length")
-
-
-def _provider_error(error: Exception) -> Exception:
-    """Return the provider's own error if Inspect wrapped one, else the error itself."""
-    from tenacity import RetryError
-
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, Exception) and _status(inner) is not None:
-            return inner
-        inner = inner.__cause__ or inner.__context__
-    return error.__cause__ if isinstance(error, RetryError) and isinstance(error.__cause__, Exception) else error
-
-
-def _status(error: Exception) -> int | None:
-    """Return the HTTP status of an error, if it has one."""
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _message(error: Exception) -> str:
-    """Return an error's message on one line, without Inspect's markup and without keys."""
-    keys = [value for name, value in os.environ.items() if name.endswith(("_KEY", "_TOKEN"))]
-    return Redactor(keys).line(_MARKUP.sub("", one_line(error)))
