@@ -12,9 +12,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from posttrainbench.files import write_text
+from posttrainbench.report.leaderboard_view import page
 from posttrainbench.report.tables import percents, ranks
 from posttrainbench.report.text import percent, plain
-from posttrainbench.report.view import page
 from posttrainbench.scoring import Cell, Leaderboard
 from posttrainbench.scoring.leaderboard import uncounted_note
 

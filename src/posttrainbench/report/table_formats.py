@@ -54,7 +54,7 @@ def as_csv(board: Leaderboard) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     names = chain.from_iterable((f"{name}", f"{name}_raw") for name in board.benchmarks)
-    writer.writerow([*CSV_COLUMNS, *map(_cell, names)])
+    writer.writerow([*CSV_COLUMNS, *map(csv_text, names)])
     for row in board.rows:
         values = [
             *(row.rank, *(row.rank_ci or (None, None)), row.overall, *(row.overall_ci or (None, None))),
@@ -64,7 +64,7 @@ def as_csv(board: Leaderboard) -> str:
         scores = chain.from_iterable(
             (row.benchmarks[name].score, row.benchmarks[name].raw_score) for name in board.benchmarks
         )
-        writer.writerow(["agent", _cell(row.agent), *values, *scores])
+        writer.writerow(["agent", csv_text(row.agent), *values, *scores])
     for name, baseline in board.baselines.named:
         values = [None, None, None, baseline.overall, *[None] * (len(CSV_COLUMNS) - 6)]
         both = chain.from_iterable((baseline.benchmarks[benchmark],) * 2 for benchmark in board.benchmarks)
@@ -138,7 +138,7 @@ def _score(score: BenchmarkScore) -> str:
     return text if raw is None else f"{text} ({percent(raw)})"
 
 
-def _cell(text: str) -> str:
+def csv_text(text: str) -> str:
     """Return text that a spreadsheet does not take for a formula."""
     cell = plain(text, 1000)
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

@@ -16,9 +16,10 @@ from pathlib import Path
 from posttrainbench.errors import InputError
 from posttrainbench.files import write_json
 from posttrainbench.report.site.groups import Group, group_runs
+from posttrainbench.report.site.pages import write_leaderboard, write_runs
 from posttrainbench.report.site.run_page import write_run_page
 from posttrainbench.report.site.runs import Experiments, read_experiments
-from posttrainbench.report.site.shell import write_file, write_page
+from posttrainbench.report.site.shell import write_file
 
 MARKER = "site.json"
 """File at the top of a site, by which it is recognized."""
@@ -83,15 +84,9 @@ def write_all(content: Experiments, groups: Sequence[Group], out: Path) -> int:
         directory = out / run.place
         directory.mkdir(parents=True, exist_ok=True)
         write_run_page(run.run, directory, run.place.count("/") + 1)
-    return write_page(
-        out / "index.html",
-        "leaderboard.html.jinja",
-        title="Leaderboard",
-        depth=0,
-        active="leaderboard",
-        groups=groups,
-        content=content,
-    )
+    write_runs(content, groups, out)
+    size, _ = write_leaderboard(content, groups, out)
+    return size
 
 
 def write_assets(out: Path) -> None:
