@@ -115,6 +115,7 @@ def test_help(name: str, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch) -> None
     assert said.returncode == 0
     assert "Example:  ptb " in " ".join(said.stdout.split()).replace("Example: ", "Example:  ")
     assert "<bool>" not in said.stdout
+    assert "<list[" not in said.stdout.partition(" Options ")[2]
     assert "…" not in said.stdout  # nothing is cut off
     assert "[[" not in said.stdout
 

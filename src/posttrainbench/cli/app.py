@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -48,17 +48,21 @@ KEY_COMMANDS = ("run", "launch", "job", "resume", "stop", "evaluate", "baseline"
 """Commands that may use API keys; they read them from `.env` too."""
 
 
+VALUES = {bool: "", str: "TEXT", Path: "PATH", int: "N", float: "NUMBER"}
+"""What the help shows beside an option, by the type of its value. Flags have no value."""
+
 NO_INPUT = "The command asks a question, and standard input is closed; run it in a terminal."
 
 
 class PlainHelp:
-    """Mixin for commands and groups: help without `<bool>` beside flags, which take no value."""
+    """Mixin for commands and groups: help that shows `TEXT` for `<str>` and `<list[str]>`, and nothing for `<bool>`."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
         for param in self.get_params(ctx):  # type: ignore[attr-defined]
-            if getattr(param, "is_flag", False) and param.metavar is None:
-                param.metavar = ""
+            if param.param_type_name == "option" and param.metavar is None:
+                annotation = param.type_descriptor.annotation
+                param.metavar = VALUES.get(next(iter(get_args(annotation)), annotation))
         super().format_help(ctx, formatter)  # type: ignore[misc]
 
 
