@@ -48,6 +48,12 @@ lint: $(VENV)/developer
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The documentation site, in build/site/. Broken links and pages without an entry in the navigation are errors.
+.PHONY: docs
+docs: $(VENV)/developer
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Rebuild the two micro models from their script: about fifteen minutes on one core.
 micro-model: $(VENV)/installed

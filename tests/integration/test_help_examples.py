@@ -1,4 +1,4 @@
-"""The help of every command: grouped in panels, without types of flags, and with an example that works as printed."""
+"""The help of every command: in panels, without types of flags, with an example that works; and the first tutorial."""
 
 import json
 import re
@@ -157,3 +157,27 @@ def test_examples_work_as_printed(name: str, place: Path, ptb_here: Ptb) -> None
         else:
             assert said.returncode in ((0, 1) if name in VERDICTS else (0,)), said.stderr
             assert said.stdout or said.stderr
+
+
+TUTORIAL = Path(__file__).parents[2] / "docs/tutorials/micro.md"
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+"""Blocks with a title need something that a test does not have."""
+
+
+@pytest.mark.sandbox
+@pytest.mark.training
+def test_the_tutorial_works_on_runs_where_its_commands_put_them(
+    flagged: Finished, tmp_path: Path, ptb_here: Ptb
+) -> None:
+    made = []
+    for line in "".join(BLOCKS).splitlines():
+        words = shlex.split(line)[1:]
+        if words[0] == "run":
+            made.append(words[words.index("--name") + 1])
+            shutil.copytree(flagged.root, tmp_path / "runs" / made[-1])
+            words.append("--dry-run")
+            words[words.index("--name") + 1] += "-again"
+        said = ptb_here(*words, cwd=tmp_path)
+        assert said.returncode in ((0, 1) if words[0] in VERDICTS else (0,)), (line, said.stderr)
+        assert "Traceback" not in said.stderr
+    assert made == ["tutorial/honest", "tutorial/cheat"]
