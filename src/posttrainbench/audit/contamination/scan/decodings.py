@@ -10,21 +10,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
+from posttrainbench.audit.contamination.scan.encoded_digits import MIN_READABLE, SAMPLE, encoded_runs
+from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST
+from posttrainbench.audit.contamination.scan.letter_patterns import MIN_SPACED, spaced_regions, wide_texts
 from posttrainbench.audit.contamination.scan.tokens import LETTER_RUN, LONG_WORDS, NUMBER_RUN, Numbers
-from posttrainbench.audit.contamination.scan.vocabulary import SHORTEST, Vocabulary
+from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary
 
 _ESCAPED_UTF16 = re.compile(rb"\\+u[0-9a-fA-F]{4}(?:\\+u[0-9a-fA-F]{4})*")
 _ESCAPED_BYTES = re.compile(rb"\\+x[0-9a-fA-F]{2}(?:\\+x[0-9a-fA-F]{2})*")
 _ESCAPED_SPACES = (rb"\n", rb"\r", rb"\t", rb"\f", rb"\v")
-_WIDE_SHARE = 0.01  # share of positions that look like a letter of UTF-16 or UTF-32
-_MIN_SPACED = 32  # length of a run of one-letter words
-_MIN_PRINTABLE = 0.85
-_MIN_DIGITS = 48  # base64 digits of eight short words
-_SAMPLE = 512
 
-_DIGITS = re.compile(rb"(?:[A-Za-z0-9+/_-]{20,}(?:(?:\\+[rn])+|\s{1,2})?)+=*")
 _BREAKS = re.compile(rb"\\+[rn]|\s")
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]+\Z")
 _SINGLE = re.compile(r"(?<!\w)([^\W_]|[,.?!$%'])[ ._|*-](?=([^\W_]|[,.?!$%'])(?!\w))")
@@ -40,11 +35,6 @@ _PACKED = (
     b"x\x5e",
 )
 _UNPRINTABLE = bytes(byte for byte in range(256) if byte not in (9, 10, 13, *range(32, 127)))
-_PRINTABLE = np.zeros(256, dtype=bool)
-_PRINTABLE[[9, 10, 13, *range(32, 127)]] = True
-_LETTER, _GAP = np.zeros((2, 256), dtype=bool)
-_LETTER[[*range(48, 58), *range(65, 91), *range(97, 123), *range(128, 256)]] = True
-_GAP[list(b" ._|*-")] = True
 
 
 @dataclass(frozen=True)
@@ -83,40 +73,30 @@ def decodings(data: bytes, counts: Numbers, vocabulary: Vocabulary | None) -> It
                 yield Decoding(text, start)
     if counts[LONG_WORDS]:
         yield from _encoded(data)
-    if counts[LETTER_RUN] >= _MIN_SPACED and _is_spaced(data):
-        yield Decoding(_SINGLE.sub(r"\1", unescape(data).decode("utf-8", "replace")).encode(), 0, lines=True)
+    if counts[LETTER_RUN] >= MIN_SPACED and (text := _spaced(data)):
+        yield Decoding(text, 0, lines=True)
 
 
 def _wide(data: bytes) -> Iterator[Decoding]:
-    values = np.frombuffer(data, dtype=np.uint8)
-    if len(values) - np.count_nonzero(values) <= _WIDE_SHARE * len(values):
-        return
-    zero = values == 0
-    letter = _PRINTABLE[values]
-    for stride in (2, 4):
-        alone = letter[: len(values) - 2 * stride].copy()
-        for step in range(1, 2 * stride):
-            alone &= letter[step : step + len(alone)] if step == stride else zero[step : step + len(alone)]
-        for phase in range(stride):
-            if alone[phase::stride].mean() > _WIDE_SHARE if len(alone) > phase else False:
-                yield Decoding(data[phase::stride], phase, stride)
+    for stride, phase in wide_texts(data):
+        yield Decoding(data[phase::stride], phase, stride)
 
 
-def _is_spaced(data: bytes) -> bool:
-    """Return True if there are many runs of four letters, each followed by a separator."""
-    values = np.frombuffer(data, dtype=np.uint8)
-    pair = _LETTER[values[:-1]] & _GAP[values[1:]]
-    return int(np.count_nonzero(pair[:-6] & pair[2:-4] & pair[4:-2] & pair[6:])) >= _MIN_SPACED // 4
+def _spaced(data: bytes) -> bytes:
+    """Return a text without the separators of spaced letters, and without lines far from any; "" if there are few."""
+    pieces, before = [], 0
+    for start, end in spaced_regions(data):
+        joined = _SINGLE.sub(r"\1", unescape(data[start:end]).decode("utf-8", "replace"))
+        pieces += [b"\n" * data.count(b"\n", before, start), joined.encode()]
+        before = end
+    return b"".join(pieces)
 
 
 def _encoded(data: bytes) -> Iterator[Decoding]:
-    for match in _DIGITS.finditer(data):
-        digits = _BREAKS.sub(b"", match[0]).rstrip(b"=")
-        if len(digits) < _MIN_DIGITS:
-            continue
-        decoded = _decoded(digits)
+    for start, end in encoded_runs(data):
+        decoded = _decoded(_BREAKS.sub(b"", data[start:end]))
         if decoded is not None:
-            yield Decoding(decoded, match.start(), packed=decoded.startswith(_PACKED))
+            yield Decoding(decoded, start, packed=decoded.startswith(_PACKED))
 
 
 def _decoded(digits: bytes) -> bytes | None:
@@ -127,7 +107,7 @@ def _decoded(digits: bytes) -> bytes | None:
     plain = digits.translate(bytes.maketrans(b"-_", b"+/"))
     for skipped in range(4):  # the first digits may be other text, or the data may begin in an earlier window
         rest = plain[skipped:]
-        if _is_readable(base64.b64decode(rest[: min(len(rest), _SAMPLE) // 4 * 4])):
+        if _is_readable(base64.b64decode(rest[: min(len(rest), SAMPLE) // 4 * 4])):
             rest = rest[: len(rest) - (len(rest) % 4 == 1)]
             try:
                 return binascii.a2b_base64(rest + b"=" * (-len(rest) % 4))
@@ -139,13 +119,13 @@ def _decoded(digits: bytes) -> bytes | None:
 def _is_readable(decoded: bytes) -> bool:
     if decoded.startswith(_PACKED):
         return True
-    sample = decoded[:_SAMPLE]
+    sample = decoded[:SAMPLE]
     kept = len(sample.translate(None, _UNPRINTABLE))
     if _is_utf8(sample):
         kept += sum(byte >= 0x80 for byte in sample)
-    if kept >= _MIN_PRINTABLE * max(len(sample), 1):
+    if kept >= MIN_READABLE * max(len(sample), 1):
         return True
-    return any(part.count(0) >= _MIN_PRINTABLE * len(part) > 0 for part in (sample[0::2], sample[1::2]))
+    return any(part.count(0) >= MIN_READABLE * len(part) > 0 for part in (sample[0::2], sample[1::2]))
 
 
 def _is_utf8(data: bytes) -> bool:

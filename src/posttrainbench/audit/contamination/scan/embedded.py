@@ -9,8 +9,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 from typing_extensions import override
 
+from posttrainbench.audit.contamination.scan.jit import compiled
 from posttrainbench.audit.contamination.scan.readers import BROKEN_OFF, Budget, Reader, damaged
 from posttrainbench.untrusted import UnreadableError
 
@@ -99,6 +101,7 @@ _ENGINES: dict[bytes, Callable[[], Any]] = {
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),
     b"\x28\xb5\x2f\xfd": _zstandard,
 }
+_PLACES = 1024
 _ZIP, _ZIP_HEADER, _DEFLATED = b"PK\x03\x04", 30, 8
 
 
@@ -113,14 +116,15 @@ def embedded(data: bytes, fresh: int, *, cut: bool) -> Iterator[Embedded]:
     found: list[bytes] = []
     long: list[Long] = []
     first, size, total, position, unread = 0, 0, 0, 0, ""
-    following = {magic: data.find(magic) for magic in _ENGINES}
-    while total < _LIMIT:
-        for magic, place in following.items():
-            if 0 <= place < position:
-                following[magic] = data.find(magic, position)
-        start, magic = min(((place, magic) for magic, place in following.items() if place >= 0), default=(-1, b""))
-        if start < 0:
+    for start in _starts(data):
+        if start < position:
+            continue
+        if total >= _LIMIT:
+            unread = TOO_LONG
             break
+        magic = next((magic for magic in _ENGINES if data.startswith(magic, start)), b"")
+        if not magic:
+            continue
         text, end, complete = _stream(data, magic, start)
         position = max(end, start + 1)
         if len(text) < _SHORTEST or not (complete or cut or len(text) >= _LONGEST):
@@ -136,10 +140,43 @@ def embedded(data: bytes, fresh: int, *, cut: bool) -> Iterator[Embedded]:
         if size >= _CHUNK:
             yield Embedded(first, b"\n".join(found), unread, [])
             found, size = [], 0
-    else:
-        unread = TOO_LONG
     if found or unread or long:
         yield Embedded(first, b"\n".join(found), unread, long)
+
+
+def _starts(data: bytes) -> list[int]:
+    """Return the offsets at which compressed data may begin."""
+    values = np.frombuffer(data, dtype=np.uint8)
+    places, position, found = np.empty(_PLACES, dtype=np.int64), 0, []
+    while position + 4 < len(data):
+        count, position = _find_starts(values, position, places)
+        found += places[:count].tolist()
+    return found
+
+
+@compiled
+def _find_starts(data: Any, position: Any, places: Any) -> Any:
+    """Write the offsets of magic numbers from `position` on; return their number and where to continue."""
+    end, count = len(data) - 4, 0
+    while position < end and count < len(places):
+        one, two, three = data[position], data[position + 1], data[position + 2]
+        if one == 0x78:  # zlib, whose first block must be of a known type
+            found = (two == 0x9C or two == 0xDA or two == 0x01 or two == 0x5E) and three & 6 != 6
+        elif one == 0x1F:
+            found = two == 0x8B and three == 8
+        elif one == 0x42:  # BZh, and the number of a block size
+            found = two == 0x5A and three == 0x68 and 49 <= data[position + 3] <= 57
+        elif one == 0x50:
+            found = two == 0x4B and three == 3 and data[position + 3] == 4
+        elif one == 0xFD:
+            found = two == 0x37 and three == 0x7A and data[position + 3] == 0x58 and data[position + 4] == 0x5A
+        else:
+            found = one == 0x28 and two == 0xB5 and three == 0x2F and data[position + 3] == 0xFD
+        if found:
+            places[count] = position
+            count += 1
+        position += 1
+    return count, position
 
 
 def _has_text(data: bytes) -> bool:

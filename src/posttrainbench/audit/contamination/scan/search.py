@@ -13,12 +13,13 @@ from posttrainbench.audit.contamination.scan.documents import Documents, documen
 from posttrainbench.audit.contamination.scan.embedded import Long, embedded
 from posttrainbench.audit.contamination.scan.grams import Finder
 from posttrainbench.audit.contamination.scan.index import METHODS, Index
+from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST
 from posttrainbench.audit.contamination.scan.paraphrase_text import METHODS as PARAPHRASE_METHODS
 from posttrainbench.audit.contamination.scan.paraphrase_text import ParaphraseFinder
 from posttrainbench.audit.contamination.scan.readers import Budget
 from posttrainbench.audit.contamination.scan.score import Scorer
 from posttrainbench.audit.contamination.scan.tokens import NUMBER_RUN, Tokenizer, Words
-from posttrainbench.audit.contamination.scan.vocabulary import SHORTEST, Vocabulary, has_token_ids
+from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary, has_token_ids
 from posttrainbench.untrusted import UnreadableError
 
 NO_TOKENIZER = "it may contain token ids, which cannot be read without the tokenizer (`ptb scan --tokenizer`)"

@@ -17,23 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST, Ids, array_runs, number_lists, pickled_runs
 from posttrainbench.audit.contamination.scan.jit import compiled
 from posttrainbench.errors import InputError
 from posttrainbench.files import require_existing
 
-Ids = NDArray[np.int64]
-
-SHORTEST = 24
-"""Length from which a run of numbers may be token ids."""
-
-_LISTS = re.compile(rb"\d{1,7}(?:[\s,]+\d{1,7}){%d,}" % (SHORTEST - 1))
-_SEPARATORS = re.compile(rb"[\s,]+")
-# Consecutive integers in a pickle: one byte, two bytes, four bytes; appended to their list in batches.
-_PICKLED = re.compile(rb"(?:K.|M..|J..[\0-\x0f]\0|e\(){%d,}" % SHORTEST, re.DOTALL)
-_PICKLED_LIST = re.compile(rb"\](?:\x94|q.|r....)?\([KMJ]|e\([KMJ]", re.DOTALL)
 _PICKLED_NUMBER = re.compile(rb"K(.)|M(..)|J(....)|e\(", re.DOTALL)
 _SHORT_TYPES = ("<u2", ">u2")
-_LONG_TYPES = ("<u4", ">u4")  # 64 bits too: every second number is then 0
 _MIN_DIFFERENT = 12  # different ids in a run
 _LARGE = 256  # value that an id of a run must reach
 _MIXED = 0.25  # smallest share of falling and of rising steps, of odd and of even ids
@@ -41,7 +31,6 @@ _MOST = 2**18  # ids of vocabularies, where the vocabulary is unknown
 _ARRAY = re.compile(rb"\x93NUMPY.{2,8}\{'descr': '[<>|]?[iu]2'", re.DOTALL)
 _SAMPLE = 4096  # bytes, or ids, that are tested
 _VALID = 0.98  # share of numbers that must be ids of the vocabulary
-_SMALL = 127  # arrays with no larger values are not token ids
 _CONTROL = 0.02
 """Share of control characters from which bytes are not text."""
 
@@ -72,7 +61,7 @@ class Vocabulary:
 
     def in_text(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield offset and text of each list of token ids in a text."""
-        for start, ids in _lists(data):
+        for start, ids in number_lists(data):
             if (ids < self.size).mean() >= _VALID:
                 yield start, self.decode(ids)
 
@@ -81,7 +70,7 @@ class Vocabulary:
 
         Read are arrays of 16, 32 and 64 bits, and lists of integers in pickles.
         """
-        for start, ids in (*_runs(data, self.size), *_pickled(data)):
+        for start, ids in (*_arrays(data, self.size), *_pickled(data)):
             yield start, self.decode(ids)
         sample = np.frombuffer(data[:_SAMPLE], dtype=np.uint8)
         if len(sample) < 8 * SHORTEST or ((sample < 9) | ((sample > 13) & (sample < 32))).mean() < _CONTROL:
@@ -105,8 +94,8 @@ def has_token_ids(data: bytes, numbers: bool) -> bool:
     """
     if _ARRAY.match(data):
         return True
-    lists = (ids for start, ids in _lists(data) if _is_list(data, start, len(ids))) if numbers else iter(())
-    others = (ids for _, ids in itertools.chain(_runs(data, _MOST), _pickled(data)))
+    lists = (ids for start, ids in number_lists(data) if _is_list(data, start, len(ids))) if numbers else iter(())
+    others = (ids for _, ids in itertools.chain(_arrays(data, _MOST), _pickled(data)))
     return any(_may_be_ids(ids) for ids in itertools.chain(lists, others))
 
 
@@ -123,37 +112,22 @@ def _may_be_ids(ids: Ids) -> bool:
     return bool(mixed and len(np.unique(sample)) >= _MIN_DIFFERENT and _LARGE <= ids.max() < _MOST)
 
 
-def _lists(data: bytes) -> Iterator[tuple[int, Ids]]:
-    for match in _LISTS.finditer(data):
-        yield match.start(), np.array(_SEPARATORS.split(match[0]), dtype=np.int64)
-
-
 def _pickled(data: bytes) -> Iterator[tuple[int, Ids]]:
-    if b"\0" not in data or not _PICKLED_LIST.search(data):
+    if b"\0" not in data:
         return
-    for match in _PICKLED.finditer(data):
-        raw = [next(filter(None, number.groups()), b"") for number in _PICKLED_NUMBER.finditer(match[0])]
-        yield match.start(), np.array([int.from_bytes(value, "little") for value in raw if value], dtype=np.int64)
+    for start, end in pickled_runs(data):
+        raw = [next(filter(None, number.groups()), b"") for number in _PICKLED_NUMBER.finditer(data[start:end])]
+        yield start, np.array([int.from_bytes(value, "little") for value in raw if value], dtype=np.int64)
 
 
-def _runs(data: bytes, size: int) -> Iterator[tuple[int, Ids]]:
+def _arrays(data: bytes, size: int) -> Iterator[tuple[int, Ids]]:
     """Yield offset and values of each run of token ids in arrays of 32 or 64 bits, without the zeros of padding."""
     if data.count(0) < SHORTEST:  # the upper bytes
         return
-    for kind in _LONG_TYPES:
-        for phase in range(4):
-            values = np.frombuffer(data, dtype=kind, count=(len(data) - phase) // 4, offset=phase)
-            sampled = values[:: SHORTEST // 4] < size  # a run contains four consecutive ones of these
-            if not (sampled[:-3] & sampled[1:-2] & sampled[2:-1] & sampled[3:]).any():
-                continue
-            edges = np.flatnonzero(np.diff(values < size, prepend=False, append=False))
-            for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-                if end - start < SHORTEST:
-                    continue
-                ids = values[start:end][values[start:end] > 0].astype(np.int64)
-                # Arrays that are not token ids have few different values, or only small ones.
-                if len(ids) >= SHORTEST and len(np.unique(ids[:_SAMPLE])) >= _MIN_DIFFERENT and ids.max() > _SMALL:
-                    yield phase + 4 * start, ids
+    for start, ids in array_runs(data, size):
+        # Arrays that are not token ids have few different values.
+        if len(np.unique(ids[:_SAMPLE])) >= _MIN_DIFFERENT:
+            yield start, ids
 
 
 def load_vocabulary(directory: Path) -> Vocabulary:
