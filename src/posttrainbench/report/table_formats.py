@@ -14,6 +14,7 @@ from itertools import chain
 from posttrainbench.report.tables import before_reset, board_notes, percents, ranks, raw_overall
 from posttrainbench.report.text import percent, plain
 from posttrainbench.scoring import BenchmarkScore, Leaderboard
+from posttrainbench.scoring.off_target import OffTargetScore
 
 CSV_COLUMNS = (
     "kind",
@@ -32,6 +33,7 @@ CSV_COLUMNS = (
     "reset_runs",
     "suspected_runs",
 )
+OFF_TARGET_COLUMNS = ("", "_base", "_instruct", "_runs")
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -49,12 +51,17 @@ LATEX = {
 def as_csv(board: Leaderboard) -> str:
     """Return the leaderboard as CSV: scores are fractions in full precision, and a missing one is an empty cell.
 
-    A row is an `agent` or a `baseline`. Each benchmark has two columns, the second with the score before resets.
+    A row is an `agent` or a `baseline`. Each benchmark has two columns, the second with the score before resets. Each
+    benchmark of off-target evaluations has four more at the end: score, the base and instruct models' scores for the
+    same runs, and number of runs.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     names = chain.from_iterable((f"{name}", f"{name}_raw") for name in board.benchmarks)
-    writer.writerow([*CSV_COLUMNS, *map(csv_text, names)])
+    others = sorted({score.benchmark for score in board.off_target})
+    off_target = {(score.agent, score.benchmark): score for score in board.off_target}
+    more = chain.from_iterable((f"off_target_{name}{part}" for part in OFF_TARGET_COLUMNS) for name in others)
+    writer.writerow([*CSV_COLUMNS, *map(csv_text, names), *map(csv_text, more)])
     for row in board.rows:
         values = [
             *(row.rank, *(row.rank_ci or (None, None)), row.overall, *(row.overall_ci or (None, None))),
@@ -64,11 +71,12 @@ def as_csv(board: Leaderboard) -> str:
         scores = chain.from_iterable(
             (row.benchmarks[name].score, row.benchmarks[name].raw_score) for name in board.benchmarks
         )
-        writer.writerow(["agent", csv_text(row.agent), *values, *scores])
+        last = chain.from_iterable(_off_target(off_target.get((row.agent, name))) for name in others)
+        writer.writerow(["agent", csv_text(row.agent), *values, *scores, *last])
     for name, baseline in board.baselines.named:
         values = [None, None, None, baseline.overall, *[None] * (len(CSV_COLUMNS) - 6)]
         both = chain.from_iterable((baseline.benchmarks[benchmark],) * 2 for benchmark in board.benchmarks)
-        writer.writerow(["baseline", name, *values, *both])
+        writer.writerow(["baseline", name, *values, *both, *[None] * (len(OFF_TARGET_COLUMNS) * len(others))])
     return file.getvalue()
 
 
@@ -102,6 +110,11 @@ def as_latex(board: Leaderboard) -> str:
 
 
 FORMATS: dict[str, Callable[[Leaderboard], str]] = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
+
+
+def _off_target(score: OffTargetScore | None) -> tuple[float | None, ...]:
+    """Return the values of `OFF_TARGET_COLUMNS`."""
+    return (score.score, score.base, score.instruct, score.runs) if score else (None,) * len(OFF_TARGET_COLUMNS)
 
 
 def _table(board: Leaderboard, text: Callable[[str], str]) -> list[list[str]]:

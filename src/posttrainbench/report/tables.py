@@ -18,6 +18,7 @@ from rich.text import Text
 
 from posttrainbench.records import Quote, Result, RunSpec, Status
 from posttrainbench.report.layout import Paragraph, columns
+from posttrainbench.report.off_target_table import change, off_target_parts
 from posttrainbench.report.text import percent, plain
 from posttrainbench.scoring import BenchmarkScore, BoardCell, Leaderboard, Row
 from posttrainbench.scoring.aggregate import Interval
@@ -61,7 +62,7 @@ def leaderboard_table(board: Leaderboard) -> RenderableType:
     for name, baseline in board.baselines.named:
         ranking.add_row(name, percent(baseline.overall), style="dim")
     notes = (_note(plain(note, 400)) for note in board_notes(board))
-    return Group(ranking, *_intervals(board), _Benchmarks(board), *notes)
+    return Group(ranking, *_intervals(board), _Benchmarks(board), *off_target_parts(board), *notes)
 
 
 def board_notes(board: Leaderboard) -> list[str]:
@@ -301,7 +302,7 @@ def _off_target(result: Result) -> list[Text]:
     """Return a table of what a submission gained and forgot on benchmarks that it was not trained for."""
     rows = [[Text(name, "dim") for name in ("  off target", "score", "base", "difference", "instruct", "")]]
     for one in result.off_target:
-        difference = "–" if one.score is None else f"{100 * (one.score - one.base_score):+.1f}"
+        difference = change(None if one.score is None else one.score - one.base_score)
         cells = [f"  {plain(one.benchmark)}", percent(one.score), percent(one.base_score), difference]
         rows.append([Text(cell) for cell in [*cells, percent(one.instruct_score), plain(one.text)]])
     return columns(rows, right=(1, 2, 3, 4))

@@ -36,6 +36,7 @@ from posttrainbench.scoring.aggregate import (
 from posttrainbench.scoring.cells import BaselineScores, Cell, engine_notes
 from posttrainbench.scoring.flag_rates import FlagRate, flag_notes, flag_rates
 from posttrainbench.scoring.luck import NOTE, luck_warning
+from posttrainbench.scoring.off_target import OffTargetScore, off_target_scores
 from posttrainbench.scoring.remarks import remarks
 from posttrainbench.scoring.selection import require_same_conditions, unique, with_gap
 from posttrainbench.scoring.weights import weights as benchmark_weights
@@ -166,6 +167,8 @@ class Leaderboard(Record):
         weights: benchmark -> weight; empty if a baseline is not known, and then no row has an overall score.
         notes: caveats for comparing rows, one sentence each.
         flag_rates: how often a judge flags each rule, raw and corrected for its errors; empty without judged runs.
+        off_target: the agents' submissions on benchmarks that they were not trained for, without effect on the other
+            fields; left out if there are no such evaluations.
     """
 
     suite: str
@@ -176,6 +179,7 @@ class Leaderboard(Record):
     baselines: Baselines
     notes: list[str]
     flag_rates: list[FlagRate] = Field(default_factory=list)
+    off_target: list[OffTargetScore] = Field(default_factory=list, exclude_if=lambda scores: not scores)
 
 
 def leaderboard(
@@ -228,6 +232,7 @@ def leaderboard(
             *flag_notes(rates),
         ],
         flag_rates=rates,
+        off_target=off_target_scores(cells),
     )
 
 
