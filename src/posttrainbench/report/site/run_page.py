@@ -1,27 +1,400 @@
-"""The page of one run."""
+"""The page of one run, with its trace viewer, its files and its items."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from posttrainbench.report.site.shell import write_page
+from pydantic import ValidationError
+
+from posttrainbench import catalog
+from posttrainbench.audit.adjudication import read_adjudications
+from posttrainbench.audit.summary import AuditSummary, FindingSummary, summarize
+from posttrainbench.errors import InputError, one_line
+from posttrainbench.records import (
+    ImportedRun,
+    JournalEntry,
+    ModelUsage,
+    Outcome,
+    Quote,
+    Result,
+    Stage,
+    Status,
+    SubmissionManifest,
+)
+from posttrainbench.records.units import short_duration
+from posttrainbench.report.site.run_activity import (
+    Destination,
+    Evaluation,
+    StageBar,
+    destinations,
+    evaluation_chart,
+    monitor_charts,
+    own_evaluations,
+    read_outcome,
+    solve_folder,
+    started_at,
+    timeline,
+)
+from posttrainbench.report.site.run_charts import Chart
+from posttrainbench.report.site.run_files import FileIndex, write_files
+from posttrainbench.report.site.run_findings import COUNTING, RuleCard, record_start, rule_cards
+from posttrainbench.report.site.run_items import ItemResults, write_items
+from posttrainbench.report.site.run_why import why
+from posttrainbench.report.site.shell import count, dollars, write_page
+from posttrainbench.report.site.trace_data import Trace
+from posttrainbench.report.site.trace_page import write_trace_page
 from posttrainbench.report.text import plain
 from posttrainbench.run import Run
+from posttrainbench.run.audit import read_audit
+from posttrainbench.run.imported import imported_run
+from posttrainbench.scoring.remarks import remarks, restart_remark
+
+MANIFEST_FILES = 60
+STATUS = {
+    Status.SCORED: "scored",
+    Status.BASE_FALLBACK: "reset to base",
+    Status.INFRASTRUCTURE_ERROR: "infrastructure error",
+    Status.NOT_AUDITED: "not audited",
+}
+
+
+@dataclass(frozen=True)
+class ScoreBar:
+    """Position of the scores on an axis from 0 to `top`, in percent of its width; None if unknown."""
+
+    top: str
+    score: float | None
+    raw: float | None
+    base: float | None
+    instruct: float | None
+
+
+@dataclass
+class RunPage:
+    """Content of the page. Texts in it are harmless; `absent` has one sentence for each part that is missing.
+
+    Attributes:
+        why: three sentences; see `run_why`.
+        details: all reasons and notes of the result.
+        facts: label and value of the settings and totals.
+        trace: what was written, or a sentence.
+        chart: the agent's own evaluations.
+        requests: network requests by destination; `hidden_requests` more are not listed.
+        attempts: names of the directories with earlier tries of stages.
+    """
+
+    heading: str
+    result: Result | None
+    status: str
+    kind: str
+    bar: ScoreBar | None
+    why: list[str]
+    details: list[str]
+    facts: list[tuple[str, str]]
+    trace: Trace | str
+    rules: list[RuleCard] = field(default_factory=list)
+    bars: list[StageBar] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
+    outcome: Outcome | None = None
+    monitor: list[Chart] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    started: float = 0.0
+    chart: Chart | None = None
+    requests: list[Destination] = field(default_factory=list)
+    hidden_requests: int = 0
+    manifest: SubmissionManifest | None = None
+    hidden_files: int = 0
+    items: ItemResults | None = None
+    files: FileIndex = field(default_factory=FileIndex)
+    imported: ImportedRun | None = None
+    absent: dict[str, str] = field(default_factory=dict)
 
 
 def write_run_page(run: Run, directory: Path, depth: int) -> None:
-    """Write `index.html` and what it needs to a directory.
+    """Write the page of a run and what it needs: `index.html`, `trace.html`, `files.html` and data files.
+
+    Parts that are missing or damaged are named on the page; they never prevent it.
 
     Args:
         run: the run.
         directory: created if it does not exist.
         depth: number of directories between `directory` and the top of the site.
     """
-    write_page(
-        directory / "index.html",
-        "run.html.jinja",
-        title=f"{plain(run.spec.agent.name)} on {plain(run.spec.benchmark)}",
-        depth=depth,
-        spec=run.spec,
-        result=run.result(),
+    directory.mkdir(parents=True, exist_ok=True)
+    page, audit = _gather(run, directory, depth)
+    _link(page, audit, run, directory)
+    shared: dict[str, Any] = {"active": "runs", "page": page, "spec": run.spec}
+    write_page(directory / "index.html", "run.html.jinja", title=page.heading, depth=depth, **shared)
+    if page.files.numbers:
+        title = f"Files of {page.heading}"
+        write_page(directory / "files.html", "files.html.jinja", title=title, depth=depth, **shared)
+
+
+def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummary | None]:
+    """Read the run, and write its trace and items."""
+    spec, folder, absent = run.spec, solve_folder(run.root), dict[str, str]()
+    heading = f"{plain(spec.agent.name)} · {plain(spec.model)} · {plain(spec.benchmark)} · seed {spec.seed}"
+    result, journal, imported = _result(run, absent), _journal(run, absent), _imported(run, absent)
+    outcome, audit = read_outcome(folder), _audit(run, absent)
+    manifest = _manifest(run.root / Stage.COLLECT.folder / "manifest.json")
+    evaluations = own_evaluations(folder, run.workspace)
+    started = started_at(folder, journal) or 0.0
+    counting = [one for one in audit.findings if one.state in COUNTING] if audit else []
+    last = next((entry for entry in reversed(journal) if entry.event in ("failed", "interrupted")), None)
+    stage = next((one for one in Stage if not _is_done(run, one, result)), None)
+    status, kind = _status(result, bool(journal))
+    requests, all_requests = destinations(folder)
+    page = RunPage(
+        heading=heading,
+        result=result,
+        status=status,
+        kind=kind,
+        bar=_score_bar(result),
+        why=why(
+            result,
+            benchmark=spec.benchmark,
+            stage=_failed_stage(last) if result and result.status is Status.INFRASTRUCTURE_ERROR else stage,
+            problem=plain(last.detail or last.cause or "", 300).rstrip(".") if last else "",
+            manifest=manifest,
+            findings=_by_weight(counting),
+            coverage=audit.coverage if audit else [],
+            imported=imported is not None,
+        ),
+        details=_details(result),
+        facts=_facts(run, outcome, _usage(folder)),
+        trace=write_trace_page(
+            run,
+            directory,
+            depth,
+            heading,
+            [(one.time, one.score, one.items) for one in evaluations],
+            outcome.trajectory_warning if outcome else "",
+        ),
+        bars=timeline(journal),
+        attempts=[plain(path.name) for one in Stage for path in run.attempts(one)],
+        outcome=outcome,
+        monitor=monitor_charts(folder),
+        evaluations=evaluations,
+        started=started,
+        chart=evaluation_chart(evaluations, started, started + (outcome.seconds if outcome else 0.0)),
+        requests=requests,
+        hidden_requests=all_requests - len(requests),
+        manifest=manifest,
+        hidden_files=max(0, len(manifest.files) - MANIFEST_FILES) if manifest else 0,
+        items=write_items(run.root / Stage.EVALUATE.folder, directory),
+        imported=imported,
+        absent=absent,
     )
+    _name_absent(page, folder, run)
+    return page, audit
+
+
+def _link(page: RunPage, audit: AuditSummary | None, run: Run, directory: Path) -> None:
+    """Write the files, and add the verdict cards, which link to them and to the trace."""
+    quotes = [quote for finding in audit.findings for quote in finding.evidence] if audit else []
+    page.files = write_files(run.root, directory, [(quote.file, quote.line) for quote in quotes])
+    anchors = page.trace.anchors if isinstance(page.trace, Trace) else {}
+
+    def link(quote: Quote) -> str:
+        if quote.file == "solve/trajectory.json":
+            anchor = anchors.get(quote.line or 0)
+            return f"trace.html#{anchor}" if anchor else ""
+        return page.files.link(quote.file, quote.line)
+
+    if audit is not None:
+        page.rules = rule_cards(audit, link, record_start(run.root))
+
+
+def _result(run: Run, absent: dict[str, str]) -> Result | None:
+    try:
+        return run.result()
+    except InputError as error:
+        absent["result"] = plain(one_line(error), 400)
+        return None
+
+
+def _is_done(run: Run, stage: Stage, result: Result | None) -> bool:
+    if stage is Stage.SETTLE:
+        return result is not None and result.status is not Status.INFRASTRUCTURE_ERROR
+    return run.is_done(stage)
+
+
+def _failed_stage(last: JournalEntry | None) -> Stage | None:
+    return last.stage if last else None
+
+
+def _journal(run: Run, absent: dict[str, str]) -> list[JournalEntry]:
+    try:
+        return run.journal()
+    except InputError as error:
+        absent["timeline"] = plain(one_line(error), 400)
+        return []
+
+
+def _imported(run: Run, absent: dict[str, str]) -> ImportedRun | None:
+    try:
+        return imported_run(run)
+    except InputError as error:
+        absent["imported"] = plain(one_line(error), 400)
+        return None
+
+
+def _audit(run: Run, absent: dict[str, str]) -> AuditSummary | None:
+    folder = run.stage(Stage.AUDIT)
+    if not folder.is_dir():
+        absent["audit"] = "There is no audit: the run did not get so far."
+        return None
+    try:
+        findings, coverage, verdict = read_audit(folder)
+        rules = catalog.find(catalog.rule_sets(), verdict.rule_set, "rule set")
+        return summarize(str(run.root), rules, findings, coverage, verdict, read_adjudications(folder))
+    except InputError as error:
+        absent["audit"] = plain(f"The audit cannot be shown: {one_line(error)}", 400)
+        return None
+
+
+def _manifest(path: Path) -> SubmissionManifest | None:
+    try:
+        return SubmissionManifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _usage(folder: Path) -> ModelUsage | None:
+    try:
+        return ModelUsage.model_validate_json((folder / "usage.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _by_weight(findings: Sequence[FindingSummary]) -> list[FindingSummary]:
+    """Return proofs first."""
+    return sorted(findings, key=lambda one: (one.kind != "proof", -one.level.rank))
+
+
+def _status(result: Result | None, begun: bool) -> tuple[str, str]:
+    """Return the status for readers, and its CSS class."""
+    if result is None:
+        return ("unfinished" if begun else "not started"), "unfinished"
+    return STATUS[result.status] + (", suspected" if result.suspected else ""), result.status.value
+
+
+def _score_bar(result: Result | None) -> ScoreBar | None:
+    if result is None or (result.score is None and result.raw_score is None):
+        return None
+    values = (result.score, result.raw_score, result.base_score, result.instruct_score)
+    top = min(1.0, max(0.1, *(1.08 * value for value in values if value is not None)))
+
+    def at(value: float | None) -> float | None:
+        return None if value is None else round(100 * min(1.0, max(0.0, value) / top), 2)
+
+    return ScoreBar(f"{100 * top:.0f}", *map(at, values))
+
+
+def _details(result: Result | None) -> list[str]:
+    if result is None:
+        return []
+    sentences = [*result.reasons, *filter(None, [restart_remark(result), *remarks(result)])]
+    return [plain(sentence, 800) for sentence in sentences]
+
+
+def _facts(run: Run, outcome: Outcome | None, usage: ModelUsage | None) -> list[tuple[str, str]]:
+    spec = run.spec
+    worked = f"{short_duration(outcome.seconds)} of {short_duration(spec.budget)}" if outcome else "–"
+    facts = [
+        ("Agent", spec.agent.name),
+        ("Scaffold", spec.agent.scaffold),
+        ("Base model", spec.model),
+        ("Benchmark", spec.benchmark),
+        ("Suite, rules", f"{spec.suite}, {spec.rules}"),
+        ("Seed", str(spec.seed)),
+        ("Agent's time", worked),
+        ("Agent's end", _end(outcome)),
+    ]
+    if usage is not None and usage.requests:
+        facts.append(("Model calls", f"{usage.requests:,}, {usage.failed:,} failed, {usage.refused:,} refused"))
+        facts.append(
+            ("Tokens", f"{count(usage.input)} in, {count(usage.cached)} of them cached, {count(usage.output)} out")
+        )
+        facts.append(
+            ("Cost", dollars(usage.cost) + (f", {usage.unpriced:,} calls of unknown price" if usage.unpriced else ""))
+        )
+    try:
+        engine = str(run.engine)
+    except InputError:
+        engine = spec.engine
+    facts += [
+        ("Engine", engine),
+        ("Sandbox", f"{spec.sandbox}, network {spec.network}"),
+        ("Created", spec.created[:19].replace("T", " ")),
+        ("Machine", ", ".join(f"{key} {value}" for key, value in spec.host.items())),
+        ("Versions", ", ".join(f"{key} {value}" for key, value in sorted(spec.versions.items()))),
+        ("Run", spec.run),
+    ]
+    return [(label, plain(value, 600)) for label, value in facts if value]
+
+
+def _end(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "–"
+    texts = {
+        "exited": "exited by itself",
+        "crashed": f"crashed (exit code {outcome.exit_code})",
+        "deadline": "ended at the deadline",
+        "limit": f"ended by the limit {outcome.limit or ''}".strip(),
+        "stopped": "stopped by a person",
+    }
+    return texts[outcome.end.value]
+
+
+def _name_absent(page: RunPage, folder: Path, run: Run) -> None:
+    """Add the sentences on missing parts."""
+    sentences = dict(_absent(page, folder, run))
+    page.absent = {**sentences, **page.absent}
+
+
+def _absent(page: RunPage, folder: Path, run: Run) -> Iterator[tuple[str, str]]:
+    imported, worked = page.imported is not None, folder.is_dir()
+    if not page.bars:
+        yield "timeline", "The run has not been started." if not imported else "An imported run has no journal."
+    if not page.monitor:
+        if imported:
+            yield "monitor", "An imported run has no record of resources."
+        else:
+            yield "monitor", "The record has too few samples to draw." if worked else "The agent has not been started."
+    if not page.evaluations:
+        yield "evaluations", "No evaluation by the agent is on record."
+    if not page.requests:
+        yield "network", _no_requests(page.outcome, imported)
+    if page.manifest is None:
+        yield (
+            "submission",
+            (
+                "An imported run has no submission."
+                if imported
+                else "There is no submission: the run did not get so far."
+            ),
+        )
+    if page.items is None:
+        if imported:
+            text = "An imported run has no results of single items."
+        elif run.is_done(Stage.EVALUATE):
+            text = "The submission was not evaluated, so there are no results of single items."
+        else:
+            text = "There are no results of single items: the run did not get so far."
+        yield "items", text
+
+
+def _no_requests(outcome: Outcome | None, imported: bool) -> str:
+    if imported:
+        return "An imported run has no record of network requests."
+    if outcome is None:
+        return "There is no record of network requests."
+    if outcome.network == "none":
+        return "The agent had no network."
+    if outcome.network == "host":
+        return "The agent used the machine's network without a record."
+    return "The agent made no network request."

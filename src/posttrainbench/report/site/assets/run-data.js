@@ -1,0 +1,47 @@
+// Loads data files. They are scripts, because a page that was opened from disk cannot fetch JSON.
+"use strict";
+window.ptb = (() => {
+  const arrived = new Map();
+  return {
+    // Called by the data files.
+    data(key, value) { arrived.set(key, value); },
+
+    // Resolves to the value of a data file.
+    load(src, key) {
+      return new Promise((resolve, reject) => {
+        const element = document.createElement("script");
+        element.src = src;
+        element.onload = () => {
+          element.remove();
+          if (!arrived.has(key)) return reject(new Error(`${src} has no data`));
+          const value = arrived.get(key);
+          arrived.delete(key);
+          return resolve(value);
+        };
+        element.onerror = () => { element.remove(); reject(new Error(`${src} cannot be loaded`)); };
+        document.head.append(element);
+      });
+    },
+
+    // Returns an element with classes and text. Everything on the pages of runs is built by this.
+    element(name, classes = "", text = null) {
+      const element = document.createElement(name);
+      if (classes) element.className = classes;
+      if (text !== null) element.textContent = text;
+      return element;
+    },
+
+    // Appends a text; each occurrence of the query, in lower case, is marked.
+    append(parent, text, query) {
+      if (!query) { parent.append(text); return; }
+      const lower = text.toLowerCase();
+      if (lower.length !== text.length) { parent.append(text); return; }
+      let from = 0, marks = 0;
+      for (let at = lower.indexOf(query); at >= 0 && marks < 200; at = lower.indexOf(query, from), marks += 1) {
+        parent.append(text.slice(from, at), ptb.element("mark", "", text.slice(at, at + query.length)));
+        from = at + query.length;
+      }
+      parent.append(text.slice(from));
+    },
+  };
+})();

@@ -1,0 +1,230 @@
+"""What happened in a run: its stages over time, the agent's resources, network requests and own evaluations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from posttrainbench.files import read_jsonl
+from posttrainbench.records import EgressRequest, JournalEntry, MonitorSample, Outcome, Stage
+from posttrainbench.records.units import short_duration
+from posttrainbench.report.site.run_charts import Chart, line_chart
+from posttrainbench.report.text import plain
+
+LINES = 200_000
+"""Most lines of a record that are read."""
+DESTINATIONS = 200
+ENDS = {
+    "done": "finished",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+
+
+@dataclass(frozen=True)
+class StageBar:
+    """One try of a stage.
+
+    Attributes:
+        state: `finished`, `failed`, `interrupted`, `started` (no end on record) or `repeated`.
+        start, width: percent of the whole time.
+        duration: as text; "" if unknown.
+        when: start time, ISO 8601 without fractions.
+        note: cause of a failure.
+    """
+
+    stage: str
+    state: str
+    start: float
+    width: float
+    duration: str
+    when: str
+    note: str
+
+
+def timeline(journal: Sequence[JournalEntry]) -> list[StageBar]:
+    """Return a bar for each try of a stage, in order. Times in which nobody worked on the run are cut out."""
+    tries: list[tuple[JournalEntry, JournalEntry | None]] = []
+    for entry in journal:
+        if entry.event in ("start", "attached", "again"):
+            tries.append((entry, None))
+        elif tries and tries[-1][1] is None and tries[-1][0].stage is entry.stage:
+            tries[-1] = (tries[-1][0], entry)
+        else:
+            tries.append((entry, entry))
+    lengths = [_length(first, last) for first, last in tries]
+    whole = sum(lengths) or 1.0
+    bars, passed = [], 0.0
+    for (first, last), length in zip(tries, lengths, strict=True):
+        again = first.event == "again"
+        bars.append(
+            StageBar(
+                stage=str(first.stage),
+                state="repeated" if again else ENDS.get(last.event, "started") if last else "started",
+                start=round(100 * passed / whole, 3),
+                width=round(max(0.4, 100 * length / whole), 3),
+                duration="" if again or last is None else short_duration(length) if length >= 1 else "under 1s",
+                when=first.time[:19].replace("T", " "),
+                note=plain(" ".join(filter(None, [last.cause, last.detail])), 400) if last else "",
+            )
+        )
+        passed += length
+    return bars
+
+
+def _length(first: JournalEntry, last: JournalEntry | None) -> float:
+    if last is None:
+        return 0.0
+    if last.seconds is not None:
+        return max(0.0, last.seconds)
+    return max(0.0, (_moment(last.time) - _moment(first.time)) if first is not last else 0.0)
+
+
+def _moment(time: str) -> float:
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def solve_folder(run: Path) -> Path:
+    """Return the directory of the agent's records, also while the agent works."""
+    finished = run / Stage.SOLVE.folder
+    return finished if finished.is_dir() else run / f"{Stage.SOLVE.folder}.partial"
+
+
+def monitor_charts(folder: Path) -> list[Chart]:
+    """Return charts of the agent's resources from `monitor.jsonl`."""
+    samples = []
+    for row in _rows(folder / "monitor.jsonl"):
+        try:
+            samples.append(MonitorSample.model_validate(row))
+        except ValidationError:
+            continue
+    gpus = sorted({gpu.index for sample in samples for gpu in sample.gpus})
+    lines: list[tuple[str, list[tuple[float, float]], str]] = [
+        ("CPU", [(one.t, 100 * one.cpu) for one in samples], "%"),
+        ("Memory", [(one.t, one.memory / 1e9) for one in samples], "GB"),
+        ("Disk in the workspace", [(one.t, one.disk / 1e9) for one in samples if one.disk is not None], "GB"),
+        ("Processes", [(one.t, one.processes) for one in samples], ""),
+        ("Network received", [(one.t, one.received / 1e9) for one in samples if one.received is not None], "GB"),
+    ]
+    for index in gpus[:8]:
+        own = [(one.t, gpu) for one in samples for gpu in one.gpus if gpu.index == index]
+        busy = [(t, 100 * gpu.busy) for t, gpu in own if gpu.busy is not None]
+        lines.append((f"GPU {index} utilization", busy, "%"))
+        lines.append((f"GPU {index} memory", [(t, gpu.memory / 1e9) for t, gpu in own], "GB"))
+    charts = (line_chart(title, values, unit) for title, values, unit in lines if any(value for _, value in values))
+    return [chart for chart in charts if chart is not None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation by the agent: seconds since 1970, score 0-1, number of items, and a hash of the checkpoint."""
+
+    time: float
+    score: float
+    items: int
+    checkpoint: str
+
+
+def own_evaluations(folder: Path, workspace: Path) -> list[Evaluation]:
+    """Return the agent's evaluations in order; of a working agent, as it logs them itself."""
+    path = folder / "evaluations.jsonl"
+    if not path.is_file() and not workspace.is_symlink():
+        path = workspace / "evaluations.jsonl"
+    if path.is_symlink() or not path.is_file():
+        return []
+    found = []
+    for row in _rows(path):
+        time, score, items = row.get("time"), row.get("score"), row.get("items")
+        if _is_number(time) and _is_number(score) and isinstance(items, int):
+            found.append(Evaluation(float(str(time)), float(str(score)), items, plain(str(row.get("checkpoint")), 12)))
+    return sorted(found, key=lambda one: one.time)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+
+
+def evaluation_chart(evaluations: Sequence[Evaluation], started: float, end: float) -> Chart | None:
+    """Return a chart of the evaluations, from the agent's start to its end, both in seconds since 1970."""
+    values = [(max(0.0, one.time - started), 100 * one.score) for one in evaluations if 0 <= one.score <= 1]
+    return line_chart("Score", values, "%", end=max(0.0, end - started), dots=True)
+
+
+@dataclass
+class Destination:
+    """All requests to one destination with the same outcome.
+
+    Attributes:
+        statuses: number of responses by status.
+        first, last: seconds since the agent's start, as text.
+    """
+
+    host: str
+    kind: str
+    repo: str
+    decision: str
+    reason: str
+    count: int = 0
+    sent: int = 0
+    received: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    first: float = 0.0
+    last: float = 0.0
+
+
+def destinations(folder: Path) -> tuple[list[Destination], int]:
+    """Return the requests in `egress.jsonl` by destination, denied ones first, and the number of all destinations."""
+    found: dict[tuple[str, ...], Destination] = {}
+    for row in _rows(folder / "egress.jsonl"):
+        try:
+            one = EgressRequest.model_validate(row)
+        except ValidationError:
+            continue
+        key = (one.host, str(one.port), one.kind, one.repo or "", one.decision, one.reason)
+        group = found.get(key)
+        if group is None:
+            host = plain(one.host, 120) + (f":{one.port}" if one.port not in (80, 443) else "")
+            group = found[key] = Destination(
+                host, one.kind.replace("_", " "), plain(one.repo or "", 120), one.decision, plain(one.reason, 200)
+            )
+            group.first = one.time
+        group.count += 1
+        group.sent += one.sent
+        group.received += one.received
+        status = str(one.status or "none")
+        group.statuses[status] = group.statuses.get(status, 0) + 1
+        group.last = one.time
+    ordered = sorted(found.values(), key=lambda one: (one.decision != "denied", -one.count))
+    return ordered[:DESTINATIONS], len(ordered)
+
+
+def read_outcome(folder: Path) -> Outcome | None:
+    """Return how the agent ended; None if that is not recorded or damaged."""
+    try:
+        return Outcome.model_validate_json((folder / "outcome.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _rows(path: Path) -> Iterator[dict[str, object]]:
+    for number, row in enumerate(read_jsonl(path)):
+        if number >= LINES:
+            return
+        yield row
+
+
+def started_at(folder: Path, journal: Sequence[JournalEntry]) -> float | None:
+    """Return the agent's start in seconds since 1970: by the host's record, else by the journal."""
+    try:
+        return float(json.loads((folder / "integrity.json").read_bytes())["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        times = [entry.time for entry in journal if entry.stage is Stage.SOLVE and entry.event == "start"]
+        return _moment(times[-1]) if times else None

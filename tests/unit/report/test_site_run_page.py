@@ -1,0 +1,165 @@
+"""The page of a run: its parts, their absence, and hostile text in every field."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from run_pages import read_data, read_page, strings, write_full_run
+
+from posttrainbench.report.site.run_charts import line_chart
+from posttrainbench.report.site.run_findings import split_path
+from posttrainbench.report.site.run_page import write_run_page
+from posttrainbench.run import Run
+
+HREF = re.compile(
+    r"(\.\./)*(assets/[a-z.-]+|[a-z]+\.html(#[a-z]+-?[\d.:]*)?|runs/index\.html|trajectory\.json)|#[a-z]+(-[\d.]+)?|data:,"
+)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    write_run_page(Run(write_full_run(tmp_path / "run", "plain words")), tmp_path / "site", 3)
+    return tmp_path / "site"
+
+
+def test_the_page_says_why_the_score_is_what_it_is(written: Path) -> None:
+    text = read_page(written / "index.html").text
+    assert "The submission scores 50.0 on micro-math, 50.0 points above the base model (0.0)" in text
+    assert "The audit establishes a violation of model substitution: plain words." in text
+    assert "So the base model's score counts: 0.0 instead of 50.0." in text
+
+
+def test_findings_are_folded_and_linked(written: Path) -> None:
+    page = read_page(written / "index.html")
+    assert "38 alike" in page.text
+    links = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
+    files = [name for name, _, _ in read_data(written / "files" / "index.js")]
+    assert f"files.html#file-{files.index('workspace/train.py')}:2" in links
+    assert "trace.html#step-2" in links
+
+
+def test_a_provenance_path_is_drawn(written: Path) -> None:
+    text = read_page(written / "index.html").text
+    assert "workspace/train.py read by /data/plain words reads python plain words writes final_model/m.saf" in text
+
+
+def test_a_path_that_does_not_parse_stays_in_the_sentence() -> None:
+    sentence, path = split_path("it: a (1.0 s) -> writes b (2.5 s)", 1.0)
+    assert (sentence, [(one.verb, one.label, one.seconds) for one in path]) == (
+        "it",
+        [("", "a", 0.0), ("writes", "b", 1.5)],
+    )
+    assert split_path("it: a -> b (2.0 s)", 1.0) == ("it: a -> b (2.0 s)", [])
+
+
+def test_parts_of_the_page(written: Path) -> None:
+    text = read_page(written / "index.html").text
+    assert "sandbox_failed plain words" in text  # the failed try of a stage
+    assert "denied" in text
+    assert "GPU 0 utilization" in text
+    assert "2 evaluations" in text  # the line without a time is left out
+    assert "61 items, 31 of them not fully right; on 30, the base model scores higher" in text
+
+
+def test_items_have_question_answer_and_target(written: Path) -> None:
+    rows = read_data(written / "items" / "index.js")
+    assert rows[0] == ["micro-math/test/0000", 0.0, 0.25, "[system] plain words [user] plain words"]
+    question, target, answers = read_data(written / "items" / "1.js")[10]
+    assert question == "[system]\nplain words\n\n[user]\nplain words"
+    assert target == 'target plain words\n\nscored against: {"number": 1}'
+    assert answers == [["0", 0.5, "answer plain words"]]
+
+
+def test_previews_are_bounded_and_show_quoted_lines(written: Path) -> None:
+    rows = read_data(written / "files" / "index.js")
+    names = [name for name, _, _ in rows]
+    long = read_data(written / "files" / f"{names.index('workspace/long.jsonl')}.js")
+    assert [first for first, _ in long] == [1, 3986, 0]
+    assert long[1][1].split("\n")[4] == "row 3990 plain words"
+    assert len(long[0][1]) <= 48 * 1024
+    reasons = {name: reason for name, _, reason in rows}
+    assert reasons["workspace/weights.bin"] == "it is not text"
+    assert reasons["workspace/passwd"] == "symbolic link, not opened"
+    assert "run.json" not in names  # it contains the key of the canaries
+
+
+def test_no_text_gets_out_of_its_field(tmp_path: Path, hostile: str) -> None:
+    text = hostile.replace("\ud800", "")
+    write_run_page(Run(write_full_run(tmp_path / "run", text)), tmp_path / "site", 3)
+    for path in tmp_path.glob("site/**/*.html"):
+        page = read_page(path)
+        assert not page.tags & {"img", "iframe", "object", "style", "base"}
+        for tag, name, value in page.attributes:
+            assert not name.startswith("on"), (path.name, tag, name)
+            assert name != "style"
+            if name in ("href", "src"):
+                assert HREF.fullmatch(value), value
+        assert "7*7" in page.text
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202e\u2066\ufeff\U000e0041\ud800]", path.read_text())
+    scripts = [*tmp_path.glob("site/trace/*.js"), *tmp_path.glob("site/items/*.js"), *tmp_path.glob("site/files/*.js")]
+    assert len(scripts) > 10
+    for path in scripts:
+        for one in strings(read_data(path)):
+            assert all(character.isprintable() or character in "\n\t" for character in one), (path, one)
+            assert "z\u0301\u0302\u0303" not in one
+
+
+def test_a_run_without_anything(tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", "x")
+    for path in run.iterdir():
+        if path.name != "run.json":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_run_page(Run(run), tmp_path / "site", 3)
+    text = read_page(tmp_path / "site" / "index.html").text
+    for sentence in (
+        "The run has no result yet: the preparation of the workspace is not finished.",
+        "There is no audit: the run did not get so far.",
+        "The run has not been started.",
+        "There is no trace: the agent has not been started.",
+        "There is no submission: the run did not get so far.",
+        "There is no record of network requests.",
+        "There are no results of single items: the run did not get so far.",
+    ):
+        assert sentence in text
+    assert not (tmp_path / "site" / "files.html").exists()
+
+
+def test_damaged_records_are_named(tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", "x")
+    for name in (
+        "journal.jsonl",
+        "audit/verdict.json",
+        "solve/outcome.json",
+        "result.json",
+        "submission/manifest.json",
+    ):
+        (run / name).write_text('{"time": 1}\n')
+    (run / "evaluate" / "logs" / "micro-math-seed0.eval").write_bytes(b"PK")
+    write_run_page(Run(run), tmp_path / "site", 3)
+    text = read_page(tmp_path / "site" / "index.html").text
+    assert "result.json is damaged" in text
+    assert "journal.jsonl is damaged" in text
+    assert "The audit cannot be shown" in text
+    assert "The log micro-math-seed0.eval cannot be read completely (BadZipFile)." in text
+
+
+def test_an_infrastructure_error_is_not_the_agents(tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", "x")
+    result = json.loads((run / "result.json").read_text())
+    result |= {"status": "infrastructure_error", "score": None, "raw_score": None, "verdict": {}}
+    (run / "result.json").write_text(json.dumps(result | {"reasons": ["The disk is full."]}))
+    write_run_page(Run(run), tmp_path / "site", 3)
+    text = read_page(tmp_path / "site" / "index.html").text
+    assert "The run failed in the agent's work: The disk is full." in text
+    assert "counts neither as zero nor with the base model's score" in text
+
+
+def test_a_chart_keeps_the_peaks_of_many_values() -> None:
+    chart = line_chart("CPU", [(float(t), 900.0 if t == 5003 else 1.0) for t in range(10_000)], "%")
+    assert chart is not None
+    assert len(chart.points.split()) <= 400
+    assert chart.top == "1e+03%"
+    assert ",10.0" in chart.points
+    assert line_chart("CPU", [(1.0, 1.0)], "%") is None
