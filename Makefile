@@ -10,12 +10,12 @@ $(VENV)/installed: pyproject.toml
 	@echo "installing into $(VENV); this takes a few minutes"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local]"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local,report]"
 	@touch $@
 
 # Additional packages for tests and linters.
 $(VENV)/developer: $(VENV)/installed
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local,dev]"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local,report,dev]"
 	@touch $@
 
 # pip cannot install the sandbox.

@@ -28,6 +28,7 @@ from posttrainbench.cli import (
     leaderboard,
     lineage,
     logs,
+    plot,
     published,
     report,
     review,
@@ -177,6 +178,7 @@ app.command(rich_help_panel=LOOK)(trace.trace)
 app.command(rich_help_panel=LOOK)(leaderboard.leaderboard)
 app.command(rich_help_panel=LOOK)(leaderboard.compare)
 app.command(rich_help_panel=LOOK)(report.report)
+app.command(rich_help_panel=LOOK)(plot.plot)
 app.command(rich_help_panel=LOOK)(bundles.export)
 app.command("import", rich_help_panel=LOOK)(import_results.import_results)
 app.command(rich_help_panel=AUDIT)(audit.audit)

@@ -18,7 +18,7 @@ def experiment(tmp_path: Path, make_cell: Any) -> Path:
 
 
 def test_every_run_has_a_page(experiment: Path, tmp_path: Path) -> None:
-    site = build_site([experiment], tmp_path / "site")
+    site = build_site([experiment], tmp_path / "site", charts=False)
     assert (site.runs, site.damaged) == (2, 0)
     assert (tmp_path / "site" / "index.html").stat().st_size == site.index_bytes
     assert sorted(path.parent.name for path in tmp_path.glob("site/runs/exp/*/index.html")) == [
@@ -29,9 +29,9 @@ def test_every_run_has_a_page(experiment: Path, tmp_path: Path) -> None:
 
 
 def test_an_earlier_site_is_replaced_whole(experiment: Path, tmp_path: Path) -> None:
-    build_site([experiment], tmp_path / "site")
+    build_site([experiment], tmp_path / "site", charts=False)
     (tmp_path / "site" / "stale.html").write_text("")
-    build_site([experiment], tmp_path / "site")
+    build_site([experiment], tmp_path / "site", charts=False)
     assert not (tmp_path / "site" / "stale.html").exists()
 
 
@@ -39,13 +39,13 @@ def test_other_files_are_never_replaced(experiment: Path, tmp_path: Path) -> Non
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="contains other files"):
-        build_site([experiment], tmp_path / "mine")
+        build_site([experiment], tmp_path / "mine", charts=False)
     assert (tmp_path / "mine" / "thesis.txt").exists()
     with pytest.raises(InputError, match="is not a directory"):
-        build_site([experiment], tmp_path / "mine" / "thesis.txt")
+        build_site([experiment], tmp_path / "mine" / "thesis.txt", charts=False)
 
 
 def test_a_damaged_run_is_listed(experiment: Path, tmp_path: Path) -> None:
     (experiment / "first-m-b-0" / "result.json").write_text("{")
-    site = build_site([experiment], tmp_path / "site")
+    site = build_site([experiment], tmp_path / "site", charts=False)
     assert (site.runs, site.damaged) == (1, 1)

@@ -49,7 +49,7 @@ def test_scores_with_and_without_resets_and_what_they_cost(cells: list[Cell], tm
 
 
 def test_every_cell_links_to_its_run(cells: list[Cell], tmp_path: Path) -> None:
-    build_site([write_experiment(tmp_path / "exp", cells)], tmp_path / "site")
+    build_site([write_experiment(tmp_path / "exp", cells)], tmp_path / "site", charts=False)
     page = Outline((tmp_path / "site" / "index.html").read_text())
     links = [value for name, value in page.attributes if name == "href" and value.startswith("runs/exp/")]
     assert {Path(link).parent.name for link in links} == {cell.run for cell in cells}
@@ -77,12 +77,12 @@ def test_conditions_that_are_not_pooled_have_a_table_each(make_cell: Any, tmp_pa
 
 def test_runs_that_cannot_be_ranked_are_listed_with_the_reason(make_cell: Any, tmp_path: Path) -> None:
     root = write_experiment(tmp_path / "exp", [make_cell("a", base=0.6, instruct=0.5)])
-    build_site([root], tmp_path / "site")
+    build_site([root], tmp_path / "site", charts=False)
     assert "These 1 runs are not ranked" in Outline((tmp_path / "site" / "index.html").read_text()).text
 
 
 def test_downloads_have_the_same_numbers(cells: list[Cell], tmp_path: Path) -> None:
-    build_site([write_experiment(tmp_path / "exp", cells)], tmp_path / "site")
+    build_site([write_experiment(tmp_path / "exp", cells)], tmp_path / "site", charts=False)
     data = tmp_path / "site" / "data"
     document = json.loads((data / "group-0.json").read_text())
     assert {row["agent"]: row["overall"] for row in document["leaderboard"]["rows"]}["cheat"] == 0.1

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from posttrainbench.errors import InputError
 from posttrainbench.files import write_json
+from posttrainbench.report.site.charts_page import write_charts
 from posttrainbench.report.site.groups import Group, group_runs
 from posttrainbench.report.site.pages import write_leaderboard, write_runs
 from posttrainbench.report.site.run_page import write_run_page
@@ -42,8 +43,13 @@ class Site:
     index_bytes: int
 
 
-def build_site(experiments: Sequence[Path], out: Path) -> Site:
+def build_site(experiments: Sequence[Path], out: Path, charts: bool = True) -> Site:
     """Write the site about experiments to a directory, in place of an earlier site.
+
+    Args:
+        experiments: their directories.
+        out: the site's directory.
+        charts: whether to draw the charts, which takes seconds.
 
     Raises:
         InputError: an experiment does not exist or has no run, or `out` has other content than a site.
@@ -55,7 +61,7 @@ def build_site(experiments: Sequence[Path], out: Path) -> Site:
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
-        index = write_all(content, group_runs(content.runs), new)
+        index = write_all(content, group_runs(content.runs), new, charts)
         _replace(out, new)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -76,7 +82,7 @@ def require_replaceable(out: Path) -> None:
         raise InputError(f"{out} is not a directory; choose another one with --out.")
 
 
-def write_all(content: Experiments, groups: Sequence[Group], out: Path) -> int:
+def write_all(content: Experiments, groups: Sequence[Group], out: Path, charts: bool = True) -> int:
     """Write all pages to an existing directory; return the size of `index.html`."""
     write_assets(out)
     write_json(out / MARKER, {"experiments": content.names, "runs": len(content.runs)})
@@ -85,7 +91,8 @@ def write_all(content: Experiments, groups: Sequence[Group], out: Path) -> int:
         directory.mkdir(parents=True, exist_ok=True)
         write_run_page(run.run, directory, run.place.count("/") + 1)
     write_runs(content, groups, out)
-    size, _ = write_leaderboard(content, groups, out)
+    size, tables = write_leaderboard(content, groups, out)
+    write_charts(tables, out, charts)
     return size
 
 

@@ -14,7 +14,7 @@ from posttrainbench.records.units import short_duration
 from posttrainbench.report.ranking import rank_with_trivial
 from posttrainbench.report.site.runs import SiteRun
 from posttrainbench.scoring import Leaderboard
-from posttrainbench.scoring.selection import PREFIX, unique
+from posttrainbench.scoring.selection import PREFIX, Conditions, unique
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ class Group:
         """Name of the group for people."""
         parts = [f"suite {self.suite}", f"rules {self.rules}", f"limit {short_duration(self.budget)}"]
         return ", ".join(parts + ([f"prompt {self.prompt[:PREFIX]}"] if self.prompt else []))
+
+
+def select(runs: Sequence[SiteRun], conditions: Conditions) -> list[SiteRun]:
+    """Return the runs under some conditions.
+
+    Raises:
+        InputError: there is none.
+    """
+    kept = {id(cell) for cell in conditions.select([run.cell for run in runs])}
+    return [run for run in runs if id(run.cell) in kept]
 
 
 def group_runs(runs: Sequence[SiteRun]) -> list[Group]:
