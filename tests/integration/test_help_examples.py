@@ -103,6 +103,7 @@ def bare(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(place / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("XDG_DATA_HOME", str(place / "data"))
+    monkeypatch.setattr("posttrainbench.report.site.live.serve", lambda *given: None)  # until somebody interrupts it
     monkeypatch.setattr(
         "posttrainbench.sandbox.limit_checks.check_limits", lambda chosen: []
     )  # takes long; tested alone

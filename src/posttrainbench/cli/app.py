@@ -38,6 +38,7 @@ from posttrainbench.cli import (
     status,
     submission,
     trace,
+    view,
 )
 from posttrainbench.cli.usage import is_request_for_help, is_usage_error, usage_sentence
 from posttrainbench.errors import InfrastructureError, InputError
@@ -178,6 +179,7 @@ app.command(rich_help_panel=LOOK)(trace.trace)
 app.command(rich_help_panel=LOOK)(leaderboard.leaderboard)
 app.command(rich_help_panel=LOOK)(leaderboard.compare)
 app.command(rich_help_panel=LOOK)(report.report)
+app.command(rich_help_panel=LOOK)(view.view)
 app.command(rich_help_panel=LOOK)(plot.plot)
 app.command(rich_help_panel=LOOK)(bundles.export)
 app.command("import", rich_help_panel=LOOK)(import_results.import_results)

@@ -16,6 +16,7 @@ from pathlib import Path
 from posttrainbench.errors import InputError
 from posttrainbench.files import write_json
 from posttrainbench.report.site.charts_page import write_charts
+from posttrainbench.report.site.compare_page import write_comparisons
 from posttrainbench.report.site.groups import Group, group_runs
 from posttrainbench.report.site.pages import write_leaderboard, write_runs
 from posttrainbench.report.site.run_page import write_run_page
@@ -93,6 +94,7 @@ def write_all(content: Experiments, groups: Sequence[Group], out: Path, charts: 
     write_runs(content, groups, out)
     size, tables = write_leaderboard(content, groups, out)
     write_charts(tables, out, charts)
+    write_comparisons(tables, out)
     return size
 
 
