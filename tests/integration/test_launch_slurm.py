@@ -96,6 +96,18 @@ def test_a_split_evaluation_follows_only_an_agent_that_has_finished(slurm: Slurm
     assert parts == ["agent", "evaluation"]
 
 
+def test_waiting_jobs_are_canceled(slurm: Slurm, tmp_path: Path) -> None:
+    made = order(tmp_path, "abcdef", retries=0)
+    LAUNCHER.launch(made, Watch())
+    eventually(lambda: len(log(tmp_path, "begin")) == 4)  # as many as there are GPUs
+    assert LAUNCHER.cancel_waiting(made.runs) == 2
+    assert LAUNCHER.cancel_waiting(made.runs) == 0
+    (tmp_path / "go").touch()
+    eventually(lambda: len(done(tmp_path)) == 4)
+    eventually(lambda: not {"PENDING", "RUNNING"} & {*slurm.states().values()})
+    assert len(log(tmp_path, "begin")) == 4
+
+
 def test_the_cluster_is_checked(slurm: Slurm, tmp_path: Path) -> None:
     def problem(gpus: int = 1, **placement: Any) -> str:
         [result] = LAUNCHER.check(LaunchOrder([], tmp_path, Placement(**placement), 0, gpus, 600))

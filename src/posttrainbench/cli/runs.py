@@ -276,22 +276,29 @@ def stop(
     """End a run's agent early and keep its work, then collect, audit and evaluate the submission.
 
     If another process, such as `ptb run`, waits for the agent, that process runs the remaining stages. For an
-    experiment, end all its agents and start no other runs; `ptb resume` continues.
+    experiment, cancel the jobs that wait in a scheduler, end all agents and start no other runs.
 
     Exit codes: 0 the agent was stopped, 1 infrastructure error, 2 invalid input.
 
     Example:  [bold]ptb stop demo/recipe-sft-micro-math-seed0[/bold]
     """
+    from posttrainbench.launch.base import load_launcher
+    from posttrainbench.launch.experiment import read_experiment
     from posttrainbench.run import find_runs
     from posttrainbench.run.stop import stop_agent, stop_experiment
 
     runs = find_runs(path)
-    if len(runs) > 1:
-        stopped = stop_experiment(path, runs)
+    experiment = read_experiment(path)
+    if experiment or len(runs) > 1:
+        canceled = load_launcher(experiment.placement.launcher).cancel_waiting(runs) if experiment else 0
+        stopped = stop_experiment(path, runs, canceled)
         if json:
             return print_json([str(run.root) for run in stopped])
+        if canceled:
+            print(f"ptb: {canceled} waiting job{'' if canceled == 1 else 's'} canceled.")
         print(f"ptb: {len(stopped)} agent{'' if len(stopped) == 1 else 's'} stopped; their work is kept.")
-        return print(f"\n  Next: ptb resume {shlex.quote(str(path))}")
+        given = shlex.quote(path.name) if experiment else shlex.quote(str(path))
+        return print(f"\n  Next: {'ptb launch --name' if experiment else 'ptb resume'} {given}")
     run = runs[0]
     if not stop_agent(run):
         return finish(run, json)

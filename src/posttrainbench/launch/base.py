@@ -85,6 +85,14 @@ class Launcher(Protocol):
             InfrastructureError: the scheduler failed.
         """
 
+    def cancel_waiting(self, runs: Sequence[Run]) -> int:
+        """Cancel the jobs of these runs that wait in a scheduler, and return their number. Running jobs go on.
+
+        Raises:
+            InputError: the scheduler is not installed on this machine.
+            InfrastructureError: it does not answer.
+        """
+
 
 def load_launcher(name: str) -> Launcher:
     """Return the launcher with a name.

@@ -71,6 +71,16 @@ class Slurm:
             _submit(order, by_part.get("agent", []), "evaluation", watch, first)
         _submit(order, by_part.get("evaluation", []), "evaluation", watch)
 
+    def cancel_waiting(self, runs: Sequence[Run]) -> int:
+        """Cancel the jobs of these runs that wait; see `Launcher`."""
+        queued = _queued_jobs("--states=PENDING")
+        waiting = sorted(
+            {line.job for run in runs for line in executions(run.root) if line.event == "submitted"} & queued
+        )
+        if waiting:
+            _slurm("scancel", "--quiet", *waiting)
+        return len(waiting)
+
 
 def run_job(root: str, part: str, retries: int, off_target: list[str]) -> str:
     """Execute a part of a run in a job of Slurm. Called by submitit.
@@ -175,9 +185,9 @@ def _is_queued(run: Run, queued: set[str]) -> bool:
     return any(line.event == "submitted" and line.job in queued for line in executions(run.root))
 
 
-def _queued_jobs() -> set[str]:
+def _queued_jobs(*options: str) -> set[str]:
     """Return the ids of this user's jobs that wait or run."""
-    return set(_slurm("squeue", "--me", "--noheader", "--array", "--format=%i").split())
+    return set(_slurm("squeue", "--me", "--noheader", "--array", "--format=%i", *options).split())
 
 
 def _slurm(*command: str) -> str:

@@ -50,10 +50,15 @@ def stop_agent(run: Run) -> bool:
     return False
 
 
-def stop_experiment(path: Path, runs: Sequence[Run]) -> list[Run]:
+def stop_experiment(path: Path, runs: Sequence[Run], canceled: int = 0) -> list[Run]:
     """Make the process that launches runs of an experiment start no others, and end all agents. Their work is kept.
 
     A launcher on another machine is not ended, but its agents are.
+
+    Args:
+        path: directory of the experiment.
+        runs: its runs.
+        canceled: number of waiting jobs that were canceled before.
 
     Returns:
         The runs whose agents were stopped.
@@ -63,7 +68,7 @@ def stop_experiment(path: Path, runs: Sequence[Run]) -> list[Run]:
     """
     interrupted = _interrupt_launcher(path)
     working = [run for run in runs if _is_working(run)]
-    if not working and not interrupted:
+    if not working and not interrupted and not canceled:
         raise InputError(f"No agent in {path} is running; `ptb status {path}` shows the runs.")
     for run in working:
         request_stop(run)
