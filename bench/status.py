@@ -1,6 +1,6 @@
 """Time `ptb status` on synthetic runs, from the index against a straight pass over the files of the runs.
 
-python bench/status.py [RUNS] [--leaderboard]
+python bench/status.py [RUNS]
 
 The directories hold what finished runs hold of the files that are read. Both passes are measured in one process, one
 after the other, as are whole commands, which include the start of Python and the output of all lines.
@@ -38,8 +38,8 @@ BENCHMARKS = ["aime2025", "arenahardwriting", "bfcl", "gpqamain", "gsm8k", "heal
 REPEATS = 3
 
 
-def make_runs(root: Path, number: int) -> None:
-    """Write the directories of finished runs."""
+def make_runs(root: Path, number: int, items: int = 20) -> None:
+    """Write the directories of finished runs with a number of items each."""
     for index in range(number):
         rest, agent = divmod(index, len(AGENTS))
         rest, model = divmod(rest, len(MODELS))
@@ -63,10 +63,10 @@ def make_runs(root: Path, number: int) -> None:
             versions={},
             host={},
         )
-        write_run(root / f"run-{index:05}", spec, 0.2 + index % 7 / 20)
+        write_run(root / f"run-{index:05}", spec, 0.2 + index % 7 / 20, items)
 
 
-def write_run(root: Path, spec: RunSpec, score: float) -> None:
+def write_run(root: Path, spec: RunSpec, score: float, number: int) -> None:
     """Write the directory of a finished run."""
     for stage in list(Stage)[:-1]:
         (root / stage.folder).mkdir(parents=True)
@@ -96,7 +96,7 @@ def write_run(root: Path, spec: RunSpec, score: float) -> None:
         evidence=[],
     )
     for name, value in (("metrics", score), ("base", 0.1), ("instruct", 0.8)):
-        items = {f"i{index}": value for index in range(20)}
+        items = {f"i{index}": value for index in range(number)}
         metrics = Metrics(
             benchmark=spec.benchmark, score=value, stderr=0.01, items=items, seeds={}, eval_config={}, seconds=1
         )
@@ -122,7 +122,6 @@ def main() -> None:
     """Measure, and print JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("runs", type=int, nargs="?", default=10_000)
-    parser.add_argument("--leaderboard", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "runs", "experiment")
@@ -150,8 +149,6 @@ def main() -> None:
             "command_status_seconds": timed(lambda: call("status", root)),
             "command_list_seconds": timed(lambda: call("list", root.parent)),
         }
-        if options.leaderboard:
-            found["command_leaderboard_seconds"] = timed(lambda: call("leaderboard", root))
         print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))
 
 

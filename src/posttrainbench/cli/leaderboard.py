@@ -1,6 +1,7 @@
 """`ptb leaderboard` and `ptb compare`."""
 
 import shlex
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,11 @@ from posttrainbench.errors import InputError
 from posttrainbench.files import require_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from posttrainbench.run import Run
-    from posttrainbench.scoring import Cell
+    from posttrainbench.scoring import Cell, Leaderboard
+    from posttrainbench.scoring.selection import Conditions
 
 
 class Format(StrEnum):
@@ -81,15 +85,14 @@ def leaderboard(
     if json and form not in (None, Format.JSON):
         raise InputError("Give --json or --format, not both.")
     json = json or form is Format.JSON
-    cells = _cells(path, exclude, suite, budget, rules, prompt)
+    selection = _select(path, exclude, suite, budget, rules, prompt)
     if form in (Format.CSV, Format.MARKDOWN, Format.LATEX):
         if html is not None:
             raise InputError(f"Give --html or --format {form.value}, not both.")
-        _print_formatted(cells, form)
-        return
-    ranked = show_leaderboard(path, html, json, cells)
+        return _print_formatted(selection, form)
+    ranked = _show(selection, html, json)
     if json:
-        return
+        return None
     from posttrainbench.report.text import plain
 
     given = shlex.quote(str(path))
@@ -97,46 +100,73 @@ def leaderboard(
         command = f"ptb compare {given} {shlex.quote(ranked[0])} {shlex.quote(ranked[1])}"
     else:
         command = f"ptb status {given}"
-    print(f"\n  Next: {plain(command, 1000)}")
+    return print(f"\n  Next: {plain(command, 1000)}")
 
 
-def _print_formatted(cells: "list[Cell]", form: Format) -> None:
+@dataclass(frozen=True)
+class _Selection:
+    """Runs of an experiment that the options select.
+
+    Attributes:
+        roots: directories of the runs that are not excluded.
+        conditions: which of them count.
+    """
+
+    roots: "list[Path]"
+    conditions: "Conditions"
+
+    def load(self) -> "list[Cell]":
+        """Read the runs.
+
+        Raises:
+            InputError: no run is left, or the files of a run are damaged.
+        """
+        from posttrainbench.scoring import load_cells
+
+        return self.conditions.select(load_cells(self.roots))
+
+    def rank(self) -> "tuple[Leaderboard, Sequence[Cell] | None]":
+        """Return the leaderboard, and the runs if they were read."""
+        from posttrainbench.report.board_index import rank_indexed
+
+        return rank_indexed(self.roots, [self.conditions], self.load)
+
+
+def _print_formatted(selection: _Selection, form: Format) -> None:
     """Print a leaderboard as text for other programs."""
-    from posttrainbench.report.ranking import rank_with_trivial
     from posttrainbench.report.table_formats import FORMATS
 
-    print_text(FORMATS[form.value](rank_with_trivial(cells)))
+    print_text(FORMATS[form.value](selection.rank()[0]))
 
 
-def _cells(
+def _select(
     path: Path,
     exclude: list[str] | None = None,
     suite: str | None = None,
     budget: str | None = None,
     rules: str | None = None,
     prompt: str | None = None,
-) -> "list[Cell]":
-    """Read the runs of an experiment that are selected by the options.
+) -> _Selection:
+    """Select runs of an experiment by the options.
 
     Raises:
-        InputError: an excluded run does not exist, no run is left, or the files of a run are damaged.
+        InputError: an excluded run does not exist, or an option is invalid.
     """
     from posttrainbench.records.units import parse_budget
-    from posttrainbench.run import find_runs
-    from posttrainbench.scoring import load_cells
+    from posttrainbench.run.directory import Run, find_roots
     from posttrainbench.scoring.selection import Conditions
 
     conditions = Conditions(suite, parse_budget(budget) if budget else None, rules, prompt)
-    runs, unknown = find_runs(path), []
+    roots, unknown = find_roots(path), []
     for name in exclude or ():
         place = find_place(Path(name)).resolve()
-        left = [run for run in runs if name not in (run.root.name, _run_id(run)) and run.root != place]
-        if len(left) == len(runs):
+        left = [root for root in roots if name not in (root.name, _run_id(Run(root))) and root != place]
+        if len(left) == len(roots):
             unknown.append(name)
-        runs = left
+        roots = left
     if unknown:
         raise InputError(f"{path} has no run {', '.join(unknown)}; `ptb status {path} --paths` lists the runs.")
-    return conditions.select(load_cells(run.root for run in runs))
+    return _Selection(roots, conditions)
 
 
 def _run_id(run: "Run") -> str:
@@ -146,18 +176,21 @@ def _run_id(run: "Run") -> str:
         return ""
 
 
-def show_leaderboard(path: Path, html: Path | None, json: bool, cells: "list[Cell] | None" = None) -> list[str]:
-    """Print a leaderboard. Return the names of its agents, best first.
+def show_leaderboard(path: Path, html: Path | None, json: bool) -> None:
+    """Print the leaderboard of all runs of an experiment.
 
     Args:
-        path: directory of an experiment.
+        path: directory of the experiment.
         html: page to write.
         json: print JSON.
-        cells: its runs; None for all.
     """
+    _show(_select(path), html, json)
+
+
+def _show(selection: _Selection, html: Path | None, json: bool) -> list[str]:
+    """Print a leaderboard. Return the names of its agents, best first."""
     from posttrainbench.cli.console import Console
     from posttrainbench.report.leaderboard_page import write_site
-    from posttrainbench.report.ranking import rank_with_trivial
     from posttrainbench.report.tables import leaderboard_table
     from posttrainbench.scoring.selection import unique
 
@@ -165,10 +198,9 @@ def show_leaderboard(path: Path, html: Path | None, json: bool, cells: "list[Cel
         if html.is_dir():
             raise InputError(f"{html} is a directory; give the name of a file with --html.")
         require_directory(html.absolute().parent, "a --html FILE in an existing directory")
-    cells = _cells(path) if cells is None else cells
-    result = rank_with_trivial(cells)
+    result, cells = selection.rank()
     if html is not None:
-        write_site(result, unique(cells)[0], html)
+        write_site(result, unique(cells or selection.load())[0], html)
     if json:
         print_json(result.model_dump(mode="json"))
     else:
@@ -201,7 +233,7 @@ def compare(
     from posttrainbench.scoring import baselines_of
     from posttrainbench.scoring.comparison import compare as compare_agents
 
-    cells = _cells(path, exclude, suite, budget, rules, prompt)
+    cells = _select(path, exclude, suite, budget, rules, prompt).load()
     result = compare_agents(cells, baselines_of(cells), agent_a, agent_b)
     if json:
         print_json(result.model_dump(mode="json"))

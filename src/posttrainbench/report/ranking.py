@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from posttrainbench import catalog
 from posttrainbench.evaluation.trivial import known_trivial_scores
+from posttrainbench.records import TrivialAnswer
 from posttrainbench.scoring import Cell, Leaderboard, baselines_of, leaderboard
 
 
@@ -15,10 +16,15 @@ def rank_with_trivial(cells: Sequence[Cell]) -> Leaderboard:
     Raises:
         InputError: as in `scoring.leaderboard`.
     """
-    suites = catalog.suites()
-    trivial = {
-        name: known_trivial_scores(name, suites[suite])
-        for name, suite in {cell.benchmark: cell.spec.suite for cell in cells}.items()
-        if suite in suites
-    }
+    trivial = trivial_scores_of({cell.benchmark: cell.spec.suite for cell in cells})
     return leaderboard(cells, baselines_of(cells), trivial)
+
+
+def trivial_scores_of(suites: Mapping[str, str]) -> dict[str, dict[TrivialAnswer, float]]:
+    """Return benchmark -> trivial answer -> score.
+
+    Args:
+        suites: benchmark -> suite of its runs; benchmarks of unknown suites are left out.
+    """
+    known = catalog.suites()
+    return {name: known_trivial_scores(name, known[suite]) for name, suite in suites.items() if suite in known}

@@ -57,9 +57,9 @@ class Run:
         """
         require_directory(root, "the directory of a run; `ptb status` lists runs")
         self.root = root.resolve()
-        if not (self.root / "run.json").is_file() and (several := [*self.root.glob("*/run.json")]):
-            raise InputError(f"{root} contains {len(several)} runs; give the directory of one of them.")
         if not (self.root / "run.json").is_file():
+            if several := [*self.root.glob("*/run.json")]:
+                raise InputError(f"{root} contains {len(several)} runs; give the directory of one of them.")
             raise InputError(f"{root} is not a run directory (it has no run.json); see `ptb status`.")
 
     @cached_property
@@ -274,10 +274,20 @@ def find_runs(path: Path) -> list[Run]:
     Raises:
         InputError: `path` does not exist or contains no run.
     """
-    runs = [Run(root) for root in run_directories(path) if (root / "run.json").is_file()]
-    if not runs:
+    return [Run(root) for root in find_roots(path)]
+
+
+def find_roots(path: Path) -> list[Path]:
+    """Return the directories of the runs that `find_runs` returns, with absolute paths.
+
+    Raises:
+        InputError: `path` does not exist or contains no run.
+    """
+    top = path.resolve() if path.exists() else path
+    roots = [root for root in run_directories(top) if os.path.isfile(f"{root}/run.json")]  # noqa: PTH113 fast
+    if not roots:
         raise InputError(f"{path} contains no run with a run.json; `ptb status {path}` shows what is wrong.")
-    return runs
+    return roots
 
 
 def run_directories(path: Path) -> list[Path]:

@@ -30,10 +30,14 @@ FINAL = (Status.SCORED, Status.BASE_FALLBACK, Status.NOT_AUDITED)
 VERSION = hashlib.sha256(repr((__version__, RunSummary._fields)).encode()).hexdigest()[:16]
 
 
+def index_folder() -> Path:
+    """Return the directory of derived files: `$XDG_CACHE_HOME/posttrainbench`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posttrainbench"
+
+
 def index_path() -> Path:
-    """Return the path of the index: `$XDG_CACHE_HOME/posttrainbench/runs-VERSION.sqlite`."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "posttrainbench" / f"runs-{VERSION}.sqlite"
+    """Return the path of the index: `runs-VERSION.sqlite` in `index_folder`."""
+    return index_folder() / f"runs-{VERSION}.sqlite"
 
 
 def summaries(path: Path, rebuild: bool = False) -> list[RunSummary]:
@@ -56,7 +60,7 @@ def summaries(path: Path, rebuild: bool = False) -> list[RunSummary]:
         summary = _indexed(name, signature, known.pop(name, None))
         if summary is None:
             summary = summarize(root)
-            if not summary.live and summary.state != DAMAGED and _is_settled(signature):
+            if not summary.live and summary.state != DAMAGED and is_settled(signature):
                 changed[name] = (signature, summary.to_json())
         result.append(summary)
     if changed or known:
@@ -74,10 +78,11 @@ def _indexed(root: str, signature: str, entry: tuple[str, RunSummary] | None) ->
 
 
 def _signature(root: str) -> str:
-    return " ".join(_state_of(f"{root}/{name}") for name in (".", *FILES))
+    return " ".join(state_of(f"{root}/{name}") for name in (".", *FILES))
 
 
-def _state_of(path: str) -> str:
+def state_of(path: str) -> str:
+    """Return a text without spaces that changes when a file or directory is replaced or written."""
     try:
         found = os.stat(path)  # noqa: PTH116 fast
     except OSError:
@@ -85,7 +90,8 @@ def _state_of(path: str) -> str:
     return f"{found.st_ino}.{found.st_ctime_ns}.{found.st_size}"
 
 
-def _is_settled(signature: str) -> bool:
+def is_settled(signature: str) -> bool:
+    """Return True if the next change of these states, separated by spaces, will be seen in them."""
     newest = max((int(part.split(".")[1]) for part in signature.split() if part != "-"), default=0)
     return time.time_ns() - newest > UNSETTLED_NS
 
