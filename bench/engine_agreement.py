@@ -1,7 +1,7 @@
 """Compare the answers of the engines `transformers` and `vllm`, greedy and in float32.
 
     python bench/engine_agreement.py [--items 50] [--vllm PYTHON]
-    PTB_TEST_DATA=DIR python bench/engine_agreement.py --model DIR [--items 100]
+    PTB_TEST_DATA=DIR python bench/engine_agreement.py --model DIR [--template FILE] [--items 100]
 
 Without `--model`, items of the four benchmarks of the suite micro are posed to micro-instruct. With it, the first real
 GSM8K and BFCL items are posed to that checkpoint, with its own chat template; `PTB_TEST_DATA` names the directory with
@@ -32,6 +32,8 @@ from posttrainbench.evaluation.items import load_items
 
 MICRO = ("micro-math", "micro-calls", "micro-code", "micro-choice")
 REAL = {"gsm8k": ("gsm8k_test.jsonl",), "bfcl": ("bfcl_exec_simple.jsonl", "bfcl_exec_simple_answers.jsonl")}
+TRAIN = "gsm8k_train.jsonl"
+"""With the worked examples of GSM8K's prompts."""
 GREEDY = {"temperature": 0.0}
 MAX_TOKENS = 48
 NOISE = 1e-3
@@ -43,6 +45,8 @@ def prompts(benchmark: str, count: int) -> list[Prompt]:
     """Return messages and tools of a benchmark's first items."""
     if benchmark in REAL:
         import_files(benchmark, [Path(os.environ["PTB_TEST_DATA"]) / name for name in REAL[benchmark]], "test")
+        if benchmark == "gsm8k":
+            import_files(benchmark, [Path(os.environ["PTB_TEST_DATA"]) / TRAIN], "train")
     items = load_benchmark(benchmark).build_prompts(load_items(catalog.benchmarks()[benchmark], "test")[:count], 0)
     return [(item.conversation, item.tools or None) for item in items]
 
@@ -57,7 +61,7 @@ def answers(engine: str, serving: Serving, posed: dict[str, list[Prompt]]) -> di
     ):
 
         def ask(prompt: Prompt) -> str:
-            body: Any = {"messages": prompt[0]} | ({"tools": prompt[1]} if prompt[1] else {})
+            body: Any = {"messages": prompt[0]} | ({"tools": prompt[1], "tool_choice": "none"} if prompt[1] else {})
             reply = client.chat.completions.create(model=MODEL_NAME, max_tokens=MAX_TOKENS, **body)
             return str(reply.choices[0].message.content)
 
@@ -85,10 +89,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=50)
     parser.add_argument("--model", type=Path, help="checkpoint with chat_template.jinja, for GSM8K and BFCL")
+    parser.add_argument("--template", type=Path, help="chat template for --model; default: its chat_template.jinja")
     parser.add_argument("--vllm", type=Path, default=PYTHON, metavar="PYTHON", help="interpreter that has vLLM")
     args = parser.parse_args()
     checkpoint = args.model or catalog.models()["micro-instruct"].directory
-    template = (checkpoint / "chat_template.jinja").read_text()
+    template = (args.template or checkpoint / "chat_template.jinja").read_text()
     settings = {"python": str(args.vllm), "memory_fraction": "0.1", "enforce_eager": "1"}
     generator = Generator(checkpoint, template, GREEDY)
     unexplained = 0

@@ -3,9 +3,9 @@
     python bench/evaluation.py [--items 100] [--rounds 3] [--threads 1]
 
 First part: the same items, checkpoint (micro-instruct) and engine, (a) with as many concurrent requests as the original
-evaluation of the mirrored benchmark, and (b) as `ptb evaluate` drives it. Our engine computes batches of a fixed number
-of rows, so that a row's result does not depend on the others; a single request therefore pays for the whole batch. So
-(a) is also measured on an engine that computes one row at a time. Goal: at least 8x for work like humaneval and gsm8k.
+evaluation of the mirrored benchmark, and (b) as `ptb evaluate` drives it. Our engine always computes the same number of
+rows, so that a result does not depend on the other requests; a single request therefore pays for all rows. So (a) is
+also measured on an engine that computes one row at a time. Goal: at least 8x for work like humaneval and gsm8k.
 
 Second part: on a server that answers immediately, the complete `evaluate` compared with a bare Inspect task over the
 same items, in turns. Goal: at most 1.1x.
@@ -93,7 +93,7 @@ def run(name: str, items: list[Item], engine: Endpoint, connections: int) -> flo
 
 @contextmanager
 def one_row_engine(template: str, threads: int) -> Iterator[Endpoint]:
-    """The transformers engine with batches of one row, in a process of its own."""
+    """The transformers engine with one row, in a process of its own."""
     with served(_serve_one_row, template, threads) as engine:
         yield engine
 
@@ -177,8 +177,8 @@ def _serve_one_row(template: str, threads: int, port: "object", ready: Event) ->
     from posttrainbench.engines import generation, transformers_server
 
     torch.set_num_threads(threads)
-    for module in (generation, transformers_server):
-        vars(module)["ROWS"] = 1
+    generation.ROWS["small"] = 1
+    vars(generation)["SMALL_TOGETHER"] = 1
     _listen(transformers_server.build_app(generation.Generator(CHECKPOINT, template), "key"), port, ready)
 
 

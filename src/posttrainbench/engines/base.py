@@ -62,6 +62,7 @@ class Endpoint:
         config: everything about the engine that can change a score; recorded in `metrics.json`.
         log: the engine's output. A line that begins with `ERROR_MARK` gives the reason for a failed request.
         diagnose: returns why the engine failed, if it knows that from elsewhere than such a line.
+        rows: number of requests that are computed at once, if it is smaller than `connections`.
     """
 
     base_url: str
@@ -71,6 +72,7 @@ class Endpoint:
     config: dict[str, Any]
     log: Path
     diagnose: Callable[[], str | None] = lambda: None
+    rows: int | None = None
 
     def last_error(self) -> str | None:
         """Return the reason of the last failed request; None if none is known."""

@@ -1,15 +1,16 @@
-"""Batched generation whose result for a prompt does not depend on the other prompts.
+"""Continuous batching: a fixed number of rows, each of which takes the next request as soon as its own is complete.
 
-Stand-alone: needs only torch, transformers and the module `sampling` beside it. The engine uses it, and the agent's kit
-holds a copy, so that the agent's own evaluations match the final one.
+Stand-alone: needs only torch, transformers and the modules `sampling` and `slots` beside it. The engine uses it, and
+the agent's kit holds a copy, so that the agent's own evaluations match the final one.
 
-Every batch has the same number of rows and a length from a small set, and each row samples from its own generator. The
-numerical results for a row are then the same in any batch, and the same seed gives the same score.
+Each request is computed in the same shapes whatever the other rows hold, and samples from its own generator. In float32
+on one thread, the results for a request do not depend on the other requests, and the same seed gives the same score.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorLis
 from transformers.generation import logits_process
 
 from .sampling import SAMPLING_KEYS
+from .slots import OneRow, Rows, Slots, supports
 
-ROWS = 50
-BUCKET = 32
+SMALL_PARAMETERS = 20_000_000
+ROWS = {"small": 64, "cpu": 16, "cuda": 32}
+"""Rows of a small model, and of others on each device; more rows cost more time for those that are empty."""
+PIECE = {"cpu": 64, "cuda": 512}
+"""Tokens of a prompt that are computed at once."""
+SMALL_TOGETHER = 8
+"""Prompts that a small model computes at once."""
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 STOP_EVERY = 8
 """Number of steps between two searches for a stop text."""
@@ -42,11 +49,6 @@ class Request:
     seed: int
     stop: tuple[str, ...] = ()
 
-    @property
-    def bucket(self) -> int:
-        """The padded prompt length: the next multiple of `BUCKET`."""
-        return -(-len(self.prompt) // BUCKET) * BUCKET
-
 
 @dataclass(frozen=True)
 class Completion:
@@ -55,6 +57,19 @@ class Completion:
     text: str
     tokens: int
     cut: bool
+
+
+OnDone = Callable[[Completion], None]
+
+
+@dataclass
+class Row:
+    """A request that is being completed."""
+
+    request: Request
+    on_done: OnDone
+    generator: torch.Generator
+    written: list[int] = field(default_factory=list)
 
 
 class Generator:
@@ -91,6 +106,12 @@ class Generator:
             self.decoding = {"do_sample": True, **dict.fromkeys(SAMPLING_KEYS), **decoding}
         self.sample = bool(self.decoding["do_sample"]) and self.decoding["temperature"] not in (0, 0.0)
         self.processors = self._processors()
+        small = sum(tensor.numel() for tensor in self.model.parameters()) < SMALL_PARAMETERS
+        self.rows: Rows = OneRow(self.model)
+        if supports(self.model):
+            count = ROWS["small" if small else self.device]
+            self.rows = Slots(self.model, count, PIECE[self.device], SMALL_TOGETHER if small else 1)
+        self.live: dict[int, Row] = {}
 
     def _processors(self) -> LogitsProcessorList:
         """The checkpoint's own decoding settings, as transformers' processors."""
@@ -119,61 +140,81 @@ class Generator:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def generate(self, requests: list[Request]) -> list[Completion]:
-        """Complete all requests, in their order, in batches of `ROWS` that share a bucket."""
-        by_bucket = defaultdict(list)
-        for index, request in enumerate(requests):
-            by_bucket[request.bucket].append(index)
+        """Complete all requests; return the completions in the order of the requests."""
+        waiting = deque(enumerate(requests))
         done: dict[int, Completion] = {}
-        for _, indices in sorted(by_bucket.items()):
-            for start in range(0, len(indices), ROWS):
-                chunk = indices[start : start + ROWS]
-                batch = self.batch([requests[index] for index in chunk])
-                done.update(zip(chunk, batch, strict=True))
+        while waiting or self.live:
+            while count := self.room(len(waiting)):
+                chosen = [waiting.popleft() for _ in range(count)]
+                self.add([(request, partial(done.__setitem__, index)) for index, request in chosen])
+            self.step()
         return [done[index] for index in range(len(requests))]
 
+    def room(self, waiting: int) -> int:
+        """Return how many of the waiting requests to add now; 0 to go on with the others first."""
+        count = min(waiting, self.rows.count - len(self.live), self.rows.together)
+        return count if count in (waiting, self.rows.together) or not self.live else 0
+
     @torch.inference_mode()
-    def batch(self, requests: list[Request]) -> list[Completion]:
-        """Complete at most `ROWS` requests of one bucket together."""
-        bucket = requests[0].bucket
-        rows = [*requests, *[requests[0]] * (ROWS - len(requests))]
-        pad = self.tokenizer.pad_token_id or 0
-        ids = torch.tensor([[pad] * (bucket - len(row.prompt)) + list(row.prompt) for row in rows])
-        mask = torch.tensor([[0] * (bucket - len(row.prompt)) + [1] * len(row.prompt) for row in rows])
-        ids, mask = ids.to(self.device), mask.to(self.device)
-        seeds = [torch.Generator(device=self.device).manual_seed(row.seed) for row in requests]
-        written: list[list[int]] = [[] for _ in requests]
-        open_rows = set(range(len(requests)))
-        cache, step_ids = None, ids
-        for step in range(max(row.max_tokens for row in requests)):
-            positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -step_ids.shape[1] :]
-            output = self.model(
-                input_ids=step_ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = output.past_key_values
-            scores = self.processors(ids, output.logits[:, -1].float())
-            picked = scores.argmax(-1)
-            if self.sample:
-                chances = scores.softmax(-1)
-                for row in open_rows:
-                    picked[row] = torch.multinomial(chances[row], 1, generator=seeds[row])[0]
-            for row, token in enumerate(picked[: len(requests)].tolist()):
-                if row in open_rows:
-                    written[row].append(token)
-                    if token in self.ends or step + 1 >= requests[row].max_tokens:
-                        open_rows.discard(row)
-            if step % STOP_EVERY == STOP_EVERY - 1:
-                open_rows -= {row for row in open_rows if self._stopped(written[row], requests[row].stop)}
-            if not open_rows:
-                break
-            step_ids = picked[:, None]
-            ids = torch.cat([ids, step_ids], 1)
-            mask = torch.cat([mask, torch.ones_like(step_ids)], 1)
-        return [self._completion(tokens, row.stop) for tokens, row in zip(written, requests, strict=True)]
+    def add(self, requests: Sequence[tuple[Request, OnDone]]) -> None:
+        """Compute prompts and their first tokens in free rows.
+
+        Args:
+            requests: each with the function to call when it is complete; as many as `room` allows.
+        """
+        rows = [row for row in range(self.rows.count) if row not in self.live][: len(requests)]
+        scores = self.rows.prefill({row: request.prompt for row, (request, _) in zip(rows, requests, strict=True)})
+        seeded = [torch.Generator(device=self.device).manual_seed(request.seed) for request, _ in requests]
+        added = [Row(*request, generator) for request, generator in zip(requests, seeded, strict=True)]
+        first = self.pick(scores, dict(enumerate(added)))
+        self.live.update(zip(rows, added, strict=True))
+        self._take({row: first[place] for place, row in enumerate(rows)})
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Append a token to each request that is being completed."""
+        if self.live:
+            scores = self.rows.decode({row: one.written[-1] for row, one in self.live.items()})
+            self._take(self.pick(scores, self.live))
+
+    def drop(self) -> list[Row]:
+        """Give up and return all requests that are being completed, after an error."""
+        dropped = list(self.live.values())
+        self.live.clear()
+        return dropped
+
+    def pick(self, scores: torch.Tensor, rows: Mapping[int, Row]) -> dict[int, int]:
+        """Choose the next tokens from scores of shape [any, vocabulary], of which `rows` are used."""
+        scores = self.processors(self._history(len(scores), rows), scores.float())
+        if not self.sample:
+            greedy = scores.argmax(-1).tolist()
+            return {row: greedy[row] for row in rows}
+        chances = scores.softmax(-1)
+        return {row: int(torch.multinomial(chances[row], 1, generator=one.generator)) for row, one in rows.items()}
+
+    def _history(self, count: int, rows: Mapping[int, Row]) -> torch.Tensor:
+        """Return the tokens of each row, which only a repetition penalty reads; repeated ones make lengths equal."""
+        if self.decoding["repetition_penalty"] in (None, 1.0):
+            return torch.zeros((count, 0), dtype=torch.long, device=self.device)
+        ids = [[0]] * count
+        for row, one in rows.items():
+            ids[row] = [*one.request.prompt, *one.written]
+        longest = max(map(len, ids))
+        padded = [[*one, *one[:1] * (longest - len(one))] for one in ids]
+        return torch.tensor(padded, device=self.device)
+
+    def _take(self, tokens: Mapping[int, int]) -> None:
+        """Append tokens to rows, and complete the rows that end with them."""
+        for row, token in tokens.items():
+            one = self.live[row]
+            one.written.append(token)
+            if (
+                token in self.ends
+                or len(one.written) >= one.request.max_tokens
+                or (len(one.written) % STOP_EVERY == 0 and self._stopped(one.written, one.request.stop))
+            ):
+                del self.live[row]
+                one.on_done(self._completion(one.written, one.request.stop))
 
     def _stopped(self, tokens: list[int], stop: tuple[str, ...]) -> bool:
         return bool(stop) and any(text in self.tokenizer.decode(tokens) for text in stop)

@@ -69,8 +69,10 @@ def start(serving: Serving) -> Iterator[Endpoint]:
                 "dtype": serving.dtype,
                 "threads": serving.threads,
                 "decoding": ready["decoding"],
+                "rows": ready["rows"],
             },
             log=serving.log,
+            rows=ready["rows"],
         )
 
 
@@ -83,5 +85,6 @@ ENGINE = Engine(
         "__init__.py": HERE / "transformers_kit.py",
         "generation.py": HERE / "generation.py",
         "sampling.py": HERE / "sampling.py",
+        "slots.py": HERE / "slots.py",
     },
 )

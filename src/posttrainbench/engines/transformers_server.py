@@ -13,8 +13,8 @@ import socket
 import sys
 import threading
 import time
-from collections import defaultdict
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,8 @@ from starlette.routing import Route
 
 from posttrainbench.child_process import call_when_parent_exits
 from posttrainbench.engines.base import ERROR_MARK
-from posttrainbench.engines.generation import ROWS, Completion, Generator, Request
+from posttrainbench.engines.generation import Completion, Generator, Request
 from posttrainbench.errors import one_line
-
-GATHER_SECONDS = 0.05
-"""Time that an idle engine waits for more requests before it generates an incomplete batch."""
 
 BACKLOG = 2048
 
@@ -40,7 +37,7 @@ Job = tuple[Request, "Future[Completion]"]
 
 
 class Batcher:
-    """Collect concurrent requests and generate them together, in one thread."""
+    """Complete concurrent requests together, in one thread; each joins as soon as a row is free."""
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
@@ -48,39 +45,39 @@ class Batcher:
         threading.Thread(target=self._work, daemon=True).start()
 
     def submit(self, request: Request) -> "Future[Completion]":
-        """Queue a request; return a future of its completion or of the error of its batch."""
+        """Queue a request; return a future of its completion or of the error that ended it."""
         future: Future[Completion] = Future()
         self.jobs.put((request, future))
         return future
 
     def _work(self) -> None:
-        waiting: dict[int, list[Job]] = defaultdict(list)
+        futures: set[Future[Completion]] = set()
         while True:
-            self._gather(waiting)
-            bucket = max(waiting, key=lambda length: len(waiting[length]))
-            jobs, later = waiting[bucket][:ROWS], waiting[bucket][ROWS:]
-            if later:
-                waiting[bucket] = later
-            else:
-                del waiting[bucket]
             try:
-                completions = self.generator.batch([request for request, _ in jobs])
-            except Exception as error:  # every waiting client must get the error, whatever it is
-                for _, future in jobs:
+                while jobs := self._next_jobs():
+                    futures.update(future for _, future in jobs)
+                    self.generator.add(
+                        [(request, partial(self._complete, futures, future)) for request, future in jobs]
+                    )
+                self.generator.step()
+            except Exception as error:  # every client whose request has begun must get the error, whatever it is
+                self.generator.drop()
+                for future in futures:
                     future.set_exception(error)
-            else:
-                for (_, future), completion in zip(jobs, completions, strict=True):
-                    future.set_result(completion)
+                futures.clear()
 
-    def _gather(self, waiting: dict[int, list[Job]]) -> None:
-        """Collect requests; wait for the first one, and briefly for more while no batch is full."""
-        while True:
-            full = any(len(jobs) >= ROWS for jobs in waiting.values())
-            try:
-                job = self.jobs.get_nowait() if full else self.jobs.get(timeout=GATHER_SECONDS if waiting else None)
-            except queue.Empty:
-                return
-            waiting[job[0].bucket].append(job)
+    def _next_jobs(self) -> list[Job]:
+        """Return the jobs to begin now; wait for one if none is being completed."""
+        if not self.generator.live:
+            first = self.jobs.get()
+            return [first, *(self.jobs.get() for _ in range(self.generator.room(self.jobs.qsize() + 1) - 1))]
+        return [self.jobs.get() for _ in range(self.generator.room(self.jobs.qsize()))]
+
+    def _complete(
+        self, futures: "set[Future[Completion]]", future: "Future[Completion]", completion: Completion
+    ) -> None:
+        futures.discard(future)
+        future.set_result(completion)
 
 
 def build_app(generator: Generator, key: str) -> Starlette:
@@ -178,6 +175,7 @@ def main() -> None:
             "device": generator.device,
             "decoding": generator.decoding,
             "samples": generator.sample,
+            "rows": generator.rows.count,
         }
     )
     app = build_app(generator, order["key"])
