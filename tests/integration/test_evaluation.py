@@ -80,6 +80,8 @@ def test_everything_right_and_all_that_matters_recorded(run: Run, plan: Evaluati
     assert "eval-config" in metrics.model_dump(mode="json")
     assert Metrics.model_validate_json(metrics.model_dump_json()) == metrics
     assert told[-1] == Progress(f"{BENCHMARK}, seed 0", LIMIT, LIMIT, 1.0)
+    assert told[-1].tokens_per_second is not None
+    assert all(one.seconds_left is not None for one in told if one.done)
 
 
 def test_score_is_the_mean_over_seeds_unless_decoding_is_greedy(run: Run, plan: EvaluationPlan, answers: dict) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "base_models",
     "benchmarks",
     "chat_template",
+    "evaluation_suite",
     "find",
     "instruct_of",
     "models",
@@ -131,9 +132,7 @@ def suite_of(model: str, benchmark: str, suite: str | None = None) -> Suite:
     Raises:
         InputError: an id is unknown, the model is not a base model, or no suite contains both.
     """
-    if find(models(), model, "model").instruct is None:
-        bases = ", ".join(name for name, entry in models().items() if entry.instruct)
-        raise InputError(f"`{model}` is not a base model; choose from {bases}.")
+    _require_base_model(model)
     find(benchmarks(), benchmark, "benchmark")
     if suite is not None:
         chosen = find(suites(), suite, "suite")
@@ -145,6 +144,33 @@ def suite_of(model: str, benchmark: str, suite: str | None = None) -> Suite:
         if model in one.models and benchmark in one.benchmarks:
             return one
     raise InputError(f"No suite has both `{model}` and `{benchmark}`; see `ptb catalog suites`.")
+
+
+def evaluation_suite(model: str, benchmark: str, suite: str | None = None) -> Suite:
+    """Return the suite whose settings apply to the evaluation of a checkpoint.
+
+    Args:
+        model: a base model of the catalog, on any benchmark of it.
+        suite: id of a suite, which need not contain either. Default: the first one that contains both, otherwise the
+            first with the base model, otherwise the first with the benchmark.
+
+    Raises:
+        InputError: an id is unknown, the model is not a base model, or no suite contains either.
+    """
+    _require_base_model(model)
+    find(benchmarks(), benchmark, "benchmark")
+    if suite is not None:
+        return find(suites(), suite, "suite")
+    ranked = [(model in one.models) * 2 + (benchmark in one.benchmarks) for one in suites().values()]
+    if not any(ranked):
+        raise InputError(f"No suite has `{model}` or `{benchmark}`; give --suite, whose settings are then used.")
+    return list(suites().values())[ranked.index(max(ranked))]
+
+
+def _require_base_model(model: str) -> None:
+    if find(models(), model, "model").instruct is None:
+        bases = ", ".join(name for name, entry in models().items() if entry.instruct)
+        raise InputError(f"`{model}` is not a base model; choose from {bases}.")
 
 
 def agent_spec(name: str) -> AgentSpec:

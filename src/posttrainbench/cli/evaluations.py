@@ -48,10 +48,13 @@ def evaluate(
     ] = None,
     base: Annotated[
         str | None,
-        typer.Option(help="Base model whose chat template is used. Default: the only base model of the suite."),
+        typer.Option(help="Base model of the checkpoint, any of the catalog. Default: the only one of the suite."),
     ] = None,
     suite: Annotated[
-        str | None, typer.Option(help="Suite whose settings are used. Default: the first with that benchmark.")
+        str | None,
+        typer.Option(
+            help="Suite whose settings are used. Default: the first with base model and benchmark, or with one of them."
+        ),
     ] = None,
     engine: EngineName = None,
     engine_setting: EngineSettings = None,
@@ -231,7 +234,7 @@ def _suite(suite: str | None, benchmark: str, base: str | None) -> "Suite":
     from posttrainbench import catalog
 
     if base is not None:
-        return catalog.suite_of(base, benchmark, suite)
+        return catalog.evaluation_suite(base, benchmark, suite)
     catalog.find(catalog.benchmarks(), benchmark, "benchmark")
     candidates = [
         entry for entry in catalog.suites().values() if benchmark in entry.benchmarks and suite in (None, entry.id)
@@ -270,8 +273,8 @@ def _sandbox(insecure: bool) -> str:
 
 @contextmanager
 def _progress(title: str) -> Iterator["Tell"]:
-    """Show a bar with the running mean and the time left on standard error; without a terminal, a line per phase."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    """Show a bar with the mean, speed and time left on standard error; without a terminal, lines."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     from posttrainbench.cli.console import Console
     from posttrainbench.cli.heartbeat import Heartbeat
@@ -284,23 +287,26 @@ def _progress(title: str) -> Iterator["Tell"]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[score]}", markup=False),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[speed]}", markup=False),
     )
-    phase, latest = "", title
+    phase, latest, first_items = "", title, True
     heartbeat = Heartbeat(console, lambda: f"  {latest}")
     with heartbeat, Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None, score="")
+        task = bar.add_task(title, total=None, score="", speed="")
 
         def tell(moment: Moment) -> None:
-            nonlocal phase, latest
+            nonlocal phase, latest, first_items
             latest = str(moment)
             score = "" if moment.score is None else f"{100 * moment.score:.1f}%"
             if moment.doing != phase:
-                phase = moment.doing
+                phase, first_items = moment.doing, True
                 bar.reset(task, description=phase, total=moment.total or None, completed=moment.done, score=score)
                 if moment.total and not console.is_terminal:
                     heartbeat.print(f"  {moment}")
-            bar.update(task, completed=moment.done, total=moment.total or None, score=score)
+            if first_items and moment.speed and not console.is_terminal:
+                first_items = False
+                heartbeat.print(f"  {moment}")
+            bar.update(task, completed=moment.done, total=moment.total or None, score=score, speed=moment.speed)
 
         yield tell
 

@@ -38,12 +38,14 @@ def attempt(
     stop: list[str] | None,
     log: Path,
     on_score: OnScore,
+    on_tokens: Callable[[int], None] = lambda tokens: None,
 ) -> None:
     """Answer and score items, with as many concurrent requests as the engine supports.
 
     Args:
         benchmark: provides the task and its scorer.
         items: with their prompts, as the benchmark builds them for `seed`.
+        on_tokens: called before `on_score` with the number of generated tokens.
         log: path of Inspect's `.eval` log after success; after a failure the log keeps Inspect's own name.
 
     Raises:
@@ -51,7 +53,7 @@ def attempt(
         InfrastructureError: a grader, the sandbox or Inspect itself failed.
     """
     broken: list[Exception] = []
-    task = _reporting(benchmark.task(items, services), on_score, broken)
+    task = _reporting(benchmark.task(items, services), on_score, on_tokens, broken)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with _rare_garbage_collection():
         results = inspect_eval(
@@ -103,7 +105,7 @@ def _reason(error: EvalError) -> str:
     return match[0] if match else error.message
 
 
-def _reporting(task: Task, on_score: OnScore, broken: list[Exception]) -> Task:
+def _reporting(task: Task, on_score: OnScore, on_tokens: Callable[[int], None], broken: list[Exception]) -> Task:
     """Return the task with a scorer that reports each score, and collects failures that are not the engine's."""
     [inner] = task.scorer or []
     number = value_to_float()
@@ -120,6 +122,7 @@ def _reporting(task: Task, on_score: OnScore, broken: list[Exception]) -> Task:
                 raise
             if result is not None:
                 weight = (result.metadata or {}).get(WEIGHT, 1.0)
+                on_tokens(state.output.usage.output_tokens if state.output.usage else 0)
                 on_score(str(state.sample_id), Grade(number(result.value), weight))
             return result
 

@@ -19,6 +19,7 @@ from posttrainbench.engines import Endpoint, EngineLoadError, Serving, load_engi
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.evaluation import few_shot
 from posttrainbench.evaluation.canonical_form import canonical_form
+from posttrainbench.evaluation.counter import Counter
 from posttrainbench.evaluation.failures import EvaluationError
 from posttrainbench.evaluation.items import items_with_prompts, load_items
 from posttrainbench.evaluation.ledger import Ledger
@@ -29,7 +30,6 @@ from posttrainbench.records import Metrics
 from posttrainbench.sandbox import Sandbox
 from posttrainbench.sandbox.executor import code_executor
 
-TELL_SECONDS = 0.2
 LOGS = "logs"
 READ = {".safetensors", ".json", ".jinja", ".model", ".txt"}
 
@@ -191,7 +191,7 @@ def _evaluate_one(
             known = ledger.of_seed(seed)
             prompted = items_with_prompts(benchmark, items, seed, plan)
             pending = [item for item in prompted if item.id not in known]
-            counter = _Counter(benchmark_id, seed, known, len(items), ledger, tell)
+            counter = Counter(benchmark_id, seed, known, len(items), ledger, tell, engine.rows or engine.connections)
             if pending:
                 attempt(
                     benchmark,
@@ -203,6 +203,7 @@ def _evaluate_one(
                     stop=[few_shot.STOP] if plan.few_shot else None,
                     log=_log_path(out / LOGS, benchmark_id, seed),
                     on_score=counter.add,
+                    on_tokens=counter.add_tokens,
                 )
         by_seed = {seed: ledger.of_seed(seed) for seed in plan.seeds}
         if services.grader is not None:
@@ -213,34 +214,6 @@ def _evaluate_one(
                 "engine_failed", f"Only {len(scores)} of {len(items)} items of {benchmark_id} were scored, seed {seed}."
             )
     return _metrics(benchmark, items, by_seed, config, time.monotonic() - started)
-
-
-class _Counter:
-    """Record each score and report progress at most every `TELL_SECONDS`."""
-
-    def __init__(
-        self, benchmark_id: str, seed: int, known: dict[str, Grade], total: int, ledger: Ledger, tell: Tell
-    ) -> None:
-        self._doing, self._seed, self._total = f"{benchmark_id}, seed {seed}", seed, total
-        self._ledger, self._tell = ledger, tell
-        self._done = len(known)
-        self._sum = sum(grade.score * grade.weight for grade in known.values())
-        self._weight = sum(grade.weight for grade in known.values())
-        self._told = 0.0
-        self._say()
-
-    def add(self, item: str, grade: Grade) -> None:
-        self._ledger.add(self._seed, item, grade)
-        self._done += 1
-        self._sum += grade.score * grade.weight
-        self._weight += grade.weight
-        if self._done == self._total or time.monotonic() - self._told > TELL_SECONDS:
-            self._say()
-
-    def _say(self) -> None:
-        self._told = time.monotonic()
-        mean = self._sum / self._weight if self._done else None
-        self._tell(Progress(self._doing, self._done, self._total, mean))
 
 
 def _log_path(folder: Path, benchmark_id: str, seed: int) -> Path:

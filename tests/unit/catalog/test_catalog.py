@@ -242,6 +242,30 @@ def test_pair_that_is_not_in_the_suite(model: str, benchmark: str, suite: str | 
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("model", "benchmark", "suite", "chosen"),
+    [
+        ("Qwen3-4B-Base", "gsm8k", None, "v1"),
+        ("micro-base", "gsm8k", None, "micro"),
+        ("Qwen3-4B-Base", "micro-math", None, "v1"),
+        ("micro-base", "gsm8k", "v1.2", "v1.2"),
+    ],
+)
+def test_any_base_model_is_evaluated_on_any_benchmark(
+    model: str, benchmark: str, suite: str | None, chosen: str
+) -> None:
+    assert catalog.evaluation_suite(model, benchmark, suite).id == chosen
+
+
+def test_evaluation_needs_a_base_model_and_a_benchmark() -> None:
+    for model, benchmark, message in (
+        ("micro-instruct", "gsm8k", "not a base model"),
+        ("micro-base", "gsm9k", "Unknown benchmark"),
+    ):
+        with pytest.raises(InputError, match=message):
+            catalog.evaluation_suite(model, benchmark)
+
+
 @pytest.mark.parametrize("load", [load_scaffold, load_sandbox, load_engine, load_benchmark])
 def test_unknown_extension(load) -> None:
     with pytest.raises(InputError, match=r"`absent` is not among the installed .*; choose from: "):

@@ -1,0 +1,26 @@
+"""The time left and the speed that an evaluation reports."""
+
+import pytest
+
+from posttrainbench.evaluation.counter import seconds_left
+from posttrainbench.evaluation.progress import Progress
+
+
+@pytest.mark.parametrize(
+    ("done", "left", "rows", "expected"),
+    [
+        (0, 100, 16, None),
+        (1, 99, 1, pytest.approx(10 / 1.5 * 98.5)),
+        (1, 1318, 256, pytest.approx(10 / 129 * 1190)),
+        (50, 50, 1000, pytest.approx(10 / 75 * 25)),
+        (100, 0, 16, 0),
+    ],
+)
+def test_items_in_progress_count_as_half_complete(done: int, left: int, rows: int, expected: object) -> None:
+    assert seconds_left(done, left, rows, seconds=10.0) == expected
+
+
+def test_progress_in_words() -> None:
+    text = "gsm8k, seed 0: 3 of 9 items, mean so far 33.3 percent, 85 tokens/s, 4m 5s left"
+    assert str(Progress("gsm8k, seed 0", 3, 9, 1 / 3, 85.2, 245.0)) == text
+    assert str(Progress("gsm8k, seed 0", 0, 9)) == "gsm8k, seed 0: 0 of 9 items"
