@@ -14,7 +14,9 @@ import uvicorn
 from lineage_zoo import LOADING
 from posttrainbench.engines import Endpoint, Engine, EngineLoadError, Serving
 from posttrainbench.engines.transformers_engine import versions
+from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation import evaluate as evaluating
+from posttrainbench.evaluation import likelihood
 from posttrainbench.evaluation.plan import EvaluationPlan, run_plan
 from posttrainbench.records import RunSpec
 from posttrainbench.run import evaluate as evaluate_stage
@@ -60,12 +62,24 @@ def start(serving: Serving) -> Iterator[Endpoint]:
             thread.join(STOP_SECONDS)
 
 
+def measure(request: likelihood.Request) -> list[list[tuple[float, float]]]:
+    """Measure checkpoints; see `likelihood.measure_in_process`."""
+    import torch
+
+    torch.set_num_threads(request.threads or 1)
+    try:
+        with LOADING:
+            return [likelihood.measure(request, checkpoint) for checkpoint in request.checkpoints]
+    except Exception as error:
+        raise InfrastructureError("engine_failed", str(error)) from error
+
+
 ENGINE = Engine("transformers", start, versions, kit={})
 
 
 @contextmanager
 def short_evaluations() -> Iterator[None]:
-    """Evaluate runs that are completed in this process with its engine, and on a few items."""
+    """Evaluate runs that are completed in this process with its engine, on a few items; measure canaries in it, too."""
 
     def short(spec: RunSpec) -> EvaluationPlan:
         return replace(run_plan(spec), limit=EVALUATED)
@@ -73,5 +87,6 @@ def short_evaluations() -> Iterator[None]:
     with (
         mock.patch.object(evaluate_stage, "run_plan", short),
         mock.patch.object(evaluating, "load_engine", return_value=ENGINE),
+        mock.patch.object(likelihood, "measure_in_process", measure),
     ):
         yield

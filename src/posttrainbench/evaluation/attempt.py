@@ -9,10 +9,12 @@ from pathlib import Path
 
 from inspect_ai import Task, task_with
 from inspect_ai import eval as inspect_eval
+from inspect_ai.hooks import Hooks, _startup, hooks
 from inspect_ai.log import EvalError
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr, value_to_float
 from inspect_ai.solver import TaskState
+from typing_extensions import override
 
 from posttrainbench.benchmarks import Benchmark, Grade, GraderError, Item, Services
 from posttrainbench.benchmarks.inspect_task import WEIGHT
@@ -52,6 +54,7 @@ def attempt(
         EvaluationError: the engine failed; `on_score` was called for the items scored so far.
         InfrastructureError: a grader, the sandbox or Inspect itself failed.
     """
+    ignore_hooks()
     broken: list[Exception] = []
     task = _reporting(benchmark.task(items, services), on_score, on_tokens, broken)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -83,7 +86,23 @@ def attempt(
 
 def load_libraries() -> None:
     """Load what Inspect loads with its first model: every provider that is installed."""
+    ignore_hooks()
     get_model(f"openai-api/engine/{MODEL_NAME}", base_url="http://127.0.0.1", api_key="none", memoize=False)
+
+
+def ignore_hooks() -> None:
+    """Keep Inspect from importing every installed package that extends it to look for hooks, which takes seconds.
+
+    Model providers and sandboxes of such packages are still found.
+    """
+    _startup._registry_hooks_loaded = True
+
+
+@hooks("none", "Never enabled; Inspect looks for other hooks where none are registered.")
+class _NoHooks(Hooks):
+    @override
+    def enabled(self) -> bool:
+        return False
 
 
 @contextmanager

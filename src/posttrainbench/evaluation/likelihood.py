@@ -76,22 +76,30 @@ def log_likelihoods(
             dtype=plan.dtype,
             items=[Question(messages=item.conversation, tools=item.tools, answer=item.answer) for item in items],
         )
-        environment = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "posttrainbench.evaluation.likelihood"],
-            input=request.model_dump_json().encode(),
-            env=environment | {"HF_HUB_OFFLINE": "1"},
-            capture_output=True,
-            check=False,
-        )
+        return measure_in_process(request)
+
+
+def measure_in_process(request: Request) -> list[list[tuple[float, float]]]:
+    """Return the values of all items under each of the checkpoints, measured in a process of its own.
+
+    Raises:
+        InfrastructureError: the process failed.
+    """
+    environment = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "posttrainbench.evaluation.likelihood"],
+        input=request.model_dump_json().encode(),
+        env=environment | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        check=False,
+    )
     try:
-        values = [[(float(question), float(answer)) for question, answer in rows] for rows in json.loads(done.stdout)]
+        return [[(float(question), float(answer)) for question, answer in rows] for rows in json.loads(done.stdout)]
     except ValueError:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise InfrastructureError(
             "engine_failed", f"The log-likelihoods of the canaries cannot be computed: {printable(last)[:300]}"
         ) from None
-    return values
 
 
 def measure(request: Request, checkpoint: Path) -> list[tuple[float, float]]:

@@ -7,7 +7,9 @@ been made by the agent. The audit decides which.
 import hashlib
 import importlib.util
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from posttrainbench.records import SolveIntegrity
 
@@ -17,13 +19,26 @@ CODE = {".py", ".so", ".jinja", ".yaml"}
 MAX_CHANGED_FILES = 50
 
 
+class CodeFile(NamedTuple):
+    """The state of a file.
+
+    Attributes:
+        sha256: hash of its content.
+        status: device, inode, size, and times of the last change of content and status, in nanoseconds. Every write
+            changes the latter, which programs cannot set.
+    """
+
+    sha256: str
+    status: tuple[int, int, int, int, int]
+
+
 class IntegritySnapshot:
     """Hashes of the evaluation code and the content of the deadline file, taken before the agent starts."""
 
     def __init__(self, deadline: Path) -> None:
         self._deadline = deadline
         self.read_deadline()
-        self._before = {name: code_hashes(folder) for name, folder in evaluation_packages().items()}
+        self._before = {name: code_files(folder) for name, folder in evaluation_packages().items()}
         self._started = time.time()
 
     def read_deadline(self) -> None:
@@ -35,8 +50,13 @@ class IntegritySnapshot:
         ended = time.time()
         changed = {}
         for name, folder in evaluation_packages().items():
-            before, after = self._before.get(name, {}), code_hashes(folder)
-            different = sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
+            before = self._before.get(name, {})
+            after = code_files(folder, before)
+            different = sorted(
+                file
+                for file in before.keys() | after.keys()
+                if file not in before or file not in after or before[file].sha256 != after[file].sha256
+            )
             if different:
                 changed[name] = different[:MAX_CHANGED_FILES]
         try:
@@ -63,17 +83,27 @@ def evaluation_packages() -> dict[str, Path]:
     return directories
 
 
-def code_hashes(folder: Path) -> dict[str, str]:
-    """Return relative path -> SHA-256 of every code file below `folder`, except Python's own caches."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in CODE and "__pycache__" not in path.parts and path.is_file()
-    }
+def code_files(folder: Path, known: Mapping[str, CodeFile] | None = None) -> dict[str, CodeFile]:
+    """Return relative path -> state of every code file below `folder`, except Python's own caches.
+
+    Args:
+        folder: directory of the package.
+        known: earlier states. Files with an equal `status` are not read again.
+    """
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in CODE and "__pycache__" not in path.parts and path.is_file():
+            name, stat = str(path.relative_to(folder)), path.stat()
+            status = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            before = (known or {}).get(name)
+            if before is None or before.status != status:
+                before = CodeFile(hashlib.sha256(path.read_bytes()).hexdigest(), status)
+            files[name] = before
+    return files
 
 
-def _combined_hash(files: dict[str, str]) -> str:
+def _combined_hash(files: Mapping[str, CodeFile]) -> str:
     digest = hashlib.sha256()
-    for name, file_hash in sorted(files.items()):
-        digest.update(f"{name}\0{file_hash}\n".encode("utf-8", "surrogateescape"))
+    for name, file in sorted(files.items()):
+        digest.update(f"{name}\0{file.sha256}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -90,7 +90,7 @@ def test_a_run_without_the_hosts_notes_is_not_checked(case: Evidence) -> None:
 def test_the_host_notes_what_was_changed_while_it_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "evaluator"
     (package / "__pycache__").mkdir(parents=True)
-    for name in ("same.py", "edited.py", "removed.py"):
+    for name in ("same.py", "edited.py", "backdated.py", "removed.py"):
         (package / name).write_text(name)
     deadline = tmp_path / "deadline"
     deadline.write_text("9.000\n")
@@ -98,12 +98,15 @@ def test_the_host_notes_what_was_changed_while_it_watched(tmp_path: Path, monkey
     watched = integrity.IntegritySnapshot(deadline)
     assert watched.diff().changed == {}
     (package / "edited.py").write_text("score = 1")
+    times = (package / "backdated.py").stat()
+    (package / "backdated.py").write_text("score = 1.00")  # of the same size
+    os.utime(package / "backdated.py", ns=(times.st_atime_ns, times.st_mtime_ns))
     (package / "removed.py").unlink()
     (package / "added.py").write_text("")
     (package / "__pycache__" / "same.cpython-311.py").write_text("")
     deadline.write_text("99.000\n")
     noted = watched.diff()
-    assert noted.changed == {"evaluator": ["added.py", "edited.py", "removed.py"]}
+    assert noted.changed == {"evaluator": ["added.py", "backdated.py", "edited.py", "removed.py"]}
     assert (noted.deadline, noted.deadline_after) == ("9.000\n", "99.000\n")
     assert noted.started <= noted.ended
 
