@@ -21,6 +21,7 @@ from posttrainbench.cli import (
     demo,
     doctor,
     evaluations,
+    harbor,
     image,
     import_results,
     judge,
@@ -202,6 +203,7 @@ app.add_typer(agents.app, rich_help_panel=SET_UP)
 app.add_typer(data.app, rich_help_panel=SET_UP)
 app.add_typer(sandbox.app, rich_help_panel=SET_UP)
 app.add_typer(image.app, rich_help_panel=SET_UP)
+app.add_typer(harbor.app, rich_help_panel=RUN)
 
 
 def _prepare_help(group: typer.Typer) -> None:

@@ -228,6 +228,19 @@ def task(spec: RunSpec, root: Path) -> Task:
         if role.startswith("models/"):
             directory = catalog.find(catalog.models(), role.removeprefix("models/"), "model").directory
             paths[role] += "".join(f"/{part}" for part in directory.relative_to(mount.source).parts)
+    models = {role.removeprefix("models/"): path for role, path in paths.items() if role.startswith("models/")}
+    return task_at(spec, paths["workspace"], paths["kit"], models)
+
+
+def task_at(spec: RunSpec, workspace: str, kit: str, models: Mapping[str, str]) -> Task:
+    """Return the content of `kit/task.json` for these paths.
+
+    Args:
+        spec: the run.
+        workspace: the agent's working directory, as the agent sees it.
+        kit: directory of the kit, likewise.
+        models: model id -> directory, likewise; with the base model.
+    """
     facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
     suite = catalog.find(catalog.suites(), spec.suite, "suite")
     return Task(
@@ -239,11 +252,11 @@ def task(spec: RunSpec, root: Path) -> Task:
         evaluation_seed=suite.evaluation_seeds[0],
         engine=spec.engine,
         dtype=suite.dtype,
-        workspace=paths["workspace"],
-        kit=paths["kit"],
-        base_model=paths[f"models/{spec.model}"],
-        submission=f"{paths['workspace']}/final_model",
-        models={role.removeprefix("models/"): path for role, path in paths.items() if role.startswith("models/")},
+        workspace=workspace,
+        kit=kit,
+        base_model=models[spec.model],
+        submission=f"{workspace}/final_model",
+        models=dict(models),
         feedback=suite.feedback,
         evaluations=suite.sealed_evaluations,
     )
@@ -251,6 +264,11 @@ def task(spec: RunSpec, root: Path) -> Task:
 
 def kit_files(spec: RunSpec, root: Path) -> dict[str, bytes]:
     """Return the kit's files: relative path -> content."""
+    return kit_files_for(spec, task(spec, root))
+
+
+def kit_files_for(spec: RunSpec, described: Task) -> dict[str, bytes]:
+    """Return the kit's files for a task: relative path -> content."""
     facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
     base = catalog.find(catalog.models(), spec.model, "model")
     suite = catalog.find(catalog.suites(), spec.suite, "suite")
@@ -266,7 +284,7 @@ def kit_files(spec: RunSpec, root: Path) -> dict[str, bytes]:
     files = {
         "evaluate.py": (PACKAGE / "kit" / "evaluate.py").read_bytes(),
         "timer.sh": (PACKAGE / "kit" / "timer.sh").read_bytes(),
-        "task.json": task(spec, root).model_dump_json(indent=2).encode(),
+        "task.json": described.model_dump_json(indent=2).encode(),
         "templates/chat_template.jinja": catalog.chat_template(base, tools=tools).encode(),
         "evaluation_code/scorer.py": benchmark.scorer.read_bytes(),
     }
@@ -292,6 +310,23 @@ def render_prompt(spec: RunSpec, root: Path) -> str:
     Raises:
         InputError: the user's own template cannot be rendered.
     """
+    network = spec.network if load_sandbox(spec.sandbox, spec.image).network == "none" else "none"
+    keep_evaluated = catalog.find(catalog.suites(), spec.suite, "suite").keep_evaluated
+    return render_prompt_for(spec, task(spec, root), network, keep_evaluated)
+
+
+def render_prompt_for(spec: RunSpec, described: Task, network: str, keep_evaluated: bool) -> str:
+    """Render the prompt for a task.
+
+    Args:
+        spec: the run.
+        described: the facts of the task.
+        network: access through the recording proxy; `none` says nothing about the network.
+        keep_evaluated: whether the host keeps the last whole model that the agent evaluated.
+
+    Raises:
+        InputError: see `render_prompt`.
+    """
     facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
     rules = catalog.find(catalog.rule_sets(), spec.rules, "rule set")
     environment = SandboxedEnvironment(  # a template may come from another user's run.json
@@ -301,7 +336,7 @@ def render_prompt(spec: RunSpec, root: Path) -> str:
         autoescape=False,  # plain text for a model
     )
     values = {
-        **task(spec, root).model_dump(exclude={"budget"}),
+        **described.model_dump(exclude={"budget"}),
         "budget": f"{spec.budget:g}",
         "time_limit": format_duration(spec.budget),
         "title": facts.title,
@@ -309,11 +344,11 @@ def render_prompt(spec: RunSpec, root: Path) -> str:
         "train_items": facts.train_items,
         "test_items": facts.test_items + (spec.canaries.count if spec.canaries else 0),
         "scored_items": facts.test_items,
-        "network": spec.network if load_sandbox(spec.sandbox, spec.image).network == "none" else "none",
+        "network": network,
         "hosts": spec.hosts,
         "deny_test_data": spec.deny_test_data,
         "deny_instruct": spec.deny_instruct,
-        "keep_evaluated": catalog.find(catalog.suites(), spec.suite, "suite").keep_evaluated,
+        "keep_evaluated": keep_evaluated,
         "rules": [rule.text for rule in rules.rules.values() if rule.text],
     }
     if spec.prompt is None:
