@@ -28,6 +28,11 @@ sandbox:
 scheduler:
 	@PATH="$$PATH:/usr/sbin"; command -v slurmctld >/dev/null && command -v munged >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq slurm-wlm munge >/dev/null; } || echo "Slurm is not installed; its tests will be skipped."
 
+# A browser for the tests of the site, which are skipped without it.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || echo "Chromium is not installed; its tests will be skipped."
+
 demo: $(VENV)/installed sandbox
 	$(BIN)/ptb demo
 
@@ -40,7 +45,7 @@ vllm: $(VENV)/installed
 optional-vllm: $(VENV)/installed
 	@$(BIN)/python scripts/install_vllm.py --optional
 
-test: $(VENV)/developer sandbox scheduler optional-vllm
+test: $(VENV)/developer sandbox scheduler browser optional-vllm
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/developer
