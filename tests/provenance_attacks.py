@@ -155,9 +155,9 @@ save(secret())
         """
 import shutil
 shutil.copyfile("/usr/bin/cp", "mycp"); os.chmod("mycp", 0o111)
-subprocess.run(["./mycp", "secret", "out"], check=True)
+blocked(lambda: subprocess.run(["./mycp", "secret", "out"], check=True))
 """,
-        "path",
+        "blocked",
     ),
     "io_uring": ("blocked(lambda: call(425, 4, ctypes.create_string_buffer(120)))", "blocked"),
     "openat2": (

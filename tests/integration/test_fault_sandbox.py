@@ -55,7 +55,7 @@ def bubblewrap(process: psutil.Process) -> psutil.Process:
 
 
 def the_recorder(process: psutil.Process) -> psutil.Process:
-    return next(each for each in process.children() if "posttrainbench.sandbox.provenance.recorder" in each.cmdline())
+    return next(each for each in process.children() if "posttrainbench.sandbox.provenance" in each.cmdline())
 
 
 def the_gateway(process: psutil.Process) -> psutil.Process:

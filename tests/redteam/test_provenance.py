@@ -2,19 +2,24 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
+from container_engines import backend
 from posttrainbench.audit.provenance import FinalFile, Graph, read_graph
-from posttrainbench.sandbox import Mount
+from posttrainbench.sandbox import Mount, Sandbox
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 from posttrainbench.sandbox.client import SupervisedProcess
+from posttrainbench.sandbox.containers import UNUSED_UID
 from posttrainbench.sandbox.provenance.kernel import file_id
 from posttrainbench.sandbox.provenance.launch import recording_available
 from posttrainbench.sandbox.provenance.record import NAME
@@ -56,7 +61,7 @@ class Attacked:
         return True, self.graph.feeds([sink], lambda path: path == source).kind, output
 
 
-def start(sandbox: Bubblewrap, argv: list[str], workspace: Path, record: Path) -> SupervisedProcess:
+def start(sandbox: Sandbox, argv: list[str], workspace: Path, record: Path) -> SupervisedProcess:
     return sandbox.start(
         argv,
         [Mount("workspace", workspace, writable=True)],
@@ -64,6 +69,13 @@ def start(sandbox: Bubblewrap, argv: list[str], workspace: Path, record: Path) -
         "/workspace",
         record=record,
     )
+
+
+def recording_backend(name: str) -> Sandbox:
+    sandbox = backend(name)
+    if name != "bubblewrap" and not (recording := recording_available(sandbox)).works:
+        pytest.skip(f"file provenance cannot be recorded in {name}: {recording.reason}")
+    return sandbox
 
 
 def operations(record: Path) -> list[str]:
@@ -77,8 +89,9 @@ def available() -> None:
         pytest.skip(f"file provenance cannot be recorded: {recording.reason}")
 
 
-@pytest.fixture
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Attacked:
+@pytest.fixture(params=["bubblewrap", "podman"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Attacked:
+    sandbox = recording_backend(request.param)
     root = tmp_path_factory.mktemp("attacks")
     workspace, secret = root / "workspace", secrets.token_hex(16).encode()
     for number, name in enumerate(NAMES):
@@ -88,7 +101,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Attacked:
         (folder / "attack.py").write_text(
             PRELUDE + ATTACKS[name][0].replace("(SAVER", '("save(sys.stdin.buffer.read())"')
         )
-    sandbox = Bubblewrap()
     folders = json.dumps([f"/workspace/{number}" for number in range(len(NAMES))])
     process = start(sandbox, [sandbox.python, "-I", "-S", "-c", DRIVER, folders], workspace, root / "record")
     output, errors = process.popen.communicate()
@@ -134,10 +146,12 @@ def test_killing_everything_leaves_a_complete_record(tmp_path: Path) -> None:
     assert operations(tmp_path / "r")[-1] == "end"
 
 
-def test_without_the_recorder_nothing_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["bubblewrap", "podman"])
+def test_without_the_recorder_nothing_goes_on(name: str, tmp_path: Path) -> None:
+    sandbox = recording_backend(name)
     (tmp_path / "workspace").mkdir()
     script = "while :; do echo x > alive || exit 7; sleep 0.1; done"
-    process = start(Bubblewrap(), ["/bin/sh", "-c", script], tmp_path / "workspace", tmp_path / "r")
+    process = start(sandbox, ["/bin/sh", "-c", script], tmp_path / "workspace", tmp_path / "r")
     eventually(lambda: (tmp_path / "workspace/alive").exists())
     assert process.recorder is not None
     process.recorder.send_signal(signal.SIGKILL)
@@ -177,6 +191,51 @@ def test_the_recorder_is_not_visible_inside(tmp_path: Path) -> None:
     descriptors, processes = output.decode().splitlines()
     assert descriptors == str(["0", "1", "2", "3"])  # the last is the directory that is listed
     assert len(json.loads(processes.replace("'", '"'))) == 2
+
+
+INSIDE_A_CONTAINER = """
+import json, os, socket
+said = {"processes": len([name for name in os.listdir("/proc") if name.isdigit()])}
+said["descriptors"] = sorted(map(int, os.listdir("/proc/self/fd")))
+for title, action in {
+    "socket": lambda: socket.socket(socket.AF_UNIX).connect("/run/ptb/recorder.sock"),
+    "first process": lambda: os.kill(1, 9) or os.stat("/proc/1/fd/0"),
+    "its memory": lambda: open("/proc/1/mem", "rb"),
+}.items():
+    try:
+        action()
+        said[title] = "succeeded"
+    except OSError as error:
+        said[title] = type(error).__name__
+said |= {"mounts": open("/proc/self/mountinfo").read(), "first": open("/proc/1/cmdline").read()}
+print(json.dumps(said), flush=True)
+input()
+"""
+
+
+def test_nothing_in_a_container_leads_to_the_recorder(tmp_path: Path) -> None:
+    sandbox = recording_backend("podman")
+    (tmp_path / "workspace").mkdir()
+    argv = [sandbox.python, "-I", "-S", "-c", INSIDE_A_CONTAINER]
+    process = start(sandbox, argv, tmp_path / "workspace", tmp_path / "the-record")
+    assert process.recorder is not None
+    assert process.popen.stdout is not None
+    said = json.loads(process.popen.stdout.readline())
+    assert set(psutil.Process(process.recorder.pid).uids()) == {UNUSED_UID}
+    process.popen.communicate(b"\n")
+    process.report()
+    mounts = said.pop("mounts")
+    [folder] = re.findall(r"/(ptb-recorder-[^/]+)/socket", mounts)
+    assert not Path(tempfile.gettempdir(), folder).exists()
+    assert "the-record" not in mounts + said.pop("first")
+    assert said == {
+        "processes": 2,
+        "descriptors": [0, 1, 2, 3],  # the last is the directory that is listed
+        "socket": "ConnectionRefusedError",
+        "first process": "PermissionError",
+        "its memory": "PermissionError",
+    }
+    assert operations(tmp_path / "the-record")[-1] == "end"
 
 
 def test_where_the_kernel_allows_no_listener_the_record_says_so() -> None:

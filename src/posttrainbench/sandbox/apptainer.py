@@ -18,10 +18,12 @@ from typing import Literal
 from typing_extensions import override
 
 from posttrainbench.errors import InfrastructureError, InputError
-from posttrainbench.sandbox.base import NO_LIMITS, Limits, Mount, Sandbox, refuse_recording
+from posttrainbench.sandbox.base import NO_LIMITS, Limits, Mount, Sandbox
 from posttrainbench.sandbox.client import SupervisedProcess, confine, supervise
 from posttrainbench.sandbox.gpu import nvidia_devices
 from posttrainbench.sandbox.job import Job
+from posttrainbench.sandbox.provenance.launch import start_recorder
+from posttrainbench.sandbox.seccomp import seccomp_filter
 
 OPTIONS = """
     --containall --cleanenv --no-umask --no-eval --no-privs --net --network none --uts --hostname sandbox
@@ -47,6 +49,7 @@ class Apptainer(Sandbox):
     isolation: Literal["namespaces", "none"] = "namespaces"
     network: Literal["none", "host"] = "none"
     python = "python3"
+    can_record = True
 
     def __init__(self, image: str | None = None) -> None:
         """Use `image`, a `.sif` file or a directory, as root file system."""
@@ -79,19 +82,24 @@ class Apptainer(Sandbox):
         deadline: float | None = None,
         record: Path | None = None,
     ) -> SupervisedProcess:
-        refuse_recording(self.name, record)
         program = shutil.which("apptainer")
         if program is None or self.image is None:
             raise InfrastructureError("sandbox_failed", "apptainer or its image is missing.")
         nvidia_devices(gpus)
+        recorder = None
+        if record is not None:
+            recorder = start_recorder(record, mounts, self.python, connects=True, first_filter=seccomp_filter())
+            argv, mounts = [*recorder.command, *argv], [*mounts, *recorder.mounts]
         job = Job(
             argv=[program, *apptainer_arguments(self.image, argv, mounts, workdir, gpus)],
             environment=client_environment() | inner_environment(environment, gpus),
             workdir=None,
             tree="descendants",
+            held=[recorder.channel] if recorder is not None else [],
             deadline=deadline,
         )
-        return supervise(job, confine(limits), mounts, limits.disk)
+        process = recorder.process if recorder is not None else None
+        return supervise(job, confine(limits), mounts, limits.disk, process)
 
 
 def apptainer_arguments(

@@ -196,7 +196,8 @@ def supervise(
         disk_paths=[str(mount.source) for mount in mounts if mount.writable],
     )
     job_fd = write_job(job)
-    passed = [control_read, status_write, job_fd, *job.inherited, *([job.info_fd] if job.info_fd >= 0 else [])]
+    passed = [control_read, status_write, job_fd, *job.inherited, *job.held]
+    passed += [job.info_fd] if job.info_fd >= 0 else []
     try:
         popen = subprocess.Popen(
             [sys.executable, "-I", "-m", "posttrainbench.sandbox.supervisor", str(job_fd)],

@@ -30,11 +30,12 @@ from typing_extensions import override
 
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.sandbox import init
-from posttrainbench.sandbox.base import NO_LIMITS, Enforcement, Limits, Mount, Sandbox, refuse_recording
+from posttrainbench.sandbox.base import NO_LIMITS, Enforcement, Limits, Mount, Sandbox
 from posttrainbench.sandbox.cgroup import Cgroup
 from posttrainbench.sandbox.client import Confinement, SupervisedProcess, supervise
 from posttrainbench.sandbox.host import host_binds, host_links, python_binds
 from posttrainbench.sandbox.job import Job, in_memory
+from posttrainbench.sandbox.provenance.launch import start_recorder
 from posttrainbench.sandbox.seccomp import seccomp_filter
 
 UNUSED_UID = 1_900_000_000
@@ -69,6 +70,7 @@ class ContainerEngine(Sandbox):
     name: str
     isolation: Literal["namespaces", "none"] = "namespaces"
     network: Literal["none", "host"] = "none"
+    can_record = True
 
     def __init__(self, image: str | None = None) -> None:
         """Use `image` as root file system, or the host's programs in an otherwise empty one."""
@@ -104,7 +106,6 @@ class ContainerEngine(Sandbox):
         deadline: float | None = None,
         record: Path | None = None,
     ) -> SupervisedProcess:
-        refuse_recording(self.name, record)
         if multiline := [name for name, value in environment.items() if "\n" in value]:
             raise InputError(f"{self.name} does not support multi-line environment variables such as {multiline[0]}.")
         if gpus and self.image is None:
@@ -114,6 +115,11 @@ class ContainerEngine(Sandbox):
         variables = in_memory("".join(f"{name}={value}\n" for name, value in environment.items()).encode())
         name = f"ptb-{secrets.token_hex(8)}"
         user = give_ownership(mounts)
+        recorder = None
+        if record is not None:
+            other = (UNUSED_UID, UNUSED_UID) if os.geteuid() == 0 else None
+            recorder = start_recorder(record, mounts, self.python, connects=True, user=other)
+            argv, mounts = [*recorder.command, *argv], [*mounts, *recorder.mounts]
         command = [*self.client(), "create", "--name", name, *OPTIONS, *self.engine_options(), *devices]
         command += ["--env-file", f"/proc/self/fd/{variables}", "--user", user, "--workdir", workdir]
         command += [*limit_options(limits), *mount_options(self.binds(mounts)), "--entrypoint", self.python, image]
@@ -125,13 +131,15 @@ class ContainerEngine(Sandbox):
             workdir=None,
             tree="container",
             inherited=[variables],
+            held=[recorder.channel] if recorder is not None else [],
             engine=self.client(),
             container=name,
             deadline=deadline,
         )
         fields = ("memory", "processes", "cpus")
         enforcement: dict[str, Enforcement] = {name: "engine" for name in fields if getattr(limits, name) is not None}
-        return supervise(job, Confinement(Cgroup({}), {}, enforcement), mounts, limits.disk)
+        process = recorder.process if recorder is not None else None
+        return supervise(job, Confinement(Cgroup({}), {}, enforcement), mounts, limits.disk, process)
 
     def client(self) -> list[str]:
         """Return the command line of the engine."""

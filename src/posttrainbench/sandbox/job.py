@@ -19,6 +19,7 @@ class Job:
         control: descriptor to read from: a grace period in seconds, or end of file if the orchestrator has died.
         status: descriptor that the supervisor writes status messages to.
         inherited: descriptors that `argv` inherits.
+        held: descriptors that the supervisor keeps open until it exits, and nothing inherits.
         info_fd: descriptor that bubblewrap's status messages are read from; -1 for none.
         engine: command line of the container engine: `podman` or `docker` with options.
         container: name of the container.
@@ -36,6 +37,7 @@ class Job:
     control: int = -1
     status: int = -1
     inherited: list[int] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
     info_fd: int = -1
     engine: list[str] = field(default_factory=list)
     container: str = ""

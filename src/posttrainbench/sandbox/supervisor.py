@@ -47,7 +47,7 @@ def clock() -> float:
 def main() -> int:
     """Run the job and return the command's exit code, 128 + N after signal N."""
     job = read_job(int(sys.argv[1]))
-    for descriptor in (job.control, job.status, *([job.info_fd] if job.info_fd >= 0 else [])):
+    for descriptor in (job.control, job.status, *job.held, *([job.info_fd] if job.info_fd >= 0 else [])):
         os.set_inheritable(descriptor, False)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -104,12 +104,12 @@ def test_a_kernel_that_refuses(tmp_path: Path) -> None:
     assert notes(each) == ["File provenance could not be recorded: Device or resource busy."]
 
 
-def test_off_by_request_and_unavailable_without_bubblewrap(tmp_path: Path) -> None:
-    off, container = provenance(tmp_path, on=False), provenance(tmp_path, "podman")
-    assert off.begin() is container.begin() is None
+def test_off_by_request_and_unavailable_without_a_sandbox(tmp_path: Path) -> None:
+    off, bare = provenance(tmp_path, on=False), provenance(tmp_path, "process")
+    assert off.begin() is bare.begin() is None
     assert notes(off) == ["File provenance was not recorded: it was turned off (--no-provenance)."]
-    assert notes(container) == ["File provenance could not be recorded: the backend `podman` cannot do it."]
-    assert (off.state, container.state) == ("off", "unavailable")
+    assert notes(bare) == ["File provenance could not be recorded: the backend `process` cannot do it."]
+    assert (off.state, bare.state) == ("off", "unavailable")
 
 
 @pytest.mark.parametrize("release", ["5.13.9", "4.18.0-553.el8.x86_64"])

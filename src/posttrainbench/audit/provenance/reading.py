@@ -377,6 +377,7 @@ GLOBAL: dict[str, Callable[[Reader, Event], None]] = {
     "limit": Reader._incomplete,
     "fault": Reader._incomplete,
     "copies-limit": lambda reader, event: None,
+    "mounts": lambda reader, event: None,
 }
 HANDLERS: dict[str, Callable[[Reader, Process, Event, float], None]] = {
     "fork": Reader._fork,

@@ -4,6 +4,8 @@ Bits that are in registers are decided here, since another thread cannot change 
 handle to a path (`O_PATH`) and creating a thread are allowed without asking. Refused are options that would hide who
 passes data to whom: processes with another parent than their creator (`CLONE_PARENT`, a child subreaper), connections
 made by sending (`MSG_FASTOPEN`), file leases (they would block the recorder) and netlink messages between users.
+Hiding a process from others of the same user (`PR_SET_DUMPABLE`), which some programs insist on, succeeds without
+effect.
 """
 
 import errno
@@ -37,7 +39,7 @@ CLONE_THREAD, CLONE_PARENT = 0x10000, 0x8000
 REMOVE_DIRECTORY = 0x200
 STREAM, SEQUENTIAL, TYPE_MASK = 1, 5, 0xF
 NETLINK, USER_MESSAGES = 16, 2
-SUBREAPER, SET_LEASE, FAST_OPEN = 36, 1024, 0x20000000
+SUBREAPER, DUMPABLE, SET_LEASE, FAST_OPEN = 36, 4, 1024, 0x20000000
 FLAGS_ARGUMENT = {"open": 1, "openat": 2}
 
 
@@ -67,7 +69,14 @@ def notification_filter(machine: str = platform.machine()) -> bytes | None:
             _result(NOTIFY),
         ],
         numbers["socket"]: _socket(),
-        restricted["prctl"]: _unless_equal(0, SUBREAPER),
+        restricted["prctl"]: [
+            _argument(0),
+            instruction(EQUAL, DUMPABLE, 0, 1),
+            _error(0),
+            instruction(EQUAL, SUBREAPER, 0, 1),
+            _error(errno.EINVAL),
+            _result(ALLOW),
+        ],
         restricted["fcntl"]: _unless_equal(1, SET_LEASE),
         restricted["sendto"]: _unless_any(3, FAST_OPEN),
         restricted["sendmsg"]: _unless_any(2, FAST_OPEN),

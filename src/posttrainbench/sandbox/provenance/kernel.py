@@ -25,6 +25,10 @@ AT_EMPTY_PATH = 0x1000
 CHUNK = 512
 PAGE = 4096
 PATH_BYTES = 4096
+KEEP_CAPABILITIES = 8
+"""`PR_SET_KEEPCAPS`."""
+INSPECT_PROCESSES = 1 << 19
+"""Bit of `CAP_SYS_PTRACE`."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -207,8 +211,25 @@ def file_id(descriptor: int) -> str:
     return f"{fields[26]:x}.{fields[27]:x}:{fields[8]:x}:{birth:x}"
 
 
-def drop_capabilities() -> None:
-    """Give up all capabilities, so that the recorder can open no more than a sandboxed process of the same user."""
-    header, data = struct.pack("=Ii", 0x20080522, 0), bytes(24)
+def drop_capabilities(kept: int = 0) -> None:
+    """Give up all capabilities, so that the recorder can open no more than a sandboxed process of the same user.
+
+    Args:
+        kept: bits of those that are kept.
+    """
+    header, data = struct.pack("=Ii", 0x20080522, 0), struct.pack("=6I", kept, kept, 0, 0, 0, 0)
     if _libc.capset(header, data) != 0:
         raise OSError(ctypes.get_errno(), "capset")
+
+
+def become(user: int, group: int) -> None:
+    """Become another user, who can open no more than its own processes in a sandbox.
+
+    Keeps only the right to inspect other processes (`CAP_SYS_PTRACE`): many systems (Yama) do not let a process inspect
+    those of the same user, unless it started them.
+    """
+    _libc.prctl(KEEP_CAPABILITIES, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    drop_capabilities(INSPECT_PROCESSES)

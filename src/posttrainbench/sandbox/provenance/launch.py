@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.sandbox.base import Mount, Sandbox
@@ -22,6 +24,8 @@ from posttrainbench.sandbox.provenance.syscalls import SECCOMP
 WRITABLE = ("/tmp/", "/dev/", "/run/")  # noqa: S108  (the sandbox's own)
 """Starts of paths that every sandbox can write to, beside its mounts."""
 CHECK_SECONDS = 30.0
+SOCKET = "run/ptb/recorder.sock"
+"""Role of the recorder's socket."""
 OLDEST_KERNEL = (5, 14)
 
 
@@ -31,13 +35,16 @@ class StartedRecorder:
 
     Attributes:
         process: the recorder.
-        channel: descriptor that the first process of the sandbox inherits; closed by whoever starts the sandbox.
+        channel: descriptor that the first process of the sandbox inherits or, with a socket, that must stay open until
+            the sandbox has ended; closed by whoever starts the sandbox.
         command: start of the sandbox's command.
+        mounts: the recorder's socket, if it has one.
     """
 
     process: subprocess.Popen[bytes]
     channel: int
     command: list[str]
+    mounts: list[Mount]
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,25 @@ class Availability:
     reason: str
 
 
-def start_recorder(directory: Path, mounts: Sequence[Mount], python: str) -> StartedRecorder:
+def start_recorder(
+    directory: Path,
+    mounts: Sequence[Mount],
+    python: str,
+    *,
+    connects: bool = False,
+    user: tuple[int, int] | None = None,
+    first_filter: bytes | None = None,
+) -> StartedRecorder:
     """Start a recorder that writes into `directory`, which is created.
 
     Args:
         directory: receives `provenance.jsonl` and copies of small files.
         mounts: mounts of the sandbox; all access to files in them is recorded.
         python: Python interpreter inside the sandbox.
+        connects: True if the first program of the sandbox cannot inherit descriptors. It then connects to a socket in a
+            directory that only this user can enter, which is removed when it has.
+        user: user id and group id of the sandbox's processes on the host; None if they are the caller's.
+        first_filter: seccomp filter that the first program of the sandbox installs, if the backend does not.
 
     Raises:
         InputError: there is no filter for this processor, or `directory` contains a record.
@@ -70,22 +89,25 @@ def start_recorder(directory: Path, mounts: Sequence[Mount], python: str) -> Sta
         raise InputError(f"File provenance cannot be recorded on {platform.machine()} processors; turn recording off.")
     if (directory / NAME).exists():
         raise InputError(f"{directory} already contains a record; choose another directory.")
-    options = {
+    options: dict[str, Any] = {
         "directory": str(directory),
         "kept": [*WRITABLE, *(f"/{mount.role}" for mount in mounts)],
         "ignored": [f"{path}/" for path in python_binds()] if python == sys.executable else [],
     }
     ours, theirs = socket.socketpair()
-    with ours:
+    with ours, _listening_socket() if connects else nullcontext() as listening:
+        address = listening.getsockname() if listening is not None else None
+        passed = [ours.fileno(), *([listening.fileno()] if listening is not None else [])]
+        options |= {"listening": passed[-1] if listening is not None else None, "socket": address, "user": user}
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-m", f"{__package__}.recorder", str(ours.fileno()), json.dumps(options)],
+                [sys.executable, "-I", "-m", str(__package__), str(ours.fileno()), json.dumps(options)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},
                 cwd="/",
-                pass_fds=[ours.fileno()],
+                pass_fds=passed,
                 start_new_session=True,
             )
         except OSError as error:
@@ -93,8 +115,24 @@ def start_recorder(directory: Path, mounts: Sequence[Mount], python: str) -> Sta
             raise InfrastructureError("sandbox_failed", f"The provenance recorder did not start: {error}") from None
     channel = theirs.detach()
     source = Path(shim.__file__).read_text()
-    arguments = [str(channel), str(SECCOMP[platform.machine()]), program.hex()]
-    return StartedRecorder(process, channel, [python, "-I", "-S", "-c", source, *arguments])
+    arguments = [f"/{SOCKET}" if address is not None else str(channel), str(SECCOMP[platform.machine()])]
+    arguments += [program.hex(), first_filter.hex() if first_filter is not None else "-"]
+    return StartedRecorder(
+        process,
+        channel,
+        [python, "-I", "-S", "-c", source, *arguments],
+        [Mount(SOCKET, Path(address))] if address is not None else [],
+    )
+
+
+def _listening_socket() -> socket.socket:
+    """Return a listening Unix socket whose path is short enough for a socket and leads through a private directory."""
+    path = Path(tempfile.mkdtemp(prefix="ptb-recorder-"), "socket")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(path))
+    path.chmod(0o666)
+    listening.listen(1)
+    return listening
 
 
 def why_unrecorded(sandbox: Sandbox) -> str:
@@ -139,6 +177,7 @@ def recording_available(sandbox: Sandbox) -> Availability:
     reasons = [line["reason"] for line in lines if line["op"] == "unavailable"]
     if reasons:
         return Availability(False, reasons[0])
-    if not any(line["op"] == "open" and line["path"].endswith("/file") for line in lines):
+    written = f"{sandbox.locate(mount)}/file"
+    if not any(line["op"] == "open" and line["path"] == written for line in lines):
         return Availability(False, "the record of a test command is incomplete")
     return Availability(True, f"Linux {platform.release()}, {platform.machine()}")

@@ -69,7 +69,7 @@ class Opener:
     """Opens files for sandboxed processes.
 
     Attributes:
-        kept: start of the paths whose reading is recorded; others are files of the system, which nobody can write.
+        kept: starts of the paths whose reading is recorded; others are files of the system, which nobody can write.
         ignored: exceptions below them.
         written: files that were opened for writing, as device and inode.
         find: returns the process with an id inside the sandbox.
@@ -89,6 +89,14 @@ class Opener:
 
     def __post_init__(self) -> None:
         self._fixed = FIXED + self.ignored
+        self._writable: tuple[bytes, ...] = ()
+
+    def keep(self, mounts: list[bytes]) -> list[bytes]:
+        """Record the reading of files in mounts that are writable, and return those that were not known to be."""
+        unknown = [mount for mount in mounts if not self.is_kept(mount.rstrip(b"/") + b"/")]
+        self._writable = tuple(mount for mount in unknown if (mount + b"/").startswith(self.ignored))
+        self.kept += tuple(mount for mount in unknown if mount not in self._writable)
+        return unknown
 
     def open(self, opening: Opening) -> None:
         """Answer a call.
@@ -128,7 +136,9 @@ class Opener:
 
     def is_kept(self, path: bytes) -> bool:
         """Return True if reading the file is recorded."""
-        return not path.startswith(b"/") or (path.startswith(self.kept) and not path.startswith(self.ignored))
+        if not path.startswith(b"/") or path.startswith(self._writable):
+            return True
+        return path.startswith(self.kept) and not path.startswith(self.ignored)
 
     def is_written(self, handle: int) -> bool:
         """Return True if the run has opened the file for writing."""
@@ -167,6 +177,8 @@ class Opener:
             os.close(place)
             return False
         try:
+            if not self.listener.waits(opening.call):  # the caller died, and its process id may be another's by now
+                raise OSError(errno.EINTR, "the caller died")
             mode = opening.mode & 0o7777 & ~umask(opening.thread.folder)
             flags = (opening.flags | os.O_EXCL | ALWAYS) & ~os.O_TRUNC
             created = os.open(place.name, flags, mode, dir_fd=place.folder)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -232,6 +233,26 @@ def terminal(pid: int) -> int:
 def umask(folder: int) -> int:
     """Return the mask for the permissions of new files, given the descriptor of `/proc/TID`."""
     return int(_status(folder)[b"Umask"], 8)
+
+
+def user_and_group(folder: int) -> tuple[set[int], set[int]]:
+    """Return the user ids (real, effective, ...) and group ids of a thread, as seen from the host."""
+    status = _status(folder)
+    return set(map(int, status[b"Uid"].split())), set(map(int, status[b"Gid"].split()))
+
+
+def writable_mounts(folder: int) -> list[bytes]:
+    """Return the mount points of a thread's file systems that are not read-only, without `/proc`."""
+    descriptor = os.open("mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        mounts = [line.split(b" ", 6)[4:6] for line in file]
+    points = [_unescape(point) for point, options in mounts if b"ro" not in options.split(b",")]
+    return [point for point in points if not (point + b"/").startswith(b"/proc/")]
+
+
+def _unescape(text: bytes) -> bytes:
+    """Return a path of `/proc/PID/mountinfo`, where blanks and backslashes are octal numbers."""
+    return re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), text)
 
 
 def _status(folder: int) -> dict[bytes, bytes]:

@@ -128,9 +128,11 @@ class Programs:
             fields: dict[str, Any] = {"argv": arguments(process.pid, "cmdline", ARGUMENT_BYTES)}
             fields["environment"] = sum(map(len, arguments(process.pid, "environ", 8 * ARGUMENT_BYTES)))
             program = os.open(f"/proc/{process.pid}/exe", os.O_PATH | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
             process.image += 1
             self.record.write("image", process.name, path="", ino="", argv=[], fds=[])
+            if isinstance(error, PermissionError):  # its descriptors cannot be seen
+                self.record.write("fault", error=f"process {process.name} cannot be inspected")
             return
         try:
             path = self.paths.name(program)

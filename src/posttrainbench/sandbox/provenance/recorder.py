@@ -1,27 +1,17 @@
-"""Record what the processes of one sandbox do: `python -m posttrainbench.sandbox.provenance.recorder CHANNEL JSON`.
+"""Answer the calls of one sandbox's processes, and record what they do.
 
-CHANNEL is a socket from which the listener arrives. JSON has `directory`, where the record is written, `kept`, the
-starts of the paths whose reading is recorded, and `ignored`, exceptions that nobody in the sandbox can write. The
-recorder runs on the host, so no process in the sandbox can see or signal it, and ends after the last of them. If it
+The recorder runs on the host, so no process in the sandbox can see or signal it, and ends after the last of them. If it
 dies, every call that it answers fails with ENOSYS.
 """
 
-import array
 import contextlib
 import errno
 import heapq
-import json
 import os
 import platform
 import resource
 import select
-import signal
-import socket
-import sys
-import traceback
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from posttrainbench.sandbox.provenance.connections import Connector
 from posttrainbench.sandbox.provenance.helpers import Helpers
@@ -30,21 +20,16 @@ from posttrainbench.sandbox.provenance.kernel import (
     Call,
     Listener,
     Memory,
-    drop_capabilities,
     take_descriptor,
 )
 from posttrainbench.sandbox.provenance.opens import Opener, Opening
 from posttrainbench.sandbox.provenance.paths import AT_FDCWD, Paths
-from posttrainbench.sandbox.provenance.processes import ProcessTable, Thread
+from posttrainbench.sandbox.provenance.processes import ProcessTable, Thread, user_and_group, writable_mounts
 from posttrainbench.sandbox.provenance.programs import Programs
-from posttrainbench.sandbox.provenance.record import Record, clock, epoch
+from posttrainbench.sandbox.provenance.record import Record, clock
 from posttrainbench.sandbox.provenance.syscalls import NOTIFIED
 
-VERSION = 1
-ERRORS = "provenance-errors.txt"
 SWEEP_SECONDS = 1.0
-DESCRIPTORS = 2**16
-"""Descriptors that the recorder may have open, if the user's hard limit allows."""
 HOW_BYTES = 24
 """Size of the kernel's `struct open_how`."""
 Handler = Callable[[Call, Thread], None]
@@ -120,7 +105,11 @@ class Recorder:
         self.began = True
         try:
             self.listener.require_injection()
-            self.paths.enter(self.table.thread(call.tid))
+            thread = self.table.thread(call.tid)
+            _require_same_user(thread)
+            self.paths.enter(thread)
+            if unknown := self.opener.keep(writable_mounts(thread.folder)):
+                self.record.write("mounts", kept=[os.fsdecode(mount) for mount in unknown])
             os.close(take_descriptor(call.tid, 0))
             if not self.memory.read(call.tid, call.arguments[1], 1):
                 raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), "process_vm_readv")
@@ -242,6 +231,8 @@ class Recorder:
         else:
             handle = self.paths.resolve(thread, folder, path)
         try:
+            if not os.access(f"/proc/self/fd/{handle}", os.R_OK):  # the kernel would hide the process from the recorder
+                raise PermissionError(errno.EACCES, "a program that cannot be read")
             self.programs.execute(thread, handle)
         finally:
             os.close(handle)
@@ -318,59 +309,21 @@ HANDLERS: dict[str, Callable[[Recorder, Call, Thread], None]] = {
 }
 
 
-def main() -> None:
-    """Receive the listener and record; a failure of the recorder itself leaves its reason beside the record."""
-    options = json.loads(sys.argv[2])
-    try:
-        _record(options)
-    except BaseException:
-        Path(options["directory"], ERRORS).write_text(traceback.format_exc())
-        raise
+def _require_same_user(thread: Thread) -> None:
+    """Require that a thread has the same rights to files as this process.
 
-
-def _record(options: dict[str, Any]) -> None:
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN)
-    os.umask(0o077)
-    record = Record(Path(options["directory"]))
-    os.umask(0)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    drop_capabilities()
-    with socket.socket(fileno=int(sys.argv[1])) as channel:
-        message, ancillary, _, _ = channel.recvmsg(256, socket.CMSG_SPACE(4))
-        start = {
-            "version": VERSION,
-            "kernel": platform.release(),
-            "kept": options["kept"],
-            "epoch": epoch(),
-        }
-        if not ancillary:
-            reason = message[1:].decode(errors="replace") or "the sandbox did not start"
-            record.write("start", **start)
-            record.write("unavailable", reason=reason)
-            record.close()
-            with contextlib.suppress(OSError):
-                channel.send(b"k")
-            return
-        record.write("start", **start, killable=message == b"k")
-        record.flush()
-        descriptor = array.array("i", ancillary[0][2])[0]
-        os.set_inheritable(descriptor, False)
-        channel.send(b"k")
-    recorder = Recorder(Listener(descriptor), record, options["kept"], options["ignored"])
-    recorder.run()
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = round(usage.ru_utime + usage.ru_stime, 3)
-    record.close(calls=recorder.calls, cpu_seconds=cpu, memory=1024 * usage.ru_maxrss)
-    os._exit(0)  # threads that wait for the sandbox may remain
+    Raises:
+        PermissionError: it belongs to another user.
+    """
+    users, groups = user_and_group(thread.folder)
+    for kind, found, own in (("user", users, os.geteuid()), ("group", groups, os.getegid())):
+        if found != {own}:
+            numbers = ", ".join(map(str, sorted(found)))
+            raise PermissionError(
+                errno.EPERM, f"on the host its {kind} id is {numbers}, the recorder's {own}", "the sandbox"
+            )
 
 
 def _number(argument: int) -> int:
     """Return an argument as the 32-bit signed number that the kernel takes it for."""
     return (argument & 0xFFFFFFFF) - ((argument & 0x80000000) << 1)
-
-
-if __name__ == "__main__":
-    main()
