@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -16,12 +17,14 @@ import pytest
 
 from container_engines import backend
 from posttrainbench.audit.provenance import FinalFile, Graph, read_graph
-from posttrainbench.sandbox import Mount, Sandbox
+from posttrainbench.sandbox import Mount, Sandbox, bubblewrap
+from posttrainbench.sandbox.apptainer import Apptainer
 from posttrainbench.sandbox.bubblewrap import Bubblewrap
 from posttrainbench.sandbox.client import SupervisedProcess
 from posttrainbench.sandbox.containers import UNUSED_UID
+from posttrainbench.sandbox.host import host_binds, host_links, python_binds
 from posttrainbench.sandbox.provenance.kernel import file_id
-from posttrainbench.sandbox.provenance.launch import recording_available
+from posttrainbench.sandbox.provenance.launch import Availability, recording_available
 from posttrainbench.sandbox.provenance.record import NAME
 from provenance_attacks import ATTACKS, PRELUDE
 from support import eventually
@@ -236,6 +239,64 @@ def test_nothing_in_a_container_leads_to_the_recorder(tmp_path: Path) -> None:
         "its memory": "PermissionError",
     }
     assert operations(tmp_path / "the-record")[-1] == "end"
+
+
+APPTAINER = """#!{python}
+# Stands in for Apptainer: its mounts and its command, in bubblewrap.
+import os, sys
+words, binds = sys.argv[1:], []
+while words[0] != "--pwd":
+    word = words.pop(0)
+    if word == "--bind":
+        source, target, mode = words.pop(0).split(":")
+        binds += ["--bind" if mode == "rw" else "--ro-bind", source, target]
+_, workdir, image, *command = words
+system = [option for path in {system!r} for option in ("--ro-bind", path, path)]
+links = [option for path, target in {links!r}.items() for option in ("--symlink", target, path)]
+box = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--clearenv", "--setenv", "PATH", {path!r}]
+os.execvp("bwrap", [*box, *system, *links, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/scratch",
+                    *binds, *{prefixes!r}, "--chdir", workdir, "--", *command])
+"""
+
+
+def test_apptainer_records_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a substitute that makes another directory writable; Apptainer itself is not run."""
+    fill = {
+        "python": sys.executable,
+        "system": [str(path) for path in host_binds()],
+        "links": host_links(),
+        "path": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "prefixes": [word for path in python_binds() for word in ("--ro-bind", str(path), str(path))],
+    }
+    for folder in ("bin", "image", "workspace"):
+        (tmp_path / folder).mkdir()
+    program = tmp_path / "bin" / "apptainer"
+    program.write_text(APPTAINER.format(**fill))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    sandbox = Apptainer(str(tmp_path / "image"))
+    assert recording_available(sandbox).works
+    (tmp_path / "workspace/secret").write_text("x")
+    io_uring = "import ctypes; print(ctypes.CDLL(None).syscall(425, 4, 0))"
+    script = f"cp secret /scratch/s; cp /scratch/s out; python3 -c '{io_uring}'"
+    process = start(sandbox, ["/bin/sh", "-c", script], tmp_path / "workspace", tmp_path / "r")
+    output, errors = process.popen.communicate()
+    process.report()
+    assert output == b"-1\n", errors  # io_uring
+    with (tmp_path / "workspace/out").open("rb") as file:
+        sink = FinalFile("out", file_id(file.fileno()), float("inf"))
+    graph = read_graph(tmp_path / "r" / NAME)
+    assert graph.missing == []
+    assert graph.feeds([sink], lambda path: path == "/workspace/secret").kind == "path"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_recorder_with_other_rights_than_the_sandbox_does_not_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where an engine maps user ids."""
+    other = partial(bubblewrap.start_recorder, user=(12345, 12345))
+    monkeypatch.setattr(bubblewrap, "start_recorder", other)
+    found = recording_available(Bubblewrap())
+    assert found == Availability(False, "the sandbox: on the host its user id is 0, the recorder's 12345")
 
 
 def test_where_the_kernel_allows_no_listener_the_record_says_so() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Literal
 
 import typer
@@ -132,10 +133,14 @@ def _provenance() -> Check:
     from posttrainbench.sandbox import load_sandbox
     from posttrainbench.sandbox.provenance.launch import recording_available
 
-    found = recording_available(load_sandbox("bubblewrap"))
-    if found.works:
-        return Check("provenance", "ok", f"file provenance can be recorded ({found.reason})")
-    return Check("provenance", "note", "file provenance cannot be recorded", found.reason)
+    engines = [name for name in ("podman", "docker") if shutil.which(name) is not None]
+    found = {name: recording_available(load_sandbox(name)) for name in ("bubblewrap", *engines)}
+    able = ", ".join(name for name, each in found.items() if each.works)
+    unable = "; ".join(f"{name} ({shorten(each.reason, 120)})" for name, each in found.items() if not each.works)
+    text = f"file provenance can be recorded in {able}" if able else "file provenance cannot be recorded"
+    if found["bubblewrap"].works:
+        return Check("provenance", "ok", f"{text}; not in {unable}" if unable else text)
+    return Check("provenance", "note", text, unable)
 
 
 def _gpu() -> Check:

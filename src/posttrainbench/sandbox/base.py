@@ -191,7 +191,7 @@ def refuse_recording(backend: str, record: Path | None) -> None:
     if record is not None:
         from posttrainbench.errors import InputError  # imported late, as in `load_sandbox`
 
-        raise InputError(f"The backend `{backend}` cannot record file provenance; use `bubblewrap`.")
+        raise InputError(f"The backend `{backend}` cannot record file provenance; use one that isolates.")
 
 
 def load_sandbox(name: str, image: str | None = None) -> Sandbox:

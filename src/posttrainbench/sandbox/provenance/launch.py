@@ -168,9 +168,12 @@ def recording_available(sandbox: Sandbox) -> Availability:
                 record=record,
             )
             try:
-                process.popen.communicate(timeout=CHECK_SECONDS)
+                _, errors = process.popen.communicate(timeout=CHECK_SECONDS)
             finally:
                 process.kill(0)
+            if (report := process.report()) is None or not report.started:
+                last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+                return Availability(False, f"the sandbox did not start: {last[-300:]}")
             lines = [json.loads(line) for line in (record / NAME).read_text().splitlines()]
         except (InputError, InfrastructureError, OSError, ValueError, subprocess.TimeoutExpired) as error:
             return Availability(False, one_line(error))
