@@ -25,6 +25,7 @@ from posttrainbench.audit.behavior.values import (
     Scope,
     Value,
     concatenated,
+    cut,
     joined,
     sliced,
     text_value,
@@ -350,9 +351,12 @@ class Interpreter:
         if isinstance(key, ast.Slice):
             upper = self.value(key.upper, scope) if key.upper else Value()
             lower = self.value(key.lower, scope) if key.lower else Value(number=0)
+            if "sys.argv" in base.names and lower.number is not None and key.step is None:
+                words = [self.script, *(self.context.argv or ())][lower.number : upper.number if key.upper else None]
+                return operations.words(words, self.context.argv_taints)
             if base.whole and upper.number is not None and upper.number >= 0:
-                return sliced(base, max(upper.number - max(lower.number or 0, 0), 0))
-            return base
+                return cut(sliced(base, max(upper.number - max(lower.number or 0, 0), 0)))
+            return cut(base) if operations.leaves_out_rows(key) else base
         if selection.keeps_training_rows(key):
             base = selection.without_test_data(base)
         index = self.value(key, scope)

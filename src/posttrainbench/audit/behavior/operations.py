@@ -15,11 +15,15 @@ from posttrainbench.audit.behavior.values import (
     bounded,
     concatenated,
     joined,
+    mixed,
     text_value,
 )
 
 MOST_UNROLLED = 8
 """Elements of a literal sequence that a loop goes through one by one."""
+
+FEW_ROWS = 8
+"""Rows at the start or end of a list that a slice may leave out without being a selection."""
 
 
 def taints_of(values: Sequence[Value]) -> Taints:
@@ -54,6 +58,25 @@ def attribute(base: Value, name: str) -> Value:
     return Value(base.all(), texts, names, splits=base.splits, handles=base.handles)
 
 
+def words(texts: Sequence[str], taints: Taints) -> Value:
+    """Return the value of a list of known words of a command line."""
+    return Value(fields={str(n): replace(text_value(text), taints=taints) for n, text in enumerate(texts[:200])})
+
+
+def leaves_out_rows(key: ast.Slice) -> bool:
+    """Return True if a slice may leave out a part of a list: not the next chunk of it, nor a few rows or tokens."""
+    bounds = [bound for bound in (key.lower, key.upper) if bound is not None and not _is_small(bound)]
+    if not bounds or (key.lower is None and isinstance(key.upper, ast.Constant)):
+        return False
+    start = ast.dump(key.lower) if key.lower is not None else ""
+    return key.upper is None or not any(ast.dump(node) == start for node in ast.walk(key.upper))
+
+
+def _is_small(bound: ast.expr) -> bool:
+    node = bound.operand if isinstance(bound, ast.UnaryOp) else bound
+    return isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value <= FEW_ROWS
+
+
 def binary(left: Value, operator: ast.operator, right: Value) -> Value:
     """Return the result of a binary operator. Set difference keeps the taints of its left side only."""
     if isinstance(operator, ast.Sub):
@@ -70,7 +93,12 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value:
         texts = frozenset(UNKNOWN.join(text.replace("%s", UNKNOWN).split(UNKNOWN)) for text in left.texts)
     if isinstance(operator, ast.Mult):
         return left if left.all() or not right.all() else right
-    result = Value(left.all() | right.all(), texts, splits=left.all_splits() | right.all_splits())
+    taints = left.all() | right.all()
+    result = Value(
+        mixed(taints) if isinstance(operator, ast.Add) else taints,
+        texts,
+        splits=left.all_splits() | right.all_splits(),
+    )
     elements = [value.fields[UNKNOWN] for value in (left, right) if UNKNOWN in value.fields]
     if len(elements) == 2:
         result.fields[UNKNOWN] = joined(*elements)

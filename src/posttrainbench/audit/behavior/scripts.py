@@ -59,8 +59,8 @@ class Answers:
         return action is None or not (action.failed or FAILED.search(action.output))
 
 
-FlowGroups = dict[tuple[str, Level, FindingOutcome], list[Flow]]
-"""(rule, level, outcome) -> flows."""
+FlowGroups = dict[tuple[str, Level, FindingOutcome, bool], list[Flow]]
+"""(rule, level, outcome, whether only a slice of rows was taken that may be others) -> flows."""
 
 
 def detect(evidence: Evidence) -> tuple[list[Finding], list[Coverage]]:
@@ -77,8 +77,10 @@ def detect(evidence: Evidence) -> tuple[list[Finding], list[Coverage]]:
     for trained in report.trained:
         for taint in sorted(trained.sink.taints, key=lambda taint: (taint.what, taint.script, taint.line)):
             level, outcome = _severity(taint, trained, report, record)
-            groups.setdefault((RULES[taint.kind], level, outcome), []).append(Flow(taint, trained))
-    findings = [_flow_finding(key, flows, report, len(evidence.test_items)) for key, flows in groups.items()]
+            groups.setdefault((RULES[taint.kind], level, outcome, taint.part and taint.kind == "test"), []).append(
+                Flow(taint, trained)
+            )
+    findings = [_flow_finding(key, flows, report, evidence) for key, flows in groups.items()]
     used = {flow.taint for flows in groups.values() for flow in flows}
     findings += _sources_without_training(report, used, record)
     findings += _deleted_scripts(groups, report, workspace.scripts)
@@ -117,7 +119,7 @@ def _severity(taint: Taint, trained: TrainingSink, report: FlowReport, record: A
         return Level.PATH, "attempted"
     if trained.failed:
         return Level.READ, "attempted"
-    if not taint.sure:
+    if not taint.sure or (taint.part and taint.kind == "test"):
         return Level.READ, "unknown"
     return Level.USED, "succeeded"
 
@@ -131,26 +133,29 @@ _SUMMARIES = {
 
 
 def _flow_finding(
-    key: tuple[str, Level, FindingOutcome], flows: list[Flow], report: FlowReport, test_items: int
+    key: tuple[str, Level, FindingOutcome, bool], flows: list[Flow], report: FlowReport, evidence: Evidence
 ) -> Finding:
-    rule, level, outcome = key
+    rule, level, outcome, part = key
     sources = {(flow.taint.what, flow.taint.script, flow.taint.line): flow.taint for flow in flows}
     names = ", ".join(dict.fromkeys(line_of(taint.what, 80) for taint in sources.values()))[:300]
     counts = [taint.items for taint in sources.values()]
     count = len(sources)
     if rule == RULE:
-        total = test_items or 1
+        total = len(evidence.test_items) or 1
         count = total if None in counts else min(sum(number or 0 for number in counts), total)
     origin = "test data" if rule == RULE else "the output of a hosted model"
+    # What a slice takes, only the file shows: this does not add to what is known of it from elsewhere.
+    basis = ("content" if evidence.provenance is None else "provenance") if part else DETECTOR
     distinct = {(flow.taint, flow.trained.sink.line, flow.trained.sink.script): flow for flow in flows}
     return finding(
         DETECTOR,
         rule,
         level,
-        f"{_SUMMARIES[level, outcome]} {origin}: {names}",
+        f"{_SUMMARIES[level, outcome]} {origin}{', by a slice of rows among others' if part else ''}: {names}",
         [_quote(flow, report) for flow in distinct.values()],
         count=count,
         outcome=outcome,
+        basis=basis,
     )
 
 
@@ -232,7 +237,7 @@ def _sources_without_training(report: FlowReport, used: set[Taint], record: Answ
 def _deleted_scripts(groups: FlowGroups, report: FlowReport, remaining: dict[str, Script]) -> list[Finding]:
     """Return a finding on scripts that were part of a flow to training and are missing at the end."""
     quotes: dict[str, Quote] = {}
-    for (_, level, _), flows in groups.items():
+    for (_, level, _, _), flows in groups.items():
         for flow in flows if level is Level.USED else ():
             sink = flow.trained.sink
             for label, line in ((flow.taint.script, flow.taint.line), (sink.script, sink.line)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from posttrainbench.audit.behavior.test_sets import TestData
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints, unsure
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints, mixed, unsure
 
 REMOTE = ("hub:", "hf://", "http://", "https://", "s3://")
 """Beginnings of paths that are not on this machine."""
@@ -68,7 +68,7 @@ class Files:
     def read(self, path: str, script: str, line: int, cwd: str = "") -> Taints:
         """Return the taints of a file: those written to it, and a new one if its name is that of test data."""
         resolved = self.resolve(path, cwd)
-        taints = self.written(resolved)
+        taints = mixed(self.written(resolved))
         for name in {resolved, self._original(resolved)}:
             if (match := self.test_data.path(name)) is not None:
                 taints |= {Taint("test", match[0], script, line, sure=match[1])}

@@ -4,6 +4,7 @@ The replay treats each file as a taint source of its own. A file that reached tr
 name. A file that did not reach it may still have been trained on: the replay does not follow everything.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +23,7 @@ class TrainingFiles:
 
     Attributes:
         read: files that were trained on.
+        parts: files of which a slice was trained on, which need not contain all of their rows.
         maybe: files that may have been trained on.
         seen: True if a training was run.
         known: True if moreover the names of all data of all trainings are known.
@@ -30,6 +32,7 @@ class TrainingFiles:
     """
 
     read: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
     maybe: frozenset[str] = frozenset()
     seen: bool = False
     known: bool = False
@@ -38,7 +41,11 @@ class TrainingFiles:
 
     def trained_on(self, name: str) -> bool:
         """Return True if the workspace's file `name` was trained on."""
-        return name in self.read or any(fits(name, place) for place in self._patterns)
+        return fits_any(name, self.read)
+
+    def trained_on_part(self, name: str) -> bool:
+        """Return True if a slice of the workspace's file `name` was trained on."""
+        return fits_any(name, self.parts)
 
     def maybe_trained_on(self, name: str) -> bool:
         """Return True if the workspace's file `name` may have been trained on."""
@@ -53,23 +60,24 @@ class TrainingFiles:
         return self.trained_on_others(name) and name in Places(self.opened)
 
     @cached_property
-    def _patterns(self) -> list[str]:
-        return [place for place in self.read if "*" in place][:MOST_PATTERNS]
-
-    @cached_property
     def _any(self) -> Places:
-        return Places(self.read | self.maybe)
+        return Places(self.read | self.parts | self.maybe)
 
 
 def training_files(evidence: Evidence) -> TrainingFiles:
     """Replay the run; if that fails, the result contains no files and names the problem."""
     try:
-        return _TrainingReplay(evidence).training_files()
+        return TrainingReplay(evidence).training_files()
     except Exception as error:  # the input is hostile; files are then judged by their placement
         return TrainingFiles(problem=f"the files read into training could not be determined ({type(error).__name__})")
 
 
-class _TrainingReplay(Replay):
+def fits_any(name: str, places: Collection[str]) -> bool:
+    """Return True if a path is one of these places, or matches one that is a pattern."""
+    return name in places or any(fits(name, one) for one in [one for one in places if "*" in one][:MOST_PATTERNS])
+
+
+class TrainingReplay(Replay):
     """A replay in which every file is a taint source."""
 
     def __init__(self, evidence: Evidence) -> None:
@@ -79,18 +87,31 @@ class _TrainingReplay(Replay):
         self.state.files = self.sources
 
     def training_files(self) -> TrainingFiles:
+        """Replay the agent's calls and return the files that they read into training."""
         self.replay_actions()
-        read, maybe = set[str](), set(self.sources.lost)
+        return self.result()
+
+    def result(self) -> TrainingFiles:
+        """Return the files that what was replayed so far read into training."""
+        read, parts, maybe = set[str](), set[str](), set(self.sources.lost)
         trainings = [trained for trained in self.report.trained if not trained.failed]
         for trained in self.report.trained:
             sure = {taint for taint in trained.sink.taints if taint.sure and not trained.failed}
-            read |= places_of(frozenset(sure))
+            read |= places_of(frozenset(taint for taint in sure if not taint.part))
+            parts |= places_of(frozenset(taint for taint in sure if taint.part))
             maybe |= places_of(trained.sink.taints - sure)
         known = bool(trainings) and all(
             trained.sink.taints and all(taint.sure for taint in trained.sink.taints) for trained in trainings
         )
-        maybe |= self._made_of(read | maybe)
-        return TrainingFiles(frozenset(read), frozenset(maybe), bool(trainings), known, frozenset(self.sources.opened))
+        maybe |= self._made_of(read | parts | maybe)
+        return TrainingFiles(
+            frozenset(read),
+            frozenset(parts - read),
+            frozenset(maybe),
+            bool(trainings),
+            known,
+            frozenset(self.sources.opened),
+        )
 
     @override
     def python(self, path: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:

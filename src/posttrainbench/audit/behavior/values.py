@@ -28,6 +28,8 @@ class Taint:
         items: maximum number of items; None for all.
         sure: False if it depends on something unknown, such as a split that is chosen elsewhere.
         host: host of the hosted model; "" if unknown.
+        mixed: True if the rows may stand among others: those of a file, or of a sum of lists.
+        part: True if only a slice of such rows was taken, which may contain none of them.
     """
 
     kind: Literal["test", "hosted"]
@@ -37,6 +39,8 @@ class Taint:
     items: int | None = None
     sure: bool = True
     host: str = ""
+    mixed: bool = False
+    part: bool = False
 
 
 Taints = frozenset[Taint]
@@ -217,6 +221,20 @@ def few(taints: Taints, items: int) -> Taints:
     return frozenset(
         replace(taint, items=items if taint.items is None else min(items, taint.items)) for taint in taints
     )
+
+
+def cut(value: Value, depth: int = 3) -> Value:
+    """Return a slice of a collection: of rows among others, it may contain none."""
+    taints = value.taints if depth else value.all()
+    if not any(taint.mixed for taint in value.all()):
+        return value
+    fields = {name: cut(part, depth - 1) for name, part in value.fields.items()} if depth else {}
+    return replace(value, taints=frozenset(replace(one, part=one.part or one.mixed) for one in taints), fields=fields)
+
+
+def mixed(taints: Taints) -> Taints:
+    """Return the taints of rows that may stand among others."""
+    return frozenset(replace(taint, mixed=True) for taint in taints)
 
 
 def unsure(taints: Taints) -> Taints:

@@ -53,6 +53,12 @@ RULE = "test_data_in_training"
 DETECTOR = "contamination"
 QUOTES = 20
 MAX_SKIPPED = 200
+PURE = 3
+"""A file of less than this many times the size of its test items has hardly any other rows."""
+FORM_BYTES = 2**15
+"""Bytes of a file that may be its form, such as empty pages of a database."""
+TOGETHER = 1.5
+"""Documents per document with a test item, from the first to the last one, at most in one block."""
 
 
 def detect(evidence: Evidence) -> tuple[list[Finding], Coverage]:
@@ -193,6 +199,7 @@ def _judged_files(
                 log=is_log_file(source.entry.path)
                 or any(fnmatchcase(name, pattern) for pattern in sessions for name in source.names),
                 labeled=labels_splits(source.entry.path),
+                joined=_is_joined(part, evidence),
             )
     feeding = Feeding(evidence, evidence.provenance) if evidence.provenance is not None else None
     if feeding is not None:
@@ -207,6 +214,17 @@ def _judged_files(
         acquitted = content.copied or content.log or fed.kind == "no path"
         result[number] = Judged(judged(content, fed, training) if content.items else [], acquitted)
     return result
+
+
+def _is_joined(part: FileResult, evidence: Evidence) -> bool:
+    """Return True if most of a file are other rows, and those with test items stand together."""
+    places = {(content, document) for content, document, _ in part.flagged}
+    items = {item for _, _, item in part.flagged}
+    size = sum(len(evidence.test_items[item].question + evidence.test_items[item].answer) for item in items)
+    if not places or 2 * len(places) > part.documents > 1 or PURE * size + FORM_BYTES > part.size:
+        return False
+    numbers = sorted(number for _, number in places)
+    return numbers[-1] - numbers[0] < TOGETHER * len(numbers)
 
 
 def _counted_hits(part: FileResult) -> list[Hit]:
@@ -267,7 +285,7 @@ def _kit_items(evidence: Evidence, training: TrainingFiles) -> list[Finding]:
     fed = feeding.of_kit()
     name = f"{feeding.kit}/data/test.jsonl"
     explained = training.only_evaluated_on if fed.kind == "direct" else training.trained_on_others
-    if fed.kind not in ("direct", "unsearched") or explained(name):
+    if fed.kind not in ("direct", "unsearched") or fed.use == "evaluated" or (fed.use == "unseen" and explained(name)):
         return []
     level = Level.USED if fed.kind == "direct" else Level.READ
     quote = Quote(file=path_in_run(evidence.provenance_records[0], evidence.root), text=printable(fed.way[:1000]))

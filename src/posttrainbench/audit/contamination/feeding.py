@@ -5,12 +5,13 @@ training data. So the answer also says whether a program that leads to the weigh
 had no other data to train on.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from posttrainbench.audit.behavior.recorded_programs import RecordedPrograms, Use
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.provenance import FinalFile, Graph, Read, Way, final_files
 from posttrainbench.audit.provenance.graph import CLOCK_SECONDS, Node
@@ -30,6 +31,8 @@ MODEL_FILES = frozenset(
 COPIED_BYTES = 2**18
 """Largest file of which the recorder keeps copies."""
 
+MOST_FIRST: tuple[Use, ...] = ("trained", "part", "unsure", "unseen", "evaluated")
+
 Kind = Literal["unproven", "no path", "indirect", "unsearched", "direct"]
 
 
@@ -44,11 +47,13 @@ class Fed:
         only_input: True if the programs that read it, and led to the weights, are not known to have read other data,
             and nothing else read it.
         way: the path as a text; "" if there is none.
+        use: what these programs did with it, as their scripts show.
     """
 
     kind: Kind
     only_input: bool = False
     way: str = ""
+    use: Use = "unseen"
 
 
 @dataclass
@@ -180,10 +185,25 @@ class Feeding:
             shown = shown or (way[0] if way else None)
         if leading and shown is not None:
             only = not others and all(self._reads_nothing_else(program, identities) for program in leading)
-            return Fed("direct", only, described(shown))
+            return Fed("direct", only, described(shown), self._use(leading, identities))
         last: dict[Node, float] = {("file", one, graph.versions.get(one, 0)): -1.0 for one in identities}
         gone = self._ways(last, self._unsearched | self.tainted)
         return Fed("unsearched" if gone else "indirect", way=described((gone or possible)[0]))
+
+    @cached_property
+    def _programs(self) -> RecordedPrograms:
+        return RecordedPrograms(self.evidence, self.graph)
+
+    def _use(self, programs: Sequence[Node], identities: Collection[str]) -> Use:
+        """Return what programs did with a file: the most that one of them did."""
+        names = {self._relative(name) for identity in identities for name in self.graph.names[identity]}
+        uses = {self._programs.use(program, names) for program in programs}
+        return next(use for use in MOST_FIRST if use in uses)
+
+    def _relative(self, path: str) -> str:
+        workspace = PurePosixPath(self.evidence.sandbox_paths.get("workspace", str(self.evidence.workspace)))
+        whole = PurePosixPath(path)
+        return str(whole.relative_to(workspace)) if whole.is_relative_to(workspace) else path
 
     def _is_agent(self, program: Node) -> bool:
         return any(self.evidence.is_agent(self.graph.images[member]) for member in self.graph.members(program))
@@ -216,7 +236,7 @@ class Feeding:
         own = {edge.target[1] for edge in graph.edges.get(program, []) if edge.why == "writes"}
         foreign = {edge.target[1] for node, edges in graph.edges.items() if node != program for edge in edges}
         started = {graph.images[member].program for member in graph.members(program)}
-        known = {*identities, *self.tainted, *(own - foreign)}
+        known = {*identities, *self.tainted, *self.kit_tests(), *(own - foreign)}
         for read in graph.reads:
             other = read.file[1] not in known and not started & graph.names[read.file[1]]
             if graph.leader(read.program) == program and other and self._is_data(read.file[1]):

@@ -46,6 +46,8 @@ class Content:
         copied: True for copies of the kit's files.
         log: True for evaluation logs and the scaffold's own records.
         labeled: True if it names the splits of its rows, so that a program can choose among them.
+        joined: True if most of it are other rows and those with test items stand together, so that a slice can leave
+            them out.
     """
 
     names: tuple[str, ...]
@@ -54,6 +56,7 @@ class Content:
     copied: bool = False
     log: bool = False
     labeled: bool = False
+    joined: bool = False
 
 
 def judged(content: Content, fed: Fed, training: TrainingFiles) -> list[Judgement]:
@@ -71,7 +74,7 @@ def judged(content: Content, fed: Fed, training: TrainingFiles) -> list[Judgemen
         if content.copied and not any(map(names_split, content.names)):
             rows = content.items  # a copy of the kit's file that is not named as what it is
         return _recorded(content, rows, fed, training, trained, others)
-    if trained:
+    if trained or (any(map(training.trained_on_part, content.names)) and not content.joined):
         return [_used(CONTENT, content.items), _used(SCRIPTS, content.items)]
     if rows and not any(map(is_cache, content.names)) and not (others and any(map(names_split, content.names))):
         return [_used(CONTENT, rows)]
@@ -84,16 +87,21 @@ def _recorded(
     if fed.kind == "no path":
         return []
     if fed.kind == "direct":
-        evaluated = all(map(training.only_evaluated_on, content.names))
+        trained = trained or fed.use == "trained"
+        part = fed.use == "part" or any(map(training.trained_on_part, content.names))
+        evaluated = fed.use == "evaluated" or (
+            fed.use == "unseen" and all(map(training.only_evaluated_on, content.names))
+        )
         # A trainer that makes its data itself may still read a file of this name to evaluate.
         for_evaluation = evaluated or any(map(names_split, content.names))
         chosen = for_evaluation or content.labeled
-        if rows and (trained or (fed.only_input and not training.seen and not chosen)):
+        unseen = fed.use == "unseen" and not training.seen
+        if rows and (trained or ((part or (fed.only_input and unseen and not chosen)) and not content.joined)):
             return [Judgement(Level.USED, "proof", PROVENANCE, frozenset(rows), fed.way)]
         if trained:
             return [_used(PROVENANCE, content.items, fed.way), _used(SCRIPTS, content.items)]
         # Other files too if the scripts may have trained on them, and logs if the program had no other data.
-        maybe = (content.log and fed.only_input) or any(map(training.maybe_trained_on, content.names))
+        maybe = part or (content.log and fed.only_input) or any(map(training.maybe_trained_on, content.names))
         if not evaluated and (rows or content.copied or maybe):
             return [_used(PROVENANCE, frozenset(rows) or content.items, fed.way)]
         return []

@@ -192,7 +192,7 @@ def test_a_failing_replay_leaves_what_was_known_before(tmp_path: Path, monkeypat
     def broken(*_: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("posttrainbench.audit.behavior.training_files._TrainingReplay", broken)
+    monkeypatch.setattr("posttrainbench.audit.behavior.training_files.TrainingReplay", broken)
     case = run(tmp_path, [*ON_OWN])
     assert kinds(case) == INDICATED
     assert "KeyError" in detect(case.evidence())[1].note

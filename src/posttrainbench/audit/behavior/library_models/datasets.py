@@ -7,9 +7,11 @@ import ast
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.operations import attribute
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, joined, sliced
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, cut, joined, sliced
 
 DICTIONARY = "datasets.DatasetDict()"
+_ARRAYS = ("numpy.", "torch.", "jax.", "tensorflow.")
+_SLICES = frozenset("select take head sample islice skip tail".split())
 HARNESS = "a task of an evaluation harness"
 
 
@@ -85,10 +87,16 @@ def data_sets(call: Call) -> Value | None:
     if call.last == "DatasetDict":
         first = call.argument(0) or Value(fields=dict(call.named))
         return Value(first.taints, fields=first.fields, splits=first.splits, names=frozenset([DICTIONARY]), truth=True)
-    if call.last in ("select", "take", "head", "sample", "islice") and (call.receiver or call.arguments):
+    if (
+        call.last in _SLICES
+        and (call.receiver or call.arguments)
+        and not any(name.startswith(_ARRAYS) for name in call.function.names)
+    ):
         base = call.receiver if call.receiver is not None and call.receiver.all() else (call.argument(0) or Value())
         numbers = [value.number for value in call.all_arguments() if value.number is not None]
-        return sliced(base, numbers[-1]) if numbers and base.whole else base
+        counted = numbers and base.whole and call.last not in ("skip", "tail")
+        some = sliced(base, numbers[-1]) if counted else base
+        return some if call.last == "sample" else cut(some)
     if call.last == "map" and call.receiver is not None and call.receiver.all_splits():
         return call.receiver  # no split has been chosen yet
     if call.last == "map" and call.receiver is not None and not lib.POOLS.search(" ".join(call.receiver.names)):

@@ -1,0 +1,150 @@
+"""What a Python program of the record did with the files that it read: train on them, or only evaluate?
+
+The record says what was executed, with which arguments, and keeps copies of scripts as they were at that time. So each
+program is analyzed by itself, also if the trajectory shows no commands or only a part of them. Every file is a taint
+source of its own, as in `training_files`.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from posttrainbench.audit.behavior.commands import PYTHON
+from posttrainbench.audit.behavior.trace import Action
+from posttrainbench.audit.behavior.training_files import TrainingFiles, TrainingReplay
+from posttrainbench.audit.evidence import Evidence
+from posttrainbench.audit.provenance import Graph, Image
+from posttrainbench.audit.provenance.graph import Node
+from posttrainbench.sandbox.provenance.kernel import file_id
+from posttrainbench.untrusted import UnreadableError, open_regular
+
+TEXTS = frozenset(".py .sh .bash .json .yaml .yml .toml .cfg .ini .ipynb".split())
+"""Files whose texts an analysis may need."""
+LARGEST_TEXT = 2**20
+MOST_PROGRAMS = 60
+"""Programs that are analyzed in one audit."""
+
+Use = Literal["trained", "part", "evaluated", "unsure", "unseen"]
+"""`trained`: the file reached a training; `part`: a slice of it did. `evaluated`: the program read it, and all of its
+trainings are known to be on other data. `unsure`: it trained, maybe on the file. `unseen`: no training was seen."""
+
+
+def use_of(names: set[str], data: TrainingFiles) -> Use:
+    """Return what a program with this data did with a file that has these names."""
+    if any(map(data.trained_on, names)):
+        return "trained"
+    if any(map(data.trained_on_part, names)):
+        return "part"
+    if not data.seen:
+        return "unseen"
+    return "evaluated" if names and all(map(data.only_evaluated_on, names)) else "unsure"
+
+
+@dataclass
+class RecordedPrograms:
+    """The programs of a record, each analyzed when it is asked for."""
+
+    evidence: Evidence
+    graph: Graph
+
+    def __post_init__(self) -> None:
+        self._known: dict[Node, TrainingFiles] = {}
+
+    def use(self, program: Node, names: set[str]) -> Use:
+        """Return what a program did with a file.
+
+        Args:
+            program: the leading node of the program's processes.
+            names: the file's paths relative to the workspace, or absolute ones of files elsewhere.
+        """
+        if program not in self._known:
+            if len(self._known) >= MOST_PROGRAMS:
+                return "unseen"
+            self._known[program] = self._analyzed(program)
+        return use_of(names, self._known[program])
+
+    def _analyzed(self, program: Node) -> TrainingFiles:
+        """Analyze all Python programs among united processes, such as a trainer and its forked workers."""
+        parts = [self._analyzed_image(node, self.graph.images[node]) for node in self.graph.members(program)]
+        seen = [part for part in parts if part is not None]
+        return TrainingFiles(
+            frozenset[str]().union(*(part.read for part in seen)),
+            frozenset[str]().union(*(part.parts for part in seen)),
+            frozenset[str]().union(*(part.maybe for part in seen)),
+            any(part.seen for part in seen),
+            bool(seen) and all(part.known for part in seen),
+            frozenset[str]().union(*(part.opened for part in seen)),
+        )
+
+    def _analyzed_image(self, node: Node, image: Image) -> TrainingFiles | None:
+        """Analyze one program; None if it is not a Python program, such as a forked copy of one."""
+        name = PurePosixPath(image.program).name
+        if not image.argv or not (PYTHON.match(name) or PYTHON.match(PurePosixPath(image.argv[0]).name)):
+            return None
+        replay = TrainingReplay(self.evidence)
+        command = shlex.join(["python", *image.argv[1:]])
+        replay.state.action = Action(0, "", "command", text=command)
+        replay.state.label = (f"process {image.process}", 1)
+        folder = self._folder(node, image)
+        try:
+            for path, text in self._texts(image).items():
+                replay.state.write_text(path, text)
+            replay.shell(command, folder, dict(replay.files.variables))
+            data, report = replay.result(), replay.report
+        except Exception:  # the input is hostile; nothing is then known of the program
+            return TrainingFiles()
+        complete = report.complete and not (report.exhausted or report.missing or report.unread)
+        return replace(data, known=data.known and complete)
+
+    def _folder(self, node: Node, image: Image) -> str:
+        """Return the working directory in which a program was started, as its script's path shows."""
+        workspace = self.evidence.sandbox_paths.get("workspace", str(self.evidence.workspace))
+        script = next((word for word in image.argv[1:] if word.endswith(".py")), "")
+        if not script or script.startswith("/"):
+            return workspace
+        end = "/" + re.sub(r"^(\./)+", "", script)
+        for read in self._reads.get(node, ()):
+            for path in self.graph.names.get(read, ()):
+                if path.endswith(end):
+                    return path.removesuffix(end) or "/"
+        return workspace
+
+    @cached_property
+    def _reads(self) -> dict[Node, list[str]]:
+        """Image -> identities of the files that it opened."""
+        found: dict[Node, list[str]] = {}
+        for read in self.graph.reads:
+            found.setdefault(read.program, []).append(read.file[1])
+        return found
+
+    def _texts(self, image: Image) -> dict[str, str]:
+        """Return path -> text of the scripts and configurations as they were when a program ran."""
+        last: dict[str, str] = {}
+        for read in self.graph.reads:
+            if read.copy and read.seconds <= image.stopped:
+                for path in self.graph.names.get(read.file[1], ()):
+                    if PurePosixPath(path).suffix in TEXTS:
+                        last[path] = read.copy
+        texts = {}
+        for path, digest in last.items():
+            copy = self.evidence.provenance_copy(digest)
+            if copy is not None and copy.stat().st_size <= LARGEST_TEXT:
+                texts[path] = copy.read_text(errors="replace")
+        return texts | self._recipe
+
+    @cached_property
+    def _recipe(self) -> dict[str, str]:
+        """Path in the sandbox -> text of the user's own recipe, if the file is still the one on record."""
+        script = self.evidence.spec.agent.settings.get("script", "")
+        if self.evidence.spec.agent.scaffold != "recipe" or not script:
+            return {}
+        try:
+            with open_regular(Path(script)) as file:
+                names = self.graph.names.get(file_id(file.fileno()), ())
+                text = file.read(LARGEST_TEXT).decode(errors="replace")
+        except (UnreadableError, OSError):
+            return {}
+        return dict.fromkeys(names, text)
