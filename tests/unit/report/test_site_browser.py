@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import scoring_runs
-from run_pages import write_full_run
 from site_runs import write_experiment
+
+from run_pages import write_full_run
 
 sync_api = pytest.importorskip("playwright.sync_api")
 axe_runner = pytest.importorskip("axe_playwright_python.sync_playwright")

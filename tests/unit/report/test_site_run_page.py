@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from run_pages import read_data, read_page, strings, write_full_run
 
 from posttrainbench.report.site.run_charts import line_chart
 from posttrainbench.report.site.run_findings import split_path
 from posttrainbench.report.site.run_page import write_run_page
 from posttrainbench.run import Run
+from run_pages import read_data, read_page, strings, write_full_run
 
 HREF = re.compile(
     r"(\.\./)*(assets/[a-z.-]+|[a-z]+\.html(#[a-z]+-?[\d.:]*)?|runs/index\.html|trajectory\.json)|#[a-z]+(-[\d.]+)?|data:,"
@@ -83,6 +83,15 @@ def test_previews_are_bounded_and_show_quoted_lines(written: Path) -> None:
     assert reasons["workspace/weights.bin"] == "it is not text"
     assert reasons["workspace/passwd"] == "symbolic link, not opened"
     assert "run.json" not in names  # it contains the key of the canaries
+
+
+def test_keys_in_files_are_redacted(tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", "words")
+    (run / "workspace" / "train.py").write_text("import os\nkey = 'hf_" + "a1" * 17 + "'\n")
+    write_run_page(Run(run), tmp_path / "site", 3)
+    names = [name for name, _, _ in read_data(tmp_path / "site" / "files" / "index.js")]
+    [[_, text]] = read_data(tmp_path / "site" / "files" / f"{names.index('workspace/train.py')}.js")
+    assert text == "import os\nkey = '[redacted]'\n"
 
 
 def test_no_text_gets_out_of_its_field(tmp_path: Path, hostile: str) -> None:

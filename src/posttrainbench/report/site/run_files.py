@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from posttrainbench.redaction import Redactor
 from posttrainbench.report.site.run_data import visible, write_data
 from posttrainbench.untrusted import Entry, UnreadableError, open_regular, walk
 
@@ -24,6 +25,7 @@ AROUND = 4
 QUOTED_BYTES = 256 * 2**20
 """Bytes of a quoted file in which its lines are looked for."""
 LINE = 2000
+REDACTOR = Redactor()
 SKIPPED_FOLDERS = ("workspace/.venv/", "workspace/venv/", "workspace/.git/", "workspace/.cache/")
 """Listed last, since they hide the agent's own files."""
 RECORDS = (
@@ -182,7 +184,8 @@ def _windows(path: Path, wanted: list[int]) -> list[list[object]]:
 
 
 def _bounded(lines: Iterable[str]) -> str:
-    return "\n".join(visible(line, LINE).replace("\n", " ") for line in lines)
+    """Return lines that are not too long, without what looks like a key."""
+    return REDACTOR.line("\n".join(visible(line, LINE).replace("\n", " ") for line in lines))
 
 
 def _decoded(data: bytes) -> str:

@@ -105,8 +105,8 @@ class RuleCard:
 
     @property
     def counting(self) -> list[Card]:
-        """The findings that decide the verdict."""
-        return [card for card in self.findings if card.counts]
+        """The findings that decide the verdict, proofs first."""
+        return sorted((card for card in self.findings if card.counts), key=lambda card: card.finding.kind != "proof")
 
     @property
     def others(self) -> list[Card]:

@@ -37,17 +37,18 @@ def write_trace_page(
     Returns:
         What was written, or one sentence on why there is no trace.
     """
-    with tempfile.TemporaryDirectory(prefix="ptb-trace-") as scratch:
-        try:
-            trajectory = _trajectory(run, Path(scratch))
-            if trajectory is None:
-                return "There is no trace: the agent has not been started."
-            trace = write_trace(trajectory, directory / FOLDER, evaluations)
-            directory.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(trajectory, directory / RAW)
-        except (InputError, OSError, ValueError) as error:
-            shutil.rmtree(directory / FOLDER, ignore_errors=True)
-            return f"There is no trace: {error}"
+    finished = run.stage(Stage.SOLVE) / RAW
+    try:
+        if finished.is_file():
+            trace = _write(finished, directory, evaluations)
+        elif (output := _output(run)) is None:
+            return "There is no trace: the agent has not been started."
+        else:
+            with tempfile.TemporaryDirectory(prefix="ptb-trace-") as scratch:
+                trace = _write(_converted(run, output, Path(scratch) / RAW), directory, evaluations)
+    except (InputError, OSError, ValueError) as error:
+        shutil.rmtree(directory / FOLDER, ignore_errors=True)
+        return f"There is no trace: {error}"
     if not trace.steps:
         return "There is no trace: the trajectory has no steps."
     write_page(
@@ -83,21 +84,28 @@ def size_text(size: int) -> str:
     return f"{count(size)}B" if size >= 1000 else f"{size} bytes"
 
 
-def _trajectory(run: Run, scratch: Path) -> Path | None:
-    """Return the trajectory of a run; of one whose agent is working, it is converted from the output so far."""
-    finished = run.stage(Stage.SOLVE) / RAW
-    if finished.is_file():
-        return finished
-    for folder in (run.stage(Stage.SOLVE), run.root / f"{Stage.SOLVE.folder}.partial"):
-        output, prompt = folder / "output.jsonl", folder / "prompt.md"
-        if output.is_file() and prompt.is_file():
-            from posttrainbench.trajectory import write_trajectory
+def _write(trajectory: Path, directory: Path, evaluations: Sequence[tuple[float, float, int]]) -> Trace:
+    trace = write_trace(trajectory, directory / FOLDER, evaluations)
+    shutil.copyfile(trajectory, directory / RAW)
+    return trace
 
-            imported = imported_run(run)
-            format = imported.format or "plain" if imported else load_scaffold(run.spec.agent.scaffold).trajectory
-            times = [entry.time for entry in run.journal() if entry.stage is Stage.SOLVE and entry.event == "start"]
-            started = None if imported else datetime.fromisoformat(times[-1] if times else run.spec.created)
-            text = prompt.read_text(errors="replace")
-            write_trajectory(run.spec, text, output, scratch / RAW, format, started)
-            return scratch / RAW
+
+def _output(run: Run) -> Path | None:
+    """Return the recorded output of an agent without a trajectory, such as one that is working."""
+    for folder in (run.stage(Stage.SOLVE), run.root / f"{Stage.SOLVE.folder}.partial"):
+        if (folder / "output.jsonl").is_file() and (folder / "prompt.md").is_file():
+            return folder / "output.jsonl"
     return None
+
+
+def _converted(run: Run, output: Path, destination: Path) -> Path:
+    """Write the trajectory of a recorded output, and return its path."""
+    from posttrainbench.trajectory import write_trajectory
+
+    imported = imported_run(run)
+    format = imported.format or "plain" if imported else load_scaffold(run.spec.agent.scaffold).trajectory
+    times = [entry.time for entry in run.journal() if entry.stage is Stage.SOLVE and entry.event == "start"]
+    started = None if imported else datetime.fromisoformat(times[-1] if times else run.spec.created)
+    prompt = output.with_name("prompt.md").read_text(errors="replace")
+    write_trajectory(run.spec, prompt, output, destination, format, started)
+    return destination

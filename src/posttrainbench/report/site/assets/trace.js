@@ -8,7 +8,7 @@
   const list = byId("steps"), status = byId("status"), map = byId("map");
   const FAILED = 1, EVALUATED = 2;
   const SOURCES = ["user", "agent", "system"];
-  const KEPT_PAGES = 24, NEAR = "1500px 0px", LONG_LINES = 24, PROMPT_LINES = 8, SEARCHED_AT_ONCE = 6;
+  const KEPT_PAGES = 24, NEAR = "1500px 0px", LONG_LINES = 24, PROMPT_LINES = 8, SEARCHED_AT_ONCE = 6, SETTLING_FRAMES = 12;
   const GISTS = ["command", "cmd", "file_path", "path", "filePath", "pattern", "query", "url", "description", "prompt"];
   const { element } = ptb;
 
@@ -24,7 +24,7 @@
     const sections = new Map(); // page -> element
     const folded = new Set(); // subagents whose steps are hidden
     const opened = new Set(); // positions whose calls are open
-    let shown = [], query = "", found = null, allOpen = false, current = 0, search = 0;
+    let shown = [], query = "", found = null, allOpen = false, current = 0, selected = -1, jumps = 0, search = 0;
     const scores = new Map(index.scores.map(([position, score, items]) => [position, { score, items }]));
     for (let i = 0; i < total; i += 1) positions.set(name(i), i);
 
@@ -319,13 +319,19 @@
         filter();
         jump(i);
       });
-      line.append(element("b", "", `Subagent ${thread}`), element("span", "", index.threads[thread]), element("span", "note", `${count} steps`), button);
+      line.append(element("b", "", `Subagent ${thread}`), element("span", "", index.threads[thread]), element("span", "note", `${count} step${count === 1 ? "" : "s"}`), button);
       return line;
     }
 
     // --- moving ---
 
     async function jump(i, focus = true) {
+      selected = i;
+      jumps += 1;
+      try { await scrollToStep(i, focus); } finally { jumps -= 1; }
+    }
+
+    async function scrollToStep(i, focus) {
       if (!shown.includes(i)) {
         tool.value = source.value = only.value = box.value = query = "";
         found = null;
@@ -338,24 +344,38 @@
       section.scrollIntoView({ block: "start" });
       await fill(section);
       for (const other of [number - 1, number + 1]) if (sections.has(other)) await fill(sections.get(other));
+      if (selected !== i) return; // another jump followed
       const target = byId(name(i));
       for (const old of list.querySelectorAll(".target")) old.classList.remove("target");
       if (!target) return;
       target.classList.add("target");
-      target.scrollIntoView({ block: "start" });
       if (focus) target.focus({ preventScroll: true });
+      // Steps get their real heights when they come near the visible part, so the place may move for some frames.
+      for (let frame = 0, last = NaN; frame < SETTLING_FRAMES && selected === i; frame += 1) {
+        target.scrollIntoView({ block: "start" });
+        await new Promise(requestAnimationFrame);
+        const { top } = target.getBoundingClientRect();
+        if (frame > 1 && Math.abs(top - last) < 1) break;
+        last = top;
+      }
       current = i;
-      requestAnimationFrame(() => { target.scrollIntoView({ block: "start" }); draw(); });
+      draw();
     }
 
     function next(direction, wanted) {
-      let at = shown.findIndex((i) => i >= current);
+      const here = jumps || isOnScreen(selected) ? selected : current;
+      let at = shown.findIndex((i) => i >= here);
       if (at < 0) at = shown.length - 1;
-      if (direction > 0 && shown[at] > current) at -= 1;
+      if (direction > 0 && shown[at] > here) at -= 1;
       for (let k = at + direction; k >= 0 && k < shown.length; k += direction) {
         if (!wanted || index.flags[shown[k]] & wanted) { go(shown[k]); return; }
       }
       status.textContent = wanted === FAILED ? "No further failed call" : wanted === EVALUATED ? "No further evaluation" : status.textContent;
+    }
+
+    function isOnScreen(i) {
+      const box = i >= 0 && byId(name(i))?.getBoundingClientRect();
+      return Boolean(box) && box.bottom > 0 && box.top < innerHeight;
     }
 
     function go(i) {
