@@ -22,7 +22,7 @@ Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 
 EXAMPLE = re.compile(r"\[bold\](ptb.*?)\[/bold\]", re.DOTALL)
 PANELS = ["Run", "Look", "Audit", "Evaluate", "Set up"]
-DRY = ("demo", "run", "launch")
+DRY = ("demo", "run", "launch", "reproduce")
 """Commands whose example is only checked, because it takes minutes."""
 REFUSED = {
     "stop": "has finished",
@@ -146,7 +146,7 @@ def test_examples_work_as_printed(name: str, place: Path, ptb_here: Ptb) -> None
             words = [
                 json.loads(findings.read_text().splitlines()[0])["id"] if word == "3f2a" else word for word in words
             ]
-        if name == "verify":
+        if name in ("verify", "reproduce"):
             ptb_here("export", "runs/demo", "--out", "demo.tar.zst", cwd=place)
         said = ptb_here(*words, *(["--dry-run"] if name in DRY else []), cwd=place)
         assert "see `ptb" not in said.stderr  # a usage error

@@ -32,6 +32,7 @@ from posttrainbench.cli import (
     plot,
     published,
     report,
+    reproduce,
     review,
     runs,
     sandbox,
@@ -44,10 +45,23 @@ from posttrainbench.cli import (
 from posttrainbench.cli.usage import is_request_for_help, is_usage_error, usage_sentence
 from posttrainbench.errors import InfrastructureError, InputError
 
-VERDICT_COMMANDS = ("audit", "scan", "check-submission", "lineage", "judge", "verify")
+VERDICT_COMMANDS = ("audit", "scan", "check-submission", "lineage", "judge", "verify", "reproduce")
 """Commands whose exit code 1 means that something is flagged."""
 
-KEY_COMMANDS = ("run", "launch", "job", "resume", "stop", "evaluate", "baseline", "judge", "agents", "data", "doctor")
+KEY_COMMANDS = (
+    "run",
+    "launch",
+    "reproduce",
+    "job",
+    "resume",
+    "stop",
+    "evaluate",
+    "baseline",
+    "judge",
+    "agents",
+    "data",
+    "doctor",
+)
 """Commands that may use API keys; they read them from `.env` too."""
 
 
@@ -190,6 +204,7 @@ app.command(rich_help_panel=AUDIT)(review.review)
 app.command(rich_help_panel=AUDIT)(scan.scan)
 app.command(rich_help_panel=AUDIT)(submission.check_submission)
 app.command(rich_help_panel=AUDIT)(bundles.verify)
+app.command(rich_help_panel=AUDIT)(reproduce.reproduce)
 app.add_typer(judge.app, name="judge", rich_help_panel=AUDIT)
 app.add_typer(lineage.app, name="lineage", rich_help_panel=AUDIT)
 app.command(rich_help_panel=EVALUATE)(evaluations.evaluate)

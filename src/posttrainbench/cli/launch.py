@@ -220,10 +220,29 @@ def launch(
     if print_config:
         print(to_yaml(experiment), end="")
         return
-    _launch(experiment, root, rerun or [], dry_run, json)
+    runs, command = carry_out(experiment, root, rerun or [], dry_run, json)
+    _finish(experiment, root, runs, command, json)
 
 
-def _launch(experiment: "Experiment", root: Path, rerun: list[str], dry_run: bool, json: bool) -> None:
+def carry_out(
+    experiment: "Experiment", root: Path, rerun: list[str], dry_run: bool, json: bool
+) -> "tuple[list[Run], str]":
+    """Execute the runs of an experiment that are due.
+
+    Args:
+        experiment: the experiment, with its defaults.
+        root: its directory.
+        rerun: statuses and names of runs to repeat.
+        dry_run: only print the plan, and exit.
+        json: print the plan as JSON.
+
+    Returns:
+        The executed runs, and the command that continues.
+
+    Raises:
+        typer.Exit: after a dry run, or if a check finds a problem.
+        KeyboardInterrupt: the user left.
+    """
     from posttrainbench.cli.launch_report import print_plan, print_problems
     from posttrainbench.cli.many import execute
     from posttrainbench.launch.experiment import write_experiment
@@ -249,7 +268,7 @@ def _launch(experiment: "Experiment", root: Path, rerun: list[str], dry_run: boo
         runs = create_due_runs(plan)
         if runs:
             execute(order_of(plan, runs), command)
-    _finish(experiment, root, runs, command, json)
+    return runs, command
 
 
 def _finish(experiment: "Experiment", root: Path, runs: "list[Run]", command: str, json: bool) -> None:

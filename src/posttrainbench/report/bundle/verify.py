@@ -58,18 +58,20 @@ def verify(bundle: Path, weights: Path | None) -> Verification:
     if weights is not None:
         require_directory(weights, "the directory with the weights")
     with tempfile.TemporaryDirectory(prefix="ptb-verify-") as folder:
-        unpacked = unpack(bundle, Path(folder).resolve())
-        tops = {
-            name.partition("/")[0] for name in unpacked.files if name.endswith("/run.json") and name.count("/") == 1
-        }
-        runs = sorted(name for name in tops if not EARLIER.search(name))
-        checks = [*_files(unpacked, runs)]
-        for run in runs:
-            checks += check_run(unpacked, run, _weights_of(weights, run, len(runs)))
-        if unpacked.manifest.kind == "experiment":
-            checks += _leaderboard(unpacked, runs)
-            checks += _plan(unpacked, runs)
-        checks += _beyond(unpacked)
+        return verify_unpacked(unpack(bundle, Path(folder).resolve()), weights)
+
+
+def verify_unpacked(unpacked: Unpacked, weights: Path | None) -> Verification:
+    """Verify a bundle that was unpacked; arguments as for `verify`."""
+    tops = {name.partition("/")[0] for name in unpacked.files if name.endswith("/run.json") and name.count("/") == 1}
+    runs = sorted(name for name in tops if not EARLIER.search(name))
+    checks = [*_files(unpacked, runs)]
+    for run in runs:
+        checks += check_run(unpacked, run, _weights_of(weights, run, len(runs)))
+    if unpacked.manifest.kind == "experiment":
+        checks += _leaderboard(unpacked, runs)
+        checks += _plan(unpacked, runs)
+    checks += _beyond(unpacked)
     return Verification(
         sha256=unpacked.sha256,
         version=unpacked.manifest.version,
