@@ -13,7 +13,7 @@ def view(
     experiments: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[EXPERIMENT]...",
+            metavar="EXPERIMENT...",
             help="Directories of experiments, or their names if they are in runs/. Default: all of runs/.",
             show_default=False,
             autocompletion=complete_experiments,
