@@ -1,6 +1,8 @@
 """Fixtures for all tests. Helper functions are in `support`."""
 
+import fcntl
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -82,6 +84,12 @@ def kernel_cache(config: pytest.Config, otherwise: Path) -> Path:
     return Path(cache.mkdir(f"kernels-{digest.hexdigest()[:16]}"))
 
 
+def shared_by_workers(factory: pytest.TempPathFactory) -> Path:
+    """Return the temporary directory that all workers of this session share."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_caches(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Set up caches for this session, so that the user's are not touched. All workers share the computed baselines.
@@ -89,8 +97,7 @@ def own_caches(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
     Only compiled kernels outlive a session, because compiling them takes longer than most tests.
     """
     root = tmp_path_factory.mktemp("caches")
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "baselines"
+    shared = shared_by_workers(tmp_path_factory) / "baselines"
     shared.mkdir(exist_ok=True)
     (root / "cache" / "posttrainbench").mkdir(parents=True)
     (root / "cache" / "posttrainbench" / "baselines").symlink_to(shared)
@@ -103,15 +110,22 @@ def own_caches(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def flagged(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A run of the agent that submits the instruct model, by `ptb run --json`. Copy it before changing it."""
-    root = tmp_path_factory.mktemp("experiment") / "flagged"
-    return Finished(
-        root,
-        ptb(
-            *("run", "--agent", "recipe-cheat-swap", "--model", "micro-base", "--benchmark", "micro-math"),
-            *("--out", root, "--json"),
-        ),
-    )
+    """A run of the agent that submits the instruct model, by `ptb run --json`. Copy it before changing it.
+
+    One worker makes it for all.
+    """
+    shared = shared_by_workers(tmp_path_factory)
+    root, kept = shared / "experiment" / "flagged", shared / "flagged.json"
+    with (shared / "flagged.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            root.parent.mkdir()
+            done = ptb(
+                *("run", "--agent", "recipe-cheat-swap", "--model", "micro-base", "--benchmark", "micro-math"),
+                *("--out", root, "--json"),
+            )
+            kept.write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))
+    return Finished(root, subprocess.CompletedProcess(*json.loads(kept.read_text())))
 
 
 @pytest.fixture

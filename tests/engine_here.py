@@ -78,11 +78,11 @@ ENGINE = Engine("transformers", start, versions, kit={})
 
 
 @contextmanager
-def short_evaluations() -> Iterator[None]:
+def short_evaluations(items: int = EVALUATED) -> Iterator[None]:
     """Evaluate runs that are completed in this process with its engine, on a few items; measure canaries in it, too."""
 
     def short(spec: RunSpec) -> EvaluationPlan:
-        return replace(run_plan(spec), limit=EVALUATED)
+        return replace(run_plan(spec), limit=items)
 
     with (
         mock.patch.object(evaluate_stage, "run_plan", short),

@@ -60,7 +60,7 @@ SCENARIO: Scenario = [
     Say("I write a program.", calls=(Shell(LIBRARY),)),
     Say("I train.", calls=(Shell(TRAIN),)),
     Say("I wait for it.", calls=(Shell(WAIT),)),
-    Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 20; touch measured"),)),
+    Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 4; touch measured"),)),
     Say("I wait for that, too.", calls=(Shell(WAIT.replace("trained", "measured")),)),
     Say("Words that break off somewhere. " * 4, ends="cut"),
     Say("All done."),
@@ -74,21 +74,27 @@ BUDGET = 600
 PROGRAM = """
 import sys
 from pathlib import Path
+agent, out, budget, prompt, tests = sys.argv[1:]
+sys.path.append(tests)
+from engine_here import short_evaluations
 from posttrainbench.records import Stage
 from posttrainbench.run import agent_run, pipeline
 from posttrainbench.run.prepare import RunRequest, create_run, read_prompt
 from posttrainbench.run.solve import solve
 from posttrainbench.run.progress import ProgressListener
 
-agent, out, budget, prompt = sys.argv[1:]
 request = RunRequest(agent, "micro-base", "micro-math", budget=float(budget), prompt=read_prompt(Path(prompt)))
 run = create_run(request, Path(out))
 real = agent_run.clock
 agent_run.clock = lambda: real() + (float(budget) if (run.workspace / "asleep.txt").exists() else 0)
 pipeline.STAGES[Stage.SOLVE] = solve  # here, where the clock is changed
-print(pipeline.advance(run, ProgressListener()).model_dump_json())
+with short_evaluations(24):
+    print(pipeline.advance(run, ProgressListener()).model_dump_json())
 """
-"""Carries a run out. Its time is up as soon as the agent is asleep, whenever that is."""
+"""Carries a run out. Its time is up as soon as the agent is asleep, whenever that is.
+
+The engine is started in a process of its own by other tests.
+"""
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ def carry_out(agent: Agent, fake: FakeModels, programs: Path | None, out: Path, 
     prompt.write_text(f"{PROMPT.read_text()}\nscenario:whole\n")
     began = time.monotonic()
     said = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name, out, str(BUDGET), prompt],
+        [sys.executable, "-c", PROGRAM, name, out, str(BUDGET), prompt, Path(__file__).parents[1]],
         capture_output=True,
         text=True,
         env=environment,
@@ -228,7 +234,7 @@ def test_a_whole_micro_run_gets_a_real_score(runs: Runs, agent: Agent) -> None:
     assert done.result.base_score is not None
     assert done.result.raw_score > done.result.base_score  # it has learned something
     [own] = read_jsonl(done.file("evaluations.jsonl"))
-    assert own["items"] == 20
+    assert own["items"] == 4
     printed = done.file("output.jsonl").read_text()
     assert "seconds left" in printed
     assert done.outcome.network == "none"

@@ -78,7 +78,7 @@ print("PTB_EGRESS" in str(os.environ))
     assert "proxy" in (solve / "prompt.md").read_text()
 
 
-@pytest.mark.usefixtures("solve_here")
+@pytest.mark.usefixtures("solve_here", "short_evaluations")
 def test_a_layer_is_listed_audited_and_its_models_dropped(
     tmp_path: Path, internet: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_image_labels(image: str) -> None:
 
 
 @pytest.mark.training
+@pytest.mark.usefixtures("short_evaluations")
 def test_agent_works_in_the_image(image: str, tmp_path: Path) -> None:
     source = """
 import platform
