@@ -1,6 +1,6 @@
 """Measure what recording file provenance costs: the time of work in a sandbox with and without it, in turn.
 
-    python bench/provenance.py [--rounds 5] [--work sft,imports,opens]
+    python bench/provenance.py [--rounds 5] [--work sft,imports,opens] [--backend podman]
 
 Goals: fine-tuning within 1.03 of the time without, importing torch and transformers within 1.25. Other load on the
 machine affects single rounds, so the ratio is that of the shortest times.
@@ -14,8 +14,7 @@ import tempfile
 from pathlib import Path
 
 from posttrainbench import catalog
-from posttrainbench.sandbox import Mount
-from posttrainbench.sandbox.bubblewrap import Bubblewrap
+from posttrainbench.sandbox import Mount, Sandbox, load_sandbox
 from posttrainbench.sandbox.provenance.launch import recording_available
 from posttrainbench.sandbox.provenance.record import NAME
 
@@ -55,8 +54,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=150, help="training steps")
     parser.add_argument("--work", default=",".join(WORK))
+    parser.add_argument("--backend", default="bubblewrap", help="bubblewrap, podman or docker")
     args = parser.parse_args()
-    recording = recording_available(Bubblewrap())
+    sandbox = load_sandbox(args.backend)
+    recording = recording_available(sandbox)
     if not recording.works:
         sys.exit(f"file provenance cannot be recorded here: {recording.reason}")
     programs = {
@@ -68,8 +69,8 @@ def main() -> None:
         facts: dict[str, float] = {}
         without, recorded = [], []
         for _ in range(args.rounds):
-            without.append(measure(programs[name], None)[0])
-            seconds, facts = measure(programs[name], NAME)
+            without.append(measure(sandbox, programs[name], None)[0])
+            seconds, facts = measure(sandbox, programs[name], NAME)
             recorded.append(seconds)
         print(f"{WORK[name]}: ratio {min(recorded) / min(without):.3f}")
         print(f"  without: {spread(without)}; recorded: {spread(recorded)}")
@@ -79,13 +80,13 @@ def main() -> None:
         )
 
 
-def measure(program: str, record: str | None) -> tuple[float, dict[str, float]]:
+def measure(sandbox: Sandbox, program: str, record: str | None) -> tuple[float, dict[str, float]]:
     """Return the seconds that a program takes in a sandbox, and what the recorder reports of itself."""
     base = catalog.base_models(catalog.suites()["micro"])[0]
     with tempfile.TemporaryDirectory(prefix="ptb-bench-") as folder:
         workspace, records = Path(folder, "workspace"), Path(folder, "records")
         workspace.mkdir()
-        process = Bubblewrap().start(
+        process = sandbox.start(
             [sys.executable, "-I", "-c", TIMER.format(program)],
             [Mount("workspace", workspace, writable=True), Mount("models/base", base.directory)],
             {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},  # noqa: S108

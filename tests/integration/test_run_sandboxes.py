@@ -10,6 +10,7 @@ from container_engines import ISOLATING, backend
 from posttrainbench.cli.sandbox import app
 from posttrainbench.records import AgentEnd, Outcome, RunLimits, Stage
 from posttrainbench.run.prepare import RunRequest, create_run
+from posttrainbench.sandbox.provenance.launch import recording_available
 from support import agent, printed, settle
 
 WORK = """
@@ -30,6 +31,8 @@ def test_an_agent_works_within_its_limits(name: str, solving_only: None, tmp_pat
     assert printed(run) == ["/workspace ['final_model'] True"]
     outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
     assert (outcome.end, outcome.isolation, outcome.limit) == (AgentEnd.EXITED, "namespaces", None)
+    if recording_available(backend(name)).works:
+        assert (outcome.provenance, outcome.provenance_note) == ("recorded", "")
     assert set(outcome.enforcement) == {"memory", "processes", "cpus", "disk"}
     assert (run.stage(Stage.SOLVE) / "final_model" / "note").read_text() == "x"
 

@@ -20,7 +20,7 @@ from posttrainbench.run.progress import InterruptChoice
 PR_SET_PDEATHSIG = 1
 LOG = "launch.log"
 """File in a run's directory with the output of its jobs."""
-MACHINE_CHECKS = frozenset({"GPUs", "sandbox", "limits"})
+MACHINE_CHECKS = frozenset({"GPUs", "sandbox", "limits", "provenance"})
 """Checks that hold for this machine only; those of other machines are made there, before the agent starts."""
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +32,8 @@ from posttrainbench.run.gpus import require_gpus
 from posttrainbench.run.progress import format_duration
 from posttrainbench.run.request import Subject, request_of
 from posttrainbench.run.session import require_needs
-from posttrainbench.sandbox.provenance.launch import why_unrecorded
+from posttrainbench.sandbox import load_sandbox
+from posttrainbench.sandbox.provenance.launch import Availability, recording_available
 
 MIN_FREE_BYTES = 200 * 2**20
 COPIES, KEPT_COPIES = 2, 2
@@ -96,12 +98,12 @@ def examine(subject: Subject, skipped: Collection[str] = (), only: Collection[st
 
 
 def require(subject: Subject, skipped: Collection[str] = (), only: Collection[str] = ()) -> None:
-    """Require that every check succeeds. Arguments as for `examine`.
+    """Require that every check succeeds. Arguments as for `examine`. Provenance is not needed and not checked.
 
     Raises:
         InputError: the first problem.
     """
-    for result in examine(subject, skipped, only):
+    for result in examine(subject, {*skipped, "provenance"}, only):
         if result.state == "problem":
             raise InputError(result.text)
 
@@ -284,8 +286,14 @@ def _network(subject: Subject) -> str:
 def _provenance(subject: Subject) -> str:
     if not subject.request.provenance:
         return "off"
-    reason = why_unrecorded(subject.sandbox)
-    return f"unavailable: {reason}" if reason else "recorded"
+    found = _recording(subject.sandbox.name, subject.request.image)
+    return "recorded" if found.works else f"unavailable: {found.reason}"
+
+
+@cache
+def _recording(sandbox: str, image: str | None) -> Availability:
+    """Record one command; once for all runs, since it takes up to a second."""
+    return recording_available(load_sandbox(sandbox, image))
 
 
 def _kit(subject: Subject) -> str:

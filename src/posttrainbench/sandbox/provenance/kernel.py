@@ -196,7 +196,7 @@ def take_descriptor(pid: int, descriptor: int) -> int:
     try:
         duplicate = _libc.syscall(PIDFD_GETFD, handle, descriptor, 0)
         if duplicate < 0:
-            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "pidfd_getfd")
         return int(duplicate)
     finally:
         os.close(handle)
