@@ -4,9 +4,11 @@ import fcntl
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +34,9 @@ LONGEST_REPORT = 4000
 """Characters of a failure's traceback that are printed at once."""
 DEEPEST = 10_000
 """Depth of directories in tests."""
+SLOWEST = 25
+"""Modules in the list of the slowest ones, which a session of at least `LONG_SESSION` seconds of tests prints."""
+LONG_SESSION = 300.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +65,23 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_sessionfinish() -> None:
     """Let pytest remove directories of earlier sessions however deep they are; otherwise it ends without a summary."""
     sys.setrecursionlimit(DEEPEST)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the slowest modules of a long session, and the CPU time of all processes."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    if seconds.total() < LONG_SESSION:
+        return
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    terminalreporter.section("slowest modules")
+    for name, duration in seconds.most_common(SLOWEST):
+        terminalreporter.write_line(f"{duration:6.0f} s {name}")
+    cpu = sum(one.ru_utime + one.ru_stime for one in used)
+    terminalreporter.write_line(f"{seconds.total():6.0f} s in all, {cpu:.0f} s of CPU time")
 
 
 def _rank(item: pytest.Item) -> tuple[int, bool]:
