@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from posttrainbench.cli import doctor
 from posttrainbench.run.preflight import CheckResult
 from posttrainbench.run.request import RunRequest
+from posttrainbench.sandbox.provenance import launch
+from posttrainbench.sandbox.provenance.launch import Availability
 
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -40,3 +43,16 @@ def test_checks_of_all_cells_are_summarized(ready: bool, ptb_here: Ptb, monkeypa
         problem = "The data of gsm8k is not on this machine."
         assert rows == [("benchmark data", "missing", problem), ("sandbox", "ok", "bubblewrap")]
     assert ptb_here("doctor", "--suite", "v7").returncode == 2
+
+
+def test_doctor_says_which_sandboxes_record_provenance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: name if name == "podman" else None)
+    results = {"bubblewrap": Availability(True, ""), "podman": Availability(False, "Device or resource busy")}
+    monkeypatch.setattr(launch, "recording_available", lambda sandbox: results[sandbox.name])
+    text = "file provenance can be recorded in bubblewrap"
+    assert doctor._provenance() == doctor.Check("provenance", "ok", f"{text}; not in podman (Device or resource busy)")
+    results["podman"] = Availability(True, "")
+    assert doctor._provenance() == doctor.Check("provenance", "ok", f"{text}, podman")
+    results["bubblewrap"] = Availability(False, "an old kernel")
+    found = doctor._provenance()
+    assert (found.state, found.fix) == ("note", "bubblewrap (an old kernel)")

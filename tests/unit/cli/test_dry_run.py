@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from posttrainbench.run import preflight
 from posttrainbench.run.preflight import CHECKS
+from posttrainbench.sandbox.provenance.launch import Availability
 from support import assert_refused, contents
 
 pytestmark = pytest.mark.sandbox
@@ -39,6 +41,15 @@ def test_problems_end_with_2(words: list[str], ptb_here: Ptb, tmp_path: Path) ->
     problems = {check["name"]: check["text"] for check in report["checks"] if check["state"] == "problem"}
     assert set(problems) == {"agent", "GPUs"}
     assert "`bogus` is not a setting of the recipe sft" in problems["agent"]
+
+
+def test_the_reason_why_nothing_will_be_recorded(
+    ptb_here: Ptb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_recording", lambda *_: Availability(False, "the kernel refused"))
+    said = ptb_here(*WORDS, "--agent", "recipe-noop", "--json", cwd=tmp_path)
+    found = {check["name"]: (check["state"], check["text"]) for check in json.loads(said.stdout)["checks"]}
+    assert found["provenance"] == ("ok", "unavailable: the kernel refused")
 
 
 def test_a_mistake_without_dry_run_is_one_sentence(ptb_here: Ptb, tmp_path: Path) -> None:
