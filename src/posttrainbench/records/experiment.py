@@ -64,8 +64,8 @@ class Placement(Record):
         memory: bytes of a job; None for the scheduler's default.
         gpus: GPUs of a job; None for those of the agent.
         partition: Slurm partition.
-        account: Slurm account.
-        constraint: Slurm node feature.
+        account: Slurm account, or accounting group of HTCondor.
+        constraint: Slurm node feature, or requirements of HTCondor (a ClassAd expression).
         address: address of a Ray cluster; None for one on this machine.
         options: other options of the scheduler, such as `{qos: low}`.
     """
