@@ -115,11 +115,15 @@ def launch(
         str | None, typer.Option(help="Time that a job may take in addition to the budget. Default: 4h.")
     ] = None,
     split_evaluation: Annotated[
-        bool, typer.Option("--split-evaluation", help="slurm, ray, htcondor: evaluate in a job of its own, after the agent's.")
+        bool, typer.Option("--split-evaluation", help="Clusters: evaluate in a job of its own, after the agent's.")
     ] = False,
     partition: Annotated[str | None, typer.Option(help="slurm: partition.", show_default=False)] = None,
-    account: Annotated[str | None, typer.Option(help="slurm: account; htcondor: accounting group.", show_default=False)] = None,
-    constraint: Annotated[str | None, typer.Option(help="slurm: node feature; htcondor: requirements.", show_default=False)] = None,
+    account: Annotated[
+        str | None, typer.Option(help="slurm: account; htcondor: accounting group.", show_default=False)
+    ] = None,
+    constraint: Annotated[
+        str | None, typer.Option(help="slurm: node feature; htcondor: requirements.", show_default=False)
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="ray: address of the cluster. Default: one on this machine.", show_default=False)
     ] = None,
@@ -152,8 +156,8 @@ def launch(
     The same command again continues: finished runs are kept, and runs that failed through no fault of their agent are
     tried again. Once the experiment exists, `ptb launch --name NAME` is enough.
 
-    Exit codes: 0 all runs have a result (slurm, htcondor: the jobs are submitted), 1 infrastructure error, 2 invalid input,
-    130 interrupted.
+    Exit codes: 0 all runs have a result (slurm, htcondor: the jobs are submitted), 1 infrastructure error, 2 invalid
+    input, 130 interrupted.
 
     Example:  [bold]ptb launch --suite micro --agent recipe-sft --benchmark micro-math --seeds 2 --name try[/bold]
     """
