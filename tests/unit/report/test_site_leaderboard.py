@@ -54,7 +54,7 @@ def test_every_cell_links_to_its_run(cells: list[Cell], tmp_path: Path) -> None:
     links = [value for name, value in page.attributes if name == "href" and value.startswith("runs/exp/")]
     assert {Path(link).parent.name for link in links} == {cell.run for cell in cells}
     assert all((tmp_path / "site" / link).is_file() for link in links)
-    for text in ("1 suspected", "reset to base", "2 of 3", "1 infrastructure error", "Before audit", "Instruct models"):
+    for text in ("1 suspected", "reset to base", "2 of 3", "1 lost", "Before audit", "Instruct models"):
         assert text in page.text
 
 

@@ -143,7 +143,7 @@ def _by_benchmark(records: Records) -> Any:
 def _gap_closed(records: Records) -> Any:
     source = _labeled(records, lambda r: f"{r['agent']}: {r['share']}%, before resets {r['before']}%")
     order = [record["agent"] for record in sorted(records, key=lambda r: -r["share"])]
-    x = alt.X("share:Q", title="share of the base-to-instruct gap closed, %")
+    x = alt.X("share:Q", title="share of the base-to-instruct gap closed, %", axis=alt.Axis(tickCount=8))
     y = alt.Y("agent:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False))
     bars = alt.Chart(source).mark_bar(color=AGENT, height=14).encode(x=x, y=y, tooltip="label:N", description="label:N")
     removed = alt.Chart(source).transform_filter(alt.datum["before"] > alt.datum["share"])
