@@ -79,6 +79,10 @@ def standings(experiment: Experiment, root: Path) -> list[Standing]:
     ]
 
 
+ON_NODES = "GPUs, limits and sandbox are checked on each node, right before an agent starts there"
+"""Which checks a dry run cannot make, because nodes may differ from this machine; see `MACHINE_CHECKS`."""
+
+
 def make_plan(experiment: Experiment, root: Path, repeated: Sequence[Standing] = ()) -> Plan:
     """Examine an experiment. Nothing is changed.
 
@@ -104,6 +108,8 @@ def make_plan(experiment: Experiment, root: Path, repeated: Sequence[Standing] =
             problems.append(Problem(result.name, result.text))
         else:
             notes.append(result.text)
+    if launcher.elsewhere:
+        notes.append(ON_NODES)
     new = [entry for entry in entries if entry.state is State.NEW]
     found, missing = _examine(experiment, new, launcher)
     due = [entry for entry in entries if entry.state.is_due]

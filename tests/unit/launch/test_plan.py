@@ -10,6 +10,7 @@ import pytest
 from posttrainbench.errors import InputError
 from posttrainbench.files import append_json, write_json
 from posttrainbench.launch import plan as module
+from posttrainbench.launch.base import load_launcher
 from posttrainbench.launch.estimate import estimate
 from posttrainbench.launch.experiment import resolve
 from posttrainbench.launch.plan import Problem, concerned, make_plan
@@ -58,6 +59,19 @@ def test_all_problems_are_found_with_the_runs_that_they_concern(checks: list[Any
     assert [concerned(problem, keys) for problem in plan.problems] == ["recipe-sft", "micro-code"]
     assert plan.counts() == {"new": 4, "missing data": 4}
     assert not (tmp_path / "e").exists()
+
+
+def test_a_dry_run_says_what_only_the_nodes_can_check(
+    checks: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert module.ON_NODES not in make_plan(resolve(GIVEN), tmp_path / "e").notes
+    launcher = load_launcher("ray")
+    monkeypatch.setattr(launcher, "check", lambda order: [CheckResult("launcher", "ok", "Ray, 2 nodes")])
+    plan = make_plan(resolve(GIVEN | {"placement": {"launcher": "ray"}}), tmp_path / "e")
+    assert plan.notes == ["Ray, 2 nodes", module.ON_NODES]
+    skipped = checks[-1][2]
+    assert set(skipped) >= {"GPUs", "limits", "sandbox"}
+    assert all(name in module.ON_NODES for name in skipped - {"provenance"})
 
 
 def test_a_run_that_was_created_and_has_not_begun_is_not_in_its_own_way(tmp_path: Path) -> None:
