@@ -169,6 +169,6 @@ def test_a_chart_keeps_the_peaks_of_many_values() -> None:
     chart = line_chart("CPU", [(float(t), 900.0 if t == 5003 else 1.0) for t in range(10_000)], "%")
     assert chart is not None
     assert len(chart.points.split()) <= 400
-    assert chart.top == "1e+03%"
+    assert chart.top == "1,000%"
     assert ",10.0" in chart.points
     assert line_chart("CPU", [(1.0, 1.0)], "%") is None

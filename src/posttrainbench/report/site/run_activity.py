@@ -109,16 +109,16 @@ def monitor_charts(folder: Path) -> list[Chart]:
     gpus = sorted({gpu.index for sample in samples for gpu in sample.gpus})
     lines: list[tuple[str, list[tuple[float, float]], str]] = [
         ("CPU", [(one.t, 100 * one.cpu) for one in samples], "%"),
-        ("Memory", [(one.t, one.memory / 1e9) for one in samples], "GB"),
-        ("Disk in the workspace", [(one.t, one.disk / 1e9) for one in samples if one.disk is not None], "GB"),
+        ("Memory", [(one.t, one.memory) for one in samples], "B"),
+        ("Disk in the workspace", [(one.t, one.disk) for one in samples if one.disk is not None], "B"),
         ("Processes", [(one.t, one.processes) for one in samples], ""),
-        ("Network received", [(one.t, one.received / 1e9) for one in samples if one.received is not None], "GB"),
+        ("Network received", [(one.t, one.received) for one in samples if one.received is not None], "B"),
     ]
     for index in gpus[:8]:
         own = [(one.t, gpu) for one in samples for gpu in one.gpus if gpu.index == index]
         busy = [(t, 100 * gpu.busy) for t, gpu in own if gpu.busy is not None]
         lines.append((f"GPU {index} utilization", busy, "%"))
-        lines.append((f"GPU {index} memory", [(t, gpu.memory / 1e9) for t, gpu in own], "GB"))
+        lines.append((f"GPU {index} memory", [(t, gpu.memory) for t, gpu in own], "B"))
     charts = (line_chart(title, values, unit) for title, values, unit in lines if any(value for _, value in values))
     return [chart for chart in charts if chart is not None]
 
@@ -221,10 +221,10 @@ def _rows(path: Path) -> Iterator[dict[str, object]]:
         yield row
 
 
-def started_at(folder: Path, journal: Sequence[JournalEntry]) -> float | None:
-    """Return the agent's start in seconds since 1970: by the host's record, else by the journal."""
+def started_at(folder: Path, journal: Sequence[JournalEntry], created: str) -> float:
+    """Return the agent's start in seconds since 1970: by the host's record, the journal, or the run's creation."""
     try:
         return float(json.loads((folder / "integrity.json").read_bytes())["started"])
     except (OSError, ValueError, KeyError, TypeError):
         times = [entry.time for entry in journal if entry.stage is Stage.SOLVE and entry.event == "start"]
-        return _moment(times[-1]) if times else None
+        return _moment(times[-1] if times else created)

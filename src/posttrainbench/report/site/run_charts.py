@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from posttrainbench.records.units import short_duration
+from posttrainbench.report.site.shell import count
 
 POINTS = 400
 """Most points of a line; of more, the highest of each interval is drawn."""
@@ -40,16 +41,16 @@ class Chart:
 def line_chart(
     title: str, values: Sequence[tuple[float, float]], unit: str, *, end: float | None = None, dots: bool = False
 ) -> Chart | None:
-    """Return a chart of (seconds, value); None if there are fewer than two values, or than one with `dots`.
+    """Return a chart of (seconds, value); None if there are fewer than two values.
 
     Args:
         title: name of the quantity.
         values: in order of time; values are not negative.
-        unit: `%`, `GB`, or "" for a number.
+        unit: `%`, `B` for bytes, or "" for a number.
         end: right end of the time axis; the last value's time by default.
         dots: mark each value.
     """
-    if len(values) < (1 if dots else 2):
+    if len(values) < 2:
         return None
     last = max(end or 0.0, values[-1][0], 1e-9)
     highest = max(value for _, value in values)
@@ -96,4 +97,6 @@ def _round_up(value: float) -> float:
 
 
 def _text(value: float, unit: str) -> str:
-    return f"{value:.3g}%" if unit == "%" else f"{value:.3g} {unit}".strip()
+    if unit == "B":
+        return f"{count(value)}B"
+    return f"{value:,.0f}%" if unit == "%" else f"{value:,.3g}"

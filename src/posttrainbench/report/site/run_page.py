@@ -141,7 +141,7 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
     outcome, audit = read_outcome(folder), _audit(run, absent)
     manifest = _manifest(run.root / Stage.COLLECT.folder / "manifest.json")
     evaluations = own_evaluations(folder, run.workspace)
-    started = started_at(folder, journal) or 0.0
+    started = started_at(folder, journal, spec.created)
     counting = [one for one in audit.findings if one.state in COUNTING] if audit else []
     last = next((entry for entry in reversed(journal) if entry.event in ("failed", "interrupted")), None)
     stage = next((one for one in Stage if not _is_done(run, one, result)), None)

@@ -19,6 +19,13 @@
     return pages.get(number);
   }
 
+  // Returns the directories that all ids begin with.
+  function commonPrefix(names) {
+    const parts = names.length > 1 ? names[0].split("/").slice(0, -1) : [];
+    while (parts.length && !names.every((name) => name.startsWith(`${parts.join("/")}/`))) parts.pop();
+    return parts.length ? `${parts.join("/")}/` : "";
+  }
+
   function start(items) {
     const query = byId("item-query"), filter = byId("item-filter"), rows = byId("item-rows");
     const kinds = {
@@ -28,6 +35,7 @@
       lost: ([, score, base]) => base !== null && base > score,
       gained: ([, score, base]) => base !== null && base < score,
     };
+    const prefix = commonPrefix(items.map(([name]) => name));
     let chosen = [], at = 0;
 
     function select() {
@@ -58,7 +66,7 @@
       detail.hidden = true;
       const head = element("th", "left");
       head.scope = "row";
-      const button = element("button", "item-name", name);
+      const button = element("button", "item-name", name.slice(prefix.length));
       button.type = "button";
       button.setAttribute("aria-expanded", "false");
       head.append(button);
