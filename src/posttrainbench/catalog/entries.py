@@ -136,6 +136,7 @@ class Suite(Entry):
             `every_seed` always use all of them.
         tries: number of tries of an evaluation at the benchmark's `max_tokens`, then at each of its
             `retry_max_tokens`.
+        max_tokens: limit of one completion where a benchmark's own limits are higher; None for those limits.
         engine: entry point in `posttrainbench.engines`.
         engine_settings: settings of the engine, such as `memory_fraction`.
         threads: number of CPU threads of a process; None for the libraries' default.
@@ -173,6 +174,7 @@ class Suite(Entry):
     tolerates: list[str] = Field(default_factory=lambda: ["provenance"])
     evaluation_seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     tries: list[Positive] = Field(min_length=1)
+    max_tokens: Positive | None = None
     engine: str
     engine_settings: dict[str, str] = Field(default_factory=dict)
     threads: Positive | None = None

@@ -242,7 +242,8 @@ def _suite(suite: str | None, benchmark: str, base: str | None) -> "Suite":
     if not candidates:
         raise InputError(f"The suite {suite} does not have `{benchmark}`; see `ptb catalog suites`.")
     if len(candidates[0].models) > 1:
-        raise InputError(f"Give --base, one of: {', '.join(candidates[0].models)}.")
+        bases = dict.fromkeys(model for entry in candidates for model in entry.models)
+        raise InputError(f"Give --base, one of: {', '.join(bases)}.")
     return candidates[0]
 
 

@@ -27,6 +27,7 @@ class EvaluationPlan:
         threads: number of CPU threads of the engine; None for the libraries' default.
         settings: the engine's own settings.
         dtype: number format of weights and computations.
+        highest_max_tokens: limit of one completion where a benchmark's own limits are higher.
         limit: evaluate only the first `limit` items; None for all.
         few_shot: worked examples instead of a chat template, sampling at temperature 0.6 and top-p 0.95.
         grader: grader model, for benchmarks that need one.
@@ -39,6 +40,7 @@ class EvaluationPlan:
     threads: int | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     dtype: str = "float32"
+    highest_max_tokens: int | None = None
     limit: int | None = None
     few_shot: bool = False
     grader: str = DEFAULT_GRADER
@@ -54,7 +56,8 @@ class EvaluationPlan:
     def max_tokens(self, facts: BenchmarkFacts, rung: int) -> int:
         """Return the limit of one completion on a rung of the retry ladder; rung 0 is the default limit."""
         ladder = [facts.max_tokens, *facts.retry_max_tokens]
-        return ladder[min(rung, len(ladder) - 1)]
+        limit = ladder[min(rung, len(ladder) - 1)]
+        return min(limit, self.highest_max_tokens or limit)
 
 
 def suite_plan(suite: Suite, base: Model, engine: str | None = None) -> EvaluationPlan:
@@ -66,6 +69,7 @@ def suite_plan(suite: Suite, base: Model, engine: str | None = None) -> Evaluati
         tries=tuple(suite.tries),
         threads=suite.threads,
         dtype=suite.dtype,
+        highest_max_tokens=suite.max_tokens,
         settings=suite.engine_settings if engine in (None, suite.engine) else {},
     )
 

@@ -248,7 +248,7 @@ def task_at(spec: RunSpec, workspace: str, kit: str, models: Mapping[str, str]) 
         benchmark=spec.benchmark,
         budget=spec.budget,
         seed=spec.seed,
-        max_tokens=facts.max_tokens,
+        max_tokens=min(facts.max_tokens, suite.max_tokens or facts.max_tokens),
         evaluation_seed=suite.evaluation_seeds[0],
         engine=spec.engine,
         dtype=suite.dtype,

@@ -72,14 +72,19 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
     model = AutoModelForCausalLM.from_pretrained(task["base_model"], dtype=torch.float32)
 
     def tokens(row: dict[str, Any]) -> dict[str, list[int]]:
-        prompt = tokenizer.apply_chat_template(chat(row)[:1], add_generation_prompt=True, tokenize=False)
-        whole = tokenizer.apply_chat_template(chat(row), tokenize=False).rstrip("\n")
+        prompt = tokenizer.apply_chat_template(
+            chat(row)[:1], tools=row.get("tools"), add_generation_prompt=True, tokenize=False
+        )
+        whole = tokenizer.apply_chat_template(chat(row), tools=row.get("tools"), tokenize=False).rstrip("\n")
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         answer = tokenizer(whole.removeprefix(prompt), add_special_tokens=False)["input_ids"]
         return {"input_ids": ids + answer, "labels": [-100] * len(ids) + answer}
 
     with Path("train_data.jsonl").open("w") as file:
-        file.writelines(json.dumps({"messages": chat(row)}) + "\n" for row in rows)
+        file.writelines(
+            json.dumps({"messages": chat(row)} | ({"tools": row["tools"]} if row.get("tools") else {})) + "\n"
+            for row in rows
+        )
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         """Stops training before time runs out, and prints its progress."""
