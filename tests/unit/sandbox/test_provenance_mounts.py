@@ -1,9 +1,14 @@
 """Which files the recorder of file provenance takes for files of the system, which nothing can write."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from posttrainbench.errors import InfrastructureError
+from posttrainbench.sandbox.provenance.launch import start_recorder
 from posttrainbench.sandbox.provenance.opens import Opener
 from posttrainbench.sandbox.provenance.processes import writable_mounts
 
@@ -49,3 +54,12 @@ def test_a_writable_root_leaves_only_read_only_exceptions() -> None:
     each = opener()
     assert each.keep([b"/"]) == [b"/"]
     assert [each.is_kept(name) for name in (b"/etc/x", b"/usr/bin/x", b"/opt/env/x")] == [True, True, False]
+
+
+def test_a_directory_whose_path_is_too_long_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with pytest.raises(InfrastructureError, match="set TMPDIR to another directory"):
+        start_recorder(tmp_path / "record", [], "python3", connects=True)
+    assert list(folder.iterdir()) == []

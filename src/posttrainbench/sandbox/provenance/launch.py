@@ -126,10 +126,20 @@ def start_recorder(
 
 
 def _listening_socket() -> socket.socket:
-    """Return a listening Unix socket whose path is short enough for a socket and leads through a private directory."""
+    """Return a listening Unix socket in a directory that only this user can enter.
+
+    Raises:
+        InfrastructureError: the directory for temporary files does not support it.
+    """
     path = Path(tempfile.mkdtemp(prefix="ptb-recorder-"), "socket")
     listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(path))
+    try:
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        path.parent.rmdir()
+        text = f"The provenance recorder cannot create the socket {path} ({error}); set TMPDIR to another directory."
+        raise InfrastructureError("sandbox_failed", text) from None
     path.chmod(0o666)
     listening.listen(1)
     return listening
