@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from original_results import write_run
+from posttrainbench import catalog
+from posttrainbench.report.original.importing import read_results
 from posttrainbench.report.site.run_charts import line_chart
 from posttrainbench.report.site.run_findings import split_path
 from posttrainbench.report.site.run_page import write_run_page
@@ -163,6 +166,22 @@ def test_an_infrastructure_error_is_not_the_agents(tmp_path: Path) -> None:
     text = read_page(tmp_path / "site" / "index.html").text
     assert "The run failed in the agent's work: The disk is full." in text
     assert "counts neither as zero nor with the base model's score" in text
+
+
+def test_an_imported_run_names_what_it_lacks(tmp_path: Path) -> None:
+    write_run(tmp_path / "results", **{"judgement_gpt5_4--json": {"contamination": True}})
+    [entry] = read_results(tmp_path / "results", catalog.suites()["v1"], tmp_path / "out").entries
+    write_run_page(Run(tmp_path / "out" / entry.run), tmp_path / "site", 3)
+    text = read_page(tmp_path / "site" / "index.html").text
+    for sentence in (
+        "The original scored the submission with 50.0 on gsm8k; the base model's score is not known here.",
+        "An imported run never counts, because its weights and the records of a host are missing.",
+        "contamination: flagged",
+        "An imported run has no record of network requests.",
+        "10h 5m of 10h 0m",
+    ):
+        assert sentence in text
+    assert (tmp_path / "site" / "trace.html").is_file()
 
 
 def test_a_chart_keeps_the_peaks_of_many_values() -> None:

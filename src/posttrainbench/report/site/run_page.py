@@ -24,7 +24,6 @@ from posttrainbench.records import (
     Status,
     SubmissionManifest,
 )
-from posttrainbench.records.units import short_duration
 from posttrainbench.report.site.run_activity import (
     Destination,
     Evaluation,
@@ -39,11 +38,12 @@ from posttrainbench.report.site.run_activity import (
     timeline,
 )
 from posttrainbench.report.site.run_charts import Chart
+from posttrainbench.report.site.run_facts import run_facts
 from posttrainbench.report.site.run_files import FileIndex, write_files
 from posttrainbench.report.site.run_findings import COUNTING, RuleCard, record_start, rule_cards
 from posttrainbench.report.site.run_items import ItemResults, write_items
 from posttrainbench.report.site.run_why import why
-from posttrainbench.report.site.shell import count, dollars, write_page
+from posttrainbench.report.site.shell import write_page
 from posttrainbench.report.site.trace_data import Trace
 from posttrainbench.report.site.trace_page import write_trace_page
 from posttrainbench.report.text import plain
@@ -164,7 +164,7 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
             imported=imported is not None,
         ),
         details=_details(result),
-        facts=_facts(run, outcome, _usage(folder)),
+        facts=run_facts(run, outcome, _usage(folder), imported),
         trace=write_trace_page(
             run,
             directory,
@@ -299,55 +299,6 @@ def _details(result: Result | None) -> list[str]:
         return []
     sentences = [*result.reasons, *filter(None, [restart_remark(result), *remarks(result)])]
     return [plain(sentence, 800) for sentence in sentences]
-
-
-def _facts(run: Run, outcome: Outcome | None, usage: ModelUsage | None) -> list[tuple[str, str]]:
-    spec = run.spec
-    worked = f"{short_duration(outcome.seconds)} of {short_duration(spec.budget)}" if outcome else "–"
-    facts = [
-        ("Agent", spec.agent.name),
-        ("Scaffold", spec.agent.scaffold),
-        ("Base model", spec.model),
-        ("Benchmark", spec.benchmark),
-        ("Suite, rules", f"{spec.suite}, {spec.rules}"),
-        ("Seed", str(spec.seed)),
-        ("Agent's time", worked),
-        ("Agent's end", _end(outcome)),
-    ]
-    if usage is not None and usage.requests:
-        facts.append(("Model calls", f"{usage.requests:,}, {usage.failed:,} failed, {usage.refused:,} refused"))
-        facts.append(
-            ("Tokens", f"{count(usage.input)} in, {count(usage.cached)} of them cached, {count(usage.output)} out")
-        )
-        facts.append(
-            ("Cost", dollars(usage.cost) + (f", {usage.unpriced:,} calls of unknown price" if usage.unpriced else ""))
-        )
-    try:
-        engine = str(run.engine)
-    except InputError:
-        engine = spec.engine
-    facts += [
-        ("Engine", engine),
-        ("Sandbox", f"{spec.sandbox}, network {spec.network}"),
-        ("Created", spec.created[:19].replace("T", " ")),
-        ("Machine", ", ".join(f"{key} {value}" for key, value in spec.host.items())),
-        ("Versions", ", ".join(f"{key} {value}" for key, value in sorted(spec.versions.items()))),
-        ("Run", spec.run),
-    ]
-    return [(label, plain(value, 600)) for label, value in facts if value]
-
-
-def _end(outcome: Outcome | None) -> str:
-    if outcome is None:
-        return "–"
-    texts = {
-        "exited": "exited by itself",
-        "crashed": f"crashed (exit code {outcome.exit_code})",
-        "deadline": "ended at the deadline",
-        "limit": f"ended by the limit {outcome.limit or ''}".strip(),
-        "stopped": "stopped by a person",
-    }
-    return texts[outcome.end.value]
 
 
 def _name_absent(page: RunPage, folder: Path, run: Run) -> None:

@@ -54,7 +54,11 @@ def why(
             "The cause is the machine, the network or a service, not the agent.",
             "So the run counts neither as zero nor with the base model's score, and is to be repeated.",
         ]
-    return [_measured(result, benchmark, manifest, imported), _audited(result, findings, coverage), _follows(result)]
+    return [
+        _measured(result, benchmark, manifest, imported),
+        _audited(result, findings, coverage),
+        _follows(result, imported),
+    ]
 
 
 def _measured(result: Result, benchmark: str, manifest: SubmissionManifest | None, imported: bool) -> str:
@@ -102,7 +106,9 @@ def _audited(result: Result, findings: Sequence[Finding], coverage: Sequence[Cov
     return f"The audit checked {len(states)} rules and found no violation."
 
 
-def _follows(result: Result) -> str:
+def _follows(result: Result, imported: bool) -> str:
+    if imported:
+        return "An imported run never counts, because its weights and the records of a host are missing."
     if result.status is Status.SCORED:
         if result.suspected:
             return "A suspicion costs nothing, so this score counts, marked, until a person decides."
