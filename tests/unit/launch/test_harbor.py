@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -30,6 +31,26 @@ for path in map(Path, sys.argv[1:]):
     definition = resolve_verifier_environment_definition(task.config, task.paths)
     assert Task.is_valid_dir(path) and task.instruction
     assert definition is not None and definition.bundled_tests and definition.directory == path / "tests"
+"""
+
+DAEMON = """
+import subprocess, sys
+from pathlib import Path
+import psutil
+from posttrainbench.errors import InfrastructureError
+from posttrainbench.launch import harbor_verify
+from posttrainbench.run.progress import ProgressListener
+
+def leave_a_daemon(run, listener):
+    subprocess.run(["setsid", "sh", "-c", "sleep 600 > /dev/null 2>&1 & echo $! > pid"], check=True)
+    raise InfrastructureError("engine_failed", "No engine.")
+
+harbor_verify.advance = leave_a_daemon
+try:
+    harbor_verify.verify(Path(sys.argv[1]), Path("workspace"), Path("verifier"), ProgressListener())
+except InfrastructureError:
+    pid = int(Path("pid").read_text())
+    print("dead" if not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie" else "alive")
 """
 
 
@@ -135,3 +156,10 @@ def test_without_a_grade_there_is_no_reward(task: Path, tmp_path: Path, monkeypa
     with pytest.raises(InfrastructureError, match="No engine"):
         verify(task / "tests" / "run", tmp_path / "workspace", out, ProgressListener(), alone=False)
     assert not [path for path in out.iterdir() if path.name.startswith("reward")]
+
+
+def test_processes_that_escape_the_evaluation_are_dead_before_the_reward_is_written(task: Path, tmp_path: Path) -> None:
+    (tmp_path / "workspace").mkdir()
+    command = [sys.executable, "-c", DAEMON, str(task / "tests" / "run")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=True)
+    assert done.stdout == "dead\n"
