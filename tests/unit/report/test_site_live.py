@@ -59,7 +59,6 @@ def test_changes_are_followed(site: live.LiveSite, make_cell: Any, tmp_path: Pat
 
 def test_a_port_in_use_is_an_input_error() -> None:
     with live.listen(0) as listener:
-        listener.listen()
         port = listener.getsockname()[1]
         with pytest.raises(InputError, match=f"Port {port} cannot be used"):
             live.listen(port)

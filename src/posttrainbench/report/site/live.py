@@ -158,6 +158,7 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen()  # a browser that is opened before the server runs waits instead of failing
     except OSError as error:
         listener.close()
         raise InputError(f"Port {port} cannot be used ({error.strerror}); choose another with --port.") from None
