@@ -17,6 +17,7 @@ from posttrainbench.report.site.run_page import write_run_page
 from posttrainbench.run import Run
 from posttrainbench.trajectory import write_trajectory
 from run_pages import write_full_run
+from support import eventually
 from trajectory_recordings import claude_block, claude_call, claude_result, make_recorded_run, write_output
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -63,12 +64,10 @@ def is_near_top(page: Page, step: str) -> bool:
 def test_a_permanent_link_leads_to_its_step(browser: Browser, site: Path) -> None:
     with opened(browser, site / "long" / "trace.html", anchor="#step-390") as page:
         expect(page.locator("#step-390.target")).to_be_visible()
-        page.wait_for_timeout(300)
-        assert is_near_top(page, "step-390")
+        eventually(lambda: is_near_top(page, "step-390"))
         page.evaluate("location.hash = '#step-12'")
         expect(page.locator("#step-12.target")).to_be_visible()
-        page.wait_for_timeout(300)
-        assert is_near_top(page, "step-12")
+        eventually(lambda: is_near_top(page, "step-12"))
 
 
 def test_only_near_steps_are_in_the_page(browser: Browser, site: Path) -> None:
