@@ -22,6 +22,8 @@ LETTERS = 3  # most letters that one character stands for; further ones are cut 
 # Only letters that look the same as a Latin letter.
 _LOOK_ALIKES = str.maketrans("аеорсухіѕјԁһкмтвнґαορνικτυ", "aeopcyxisjdhkmtbhraopviktu")
 _INVISIBLE = ("Mn", "Me", "Cf")
+_UNASSIGNED = ("Cn", "Co", "Cs")
+_HANGUL = range(0xAC00, 0xD7A4)
 
 
 @lru_cache(maxsize=1)
@@ -32,10 +34,20 @@ def folding() -> NDArray[np.uint64]:
         Shape (LAST,). An entry is 0 (invisible), `SEPARATOR`, or up to three letters of 21 bits each, with the flag
         `ALONE` if the character is a word of its own.
     """
-    return np.fromiter((_fold(chr(code)) for code in range(LAST)), dtype=np.uint64, count=LAST)
+    table = np.array([_fold(chr(code)) for code in range(LAST)], dtype=np.uint64)
+    syllable = np.arange(len(_HANGUL), dtype=np.uint64)
+    lead, vowel, tail = 0x1100 + syllable // 588, 0x1161 + syllable % 588 // 28, 0x11A7 + syllable % 28
+    tail[::28] = 0
+    table[_HANGUL.start : _HANGUL.stop] = lead | vowel << np.uint64(21) | tail << np.uint64(42)
+    return table
 
 
 def _fold(char: str) -> int:
+    kind = unicodedata.category(char)
+    if kind in _UNASSIGNED:
+        return SEPARATOR
+    if kind == "Lo" and not unicodedata.decomposition(char):
+        return ord(char) | (ALONE if _is_word(char) else 0)
     plain = unicodedata.normalize("NFKD", char).casefold().translate(_LOOK_ALIKES)
     letters = [letter for letter in plain if letter.isalnum() or unicodedata.category(letter) == "Mc"]
     if not letters:

@@ -5,12 +5,16 @@ from typing import Any
 import numpy as np
 
 from posttrainbench.audit.contamination.scan.case_folding import ALONE, LAST, SEPARATOR, TAGS
-from posttrainbench.audit.contamination.scan.jit import compiled
+from posttrainbench.audit.contamination.scan.jit import compiled, inlined
 
 _SEPARATOR, _ALONE = np.uint64(SEPARATOR), np.uint64(ALONE)
+_INVALID = 1 << 16
+_DIGIT = np.full(256, _INVALID, dtype=np.int64)
+_DIGIT[list(b"0123456789abcdef")] = range(16)
+_DIGIT[list(b"ABCDEF")] = range(10, 16)
 
 
-@compiled
+@inlined
 def _hex(byte: Any) -> Any:
     if 48 <= byte <= 57:
         return byte - 48
@@ -18,7 +22,7 @@ def _hex(byte: Any) -> Any:
     return lower - 87 if 97 <= lower <= 102 else -1
 
 
-@compiled
+@inlined
 def _hex_number(data: Any, start: Any, digits: Any, end: Any) -> Any:
     """Return the number of `digits` hexadecimal digits from `start` on, or -1 if they are not all digits."""
     if start + digits > end:
@@ -32,26 +36,33 @@ def _hex_number(data: Any, start: Any, digits: Any, end: Any) -> Any:
     return value
 
 
-@compiled
-def _folded(code: Any, folds: Any) -> Any:
+@inlined
+def folded(code: Any, folds: Any) -> Any:
+    """Return the folding of a code point; see `case_folding.folding`."""
     if code < LAST:
         return folds[code]
     return np.uint64(code) | _ALONE if code < TAGS else np.uint64(0)
 
 
-@compiled
-def _utf8(data: Any, start: Any, end: Any) -> Any:
+@inlined
+def utf8(data: Any, start: Any, end: Any) -> Any:
     """Return code point and length of the character at `start`; a byte that is not valid UTF-8 counts as Latin-1."""
-    lead = np.int64(data[start])
-    size = 2 if 0xC2 <= lead < 0xE0 else 3 if 0xE0 <= lead < 0xF0 else 4 if 0xF0 <= lead < 0xF5 else 0
-    if size == 0 or start + size > end:
-        return lead, 1
-    code = lead & (0x7F >> size)
-    for position in range(start + 1, start + size):
-        byte = np.int64(data[position])
-        if byte & 0xC0 != 0x80:
-            return lead, 1
-        code = code << 6 | (byte & 0x3F)
+    code, size = np.int64(data[start]), np.int64(1)
+    if code >= 0xC2 and start + 1 < end:
+        second = np.int64(data[start + 1])
+        if second & 0xC0 == 0x80:
+            if code < 0xE0:
+                code, size = (code & 0x1F) << 6 | (second & 0x3F), np.int64(2)
+            elif code < 0xF5 and start + 2 < end:
+                third = np.int64(data[start + 2])
+                if third & 0xC0 == 0x80:
+                    if code < 0xF0:
+                        code, size = (code & 0xF) << 12 | (second & 0x3F) << 6 | (third & 0x3F), np.int64(3)
+                    elif start + 3 < end:
+                        fourth = np.int64(data[start + 3])
+                        if fourth & 0xC0 == 0x80:
+                            tail = (second & 0x3F) << 12 | (third & 0x3F) << 6 | (fourth & 0x3F)
+                            code, size = (code & 7) << 18 | tail, np.int64(4)
     return code, size
 
 
@@ -92,12 +103,12 @@ def _escape(data: Any, start: Any, end: Any, folds: Any) -> Any:
                 low = _hex_number(data, slash + 1, 4, end) if slash < end and data[slash] == 117 else -1
                 if 0xDC00 <= low < 0xE000:
                     code, position = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00), slash + 5
-            return _folded(code, folds), position
+            return folded(code, folds), position
     elif kind == 120:  # \xXX
         code = _hex_number(data, position + 1, 2, end)
         if code >= 0:
             code, position = _escaped_bytes(data, position + 3, end, code)
-            return _folded(code, folds), position
+            return folded(code, folds), position
     elif kind == 110 or kind == 114 or kind == 116 or kind == 102 or kind == 118:  # \n \r \t \f \v
         return _SEPARATOR, position + 1
     return _SEPARATOR, position
@@ -118,7 +129,7 @@ def _entity(data: Any, start: Any, end: Any, folds: Any) -> Any:
                 return _SEPARATOR, start + 1
             code, position = code * (16 if hexadecimal else 10) + digit, position + 1
         if position < stop and code < 0x110000:
-            return _folded(code, folds), position + 1
+            return folded(code, folds), position + 1
         return _SEPARATOR, start + 1
     while position < stop and 97 <= data[position] <= 122:
         position += 1
@@ -134,5 +145,23 @@ def special(data: Any, start: Any, end: Any, folds: Any) -> Any:
         return _escape(data, start, end, folds)
     if byte == 38:
         return _entity(data, start, end, folds)
-    code, size = _utf8(data, start, end)
-    return _folded(code, folds), start + size
+    code, size = utf8(data, start, end)
+    return folded(code, folds), start + size
+
+
+@inlined
+def escaped(data: Any, position: Any, end: Any, folds: Any) -> Any:
+    """Do the same as `special`, faster for the most frequent escapes."""
+    symbol, after = _SEPARATOR, np.int64(0)
+    if data[position] == 92 and position + 6 <= end:
+        kind = data[position + 1]
+        if kind == 117:  # \uXXXX
+            code = _DIGIT[data[position + 2]] << 12 | _DIGIT[data[position + 3]] << 8
+            code |= _DIGIT[data[position + 4]] << 4 | _DIGIT[data[position + 5]]
+            if code < 0xD800 or 0xE000 <= code < _INVALID:
+                symbol, after = folds[code], position + 6
+        elif kind == 110 or kind == 34 or kind == 116:
+            after = position + 2
+    if after == 0:
+        symbol, after = special(data, position, end, folds)
+    return symbol, after

@@ -25,9 +25,9 @@ def all_grams(part: Unit, body: Hashes) -> tuple[Hashes, ...]:
     """Return the distinct n-grams of a unit by kind: plain, masked and nameless; empty for kinds not searched for."""
     if part.kind == PROGRAM:
         data = part.text.encode()
-        return _EMPTY, _EMPTY, np.unique(nameless_grams(data, words(data)))
-    masked = _EMPTY if part.kind in NUMERIC else np.unique(masked_grams(body))
-    return np.unique(plain_grams(body)), masked, _EMPTY
+        return _EMPTY, _EMPTY, unique(nameless_grams(data, words(data)))
+    masked = _EMPTY if part.kind in NUMERIC else unique(masked_grams(body))
+    return unique(plain_grams(body)), masked, _EMPTY
 
 
 def bodies_of(parts: Sequence[Unit], items: int) -> list[Hashes]:
@@ -54,9 +54,22 @@ def bodies_of(parts: Sequence[Unit], items: int) -> list[Hashes]:
 
 
 def _sentences(text: str) -> list[Hashes]:
-    pieces = text.replace("? ", "?\n").replace(". ", ".\n").replace("! ", "!\n").split("\n")
-    hashes = (words(piece.encode()).hashes.copy() for piece in pieces if piece.strip())
-    return [piece for piece in hashes if len(piece)]
+    """Return the words of each sentence."""
+    found = words(text.replace("? ", "?\n").replace(". ", ".\n").replace("! ", "!\n").encode())
+    if not found.size:
+        return []
+    return np.split(found.hashes, np.flatnonzero(np.diff(found.lines)) + 1)
+
+
+def unique(hashes: Hashes) -> Hashes:
+    """Return the different hashes, sorted; faster than `np.unique` for few."""
+    if len(hashes) < 2:
+        return hashes
+    ordered = np.sort(hashes)
+    kept = np.empty(len(ordered), dtype=np.bool_)
+    kept[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=kept[1:])
+    return np.asarray(ordered[kept])
 
 
 def shared_grams(parts: Sequence[Unit], grams: list[tuple[Hashes, ...]], items: int) -> Hashes:
@@ -64,7 +77,7 @@ def shared_grams(parts: Sequence[Unit], grams: list[tuple[Hashes, ...]], items: 
     of_item: dict[int, list[Hashes]] = {}
     for part, kinds in zip(parts, grams, strict=True):
         of_item.setdefault(part.item, []).extend(kinds)
-    everything = np.concatenate([np.unique(np.concatenate(kinds)) for kinds in of_item.values()] or [_EMPTY])
+    everything = np.concatenate([unique(np.concatenate(kinds)) for kinds in of_item.values()] or [_EMPTY])
     distinct, counts = np.unique(everything, return_counts=True)
     return distinct[counts > max(SHARED, SHARED_SHARE * items)]
 
@@ -73,7 +86,7 @@ def permitted_grams(
     texts: Iterable[str], grams: list[tuple[Hashes, ...]], bodies: list[Hashes]
 ) -> tuple[Hashes, set[int]]:
     """Return the n-grams that occur in permitted texts, and the units that occur there as a whole."""
-    wanted = np.unique(np.concatenate([kind for kinds in grams for kind in kinds] or [_EMPTY]))
+    wanted = unique(np.concatenate([kind for kinds in grams for kind in kinds] or [_EMPTY]))
     begin: dict[int, list[int]] = {}
     for number, body in enumerate(bodies):
         if len(body) >= PLAIN.size:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posttrainbench.audit.contamination.scan.distinctive_ngrams import among
+from posttrainbench.audit.contamination.scan.distinctive_ngrams import among, unique
 from posttrainbench.audit.contamination.scan.item_parts import Unit
 from posttrainbench.audit.contamination.scan.jit import compiled
 from posttrainbench.audit.contamination.scan.numerals import SCALE, Values, numbers_in
@@ -143,7 +143,7 @@ def find_problems(units: Sequence[Unit], answers: Sequence[str], excluded: Colle
                     number,
                     text.size,
                     int(positions[-1] - positions[0]),
-                    np.unique(hashes),
+                    unique(hashes),
                     np.sort(values),
                     int(final[-1]),
                 )

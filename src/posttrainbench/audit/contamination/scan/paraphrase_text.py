@@ -17,8 +17,13 @@ from posttrainbench.audit.contamination.scan.paraphrase_index import (
     Problems,
     mix_value,
 )
-from posttrainbench.audit.contamination.scan.similarity_kernel import compare, is_answered
-from posttrainbench.audit.contamination.scan.table import look_up, may_hold
+from posttrainbench.audit.contamination.scan.similarity_kernel import (
+    NUMBER_MARGIN,
+    compare,
+    has_enough_numbers,
+    is_answered,
+)
+from posttrainbench.audit.contamination.scan.table import look_up, number_of
 from posttrainbench.audit.contamination.scan.tokens import Numbers, Words
 
 METHODS = (REWORDING, NUMBERS)
@@ -62,7 +67,7 @@ class Text(NamedTuple):
 class _Counts(NamedTuple):
     """State per problem while a text is read: as in `score`, with weights of rare words instead of counts of n-grams.
 
-    `word` is the rare word seen last, plus one.
+    `word` is the rare word seen last, plus one; `enough` is the weight from which a problem is compared.
     """
 
     line: Numbers
@@ -72,6 +77,7 @@ class _Counts(NamedTuple):
     word: Numbers
     before: NDArray[np.float32]
     inside: NDArray[np.float32]
+    enough: NDArray[np.float64]
 
 
 class ParaphraseFinder:
@@ -81,6 +87,7 @@ class ParaphraseFinder:
         self._problems = problems
         self._memory = np.zeros((5, len(problems.unit)), dtype=np.int32)
         self._weights = np.zeros((2, len(problems.unit)), dtype=np.float32)
+        self._enough = MIN_WEIGHT_SHARE * problems.norm.astype(np.float64) ** 2
         self._seen = np.zeros((2, len(problems.weight)), dtype=np.int32)
         rows = np.empty((4, CAPACITY), dtype=np.int32)
         self._out = ParaphraseMatches(rows[0], rows[1], rows[2], rows[3], np.empty(CAPACITY, dtype=np.float32))
@@ -91,7 +98,9 @@ class ParaphraseFinder:
         if len(text.values) >= 2:
             self._memory[:] = 0
             self._weights[:] = 0
-            size = _find_paraphrases(text, self._problems, _Counts(*self._memory, *self._weights), self._seen, out)
+            line, stretch, tried, done, word = self._memory
+            counts = _Counts(line, stretch, tried, done, word, self._weights[0], self._weights[1], self._enough)
+            size = _find_paraphrases(text, self._problems, counts, self._seen, out)
             if by_line:
                 size = _find_equal_numbers(text, self._problems, out, size)
         return ParaphraseMatches(
@@ -104,20 +113,23 @@ def _find_paraphrases(text: Any, problems: Any, counts: Any, seen: Any, out: Any
     # Tuples are unpacked outside the loop, because each access costs reference counting.
     hashes, lines, table, by_line = text.words.hashes, text.words.lines, problems.rare_table, text.by_line
     rare_word, rare_first, rare = problems.rare_word, problems.rare_first, problems.rare
-    widths, weights, norms = problems.width, problems.weight, problems.norm
-    line_of, stretch_of, tried, done, last_word, before, inside = counts
-    size = 0
+    widths, weights, value_first, wanted = problems.width, problems.weight, problems.value_first, problems.values
+    positions, values = text.positions, text.values
+    line_of, stretch_of, tried, done, last_word, before, inside, enough_of = counts
+    bits, shift, keys, numbers = table.bits, np.uint64(table.shift), table.keys, table.numbers
+    size, number = 0, 0
     for position in range(len(hashes)):
-        if not may_hold(hashes[position], table):
+        place = hashes[position] >> shift
+        if not bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7)) & 1:
             continue
-        rare_number = look_up(hashes[position], table)
+        rare_number = number_of(hashes[position], keys, numbers)
         if rare_number < 0:
             continue
         word = rare_word[rare_number]
         weight, line = weights[word] * weights[word], lines[position] + 1 if by_line else 1
         for entry in range(rare_first[rare_number], rare_first[rare_number + 1]):
             problem = rare[entry]
-            stretch = position // widths[problem] + 2
+            stretch = np.uint32(position) // np.uint32(widths[problem]) + np.uint32(2)  # 64 bits take twice as long
             if line_of[problem] != line:
                 line_of[problem], stretch_of[problem] = line, stretch
                 tried[problem] = done[problem] = last_word[problem] = 0
@@ -128,12 +140,21 @@ def _find_paraphrases(text: Any, problems: Any, counts: Any, seen: Any, out: Any
             if last_word[problem] != word + 1:
                 inside[problem] += weight
             last_word[problem] = word + 1
-            enough = MIN_WEIGHT_SHARE * norms[problem] * norms[problem]
+            enough = enough_of[problem]
             if before[problem] + inside[problem] < enough or position < done[problem] or size >= CAPACITY:
                 continue
             if tried[problem] == stretch or (tried[problem] == stretch - 1 and inside[problem] < enough):
                 continue
             tried[problem] = stretch
+            while number < len(positions) and positions[number] < position:
+                number += 1
+            low, high, reach = number, number, widths[problem] + NUMBER_MARGIN
+            while low > 0 and positions[low - 1] >= position - reach:
+                low -= 1
+            while high < len(positions) and positions[high] < position + reach:
+                high += 1
+            if not has_enough_numbers(problem, low, high, values, value_first, wanted):
+                continue
             first, last, cosine = compare(position, problem, text, problems, seen)
             if last >= 0:
                 out.problem[size], out.method[size], out.first[size], out.last[size] = problem, 0, first, last

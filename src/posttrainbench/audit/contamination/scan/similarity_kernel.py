@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from posttrainbench.audit.contamination.scan.jit import compiled
+from posttrainbench.audit.contamination.scan.jit import compiled, inlined
 from posttrainbench.audit.contamination.scan.numerals import SCALE
 from posttrainbench.audit.contamination.scan.paraphrase_index import (
     ANSWER_DISTANCE,
@@ -26,7 +26,8 @@ from posttrainbench.audit.contamination.scan.paraphrase_index import (
 )
 from posttrainbench.audit.contamination.scan.table import look_up, may_hold
 
-_NUMBER_MARGIN = 10  # words before and after a stretch in which its numbers may be
+NUMBER_MARGIN = 10
+"""Words before and after a stretch in which its numbers may be."""
 
 
 @compiled
@@ -45,15 +46,15 @@ def compare(position: Any, problem: Any, text: Any, problems: Any, seen: Any) ->
             start += 1
         while lines[end - 1] != lines[position]:
             end -= 1
-    low, high = np.searchsorted(positions, start - _NUMBER_MARGIN), np.searchsorted(positions, end + _NUMBER_MARGIN)
+    low, high = np.searchsorted(positions, start - NUMBER_MARGIN), np.searchsorted(positions, end + NUMBER_MARGIN)
     if not _has_enough_numbers(problem, low, high, text.values, problems):
         return np.int64(0), np.int64(-1), 0.0
     cosine, last, shared = _best_cosine(problem, start, end, width, text.words.hashes, problems, seen)
     first = max(last - width + 1, start)
     if cosine >= MIN_COSINE and shared >= MIN_SHARED_WEIGHT:
         low, high = (
-            np.searchsorted(positions, first - _NUMBER_MARGIN),
-            np.searchsorted(positions, last + _NUMBER_MARGIN + 1),
+            np.searchsorted(positions, first - NUMBER_MARGIN),
+            np.searchsorted(positions, last + NUMBER_MARGIN + 1),
         )
         size = problems.value_first[problem + 1] - problems.value_first[problem]
         used = np.zeros(MAX_NUMBERS, dtype=np.bool_)
@@ -71,8 +72,13 @@ def compare(position: Any, problem: Any, text: Any, problems: Any, seen: Any) ->
 
 @compiled
 def _has_enough_numbers(problem: Any, low: Any, high: Any, values: Any, problems: Any) -> Any:
+    return has_enough_numbers(problem, low, high, values, problems.value_first, problems.values)
+
+
+@inlined
+def has_enough_numbers(problem: Any, low: Any, high: Any, values: Any, value_first: Any, wanted: Any) -> Any:
     """Return True if enough of a problem's numbers are in `values[low:high]` for an exact comparison."""
-    first, last, wanted = problems.value_first[problem], problems.value_first[problem + 1], problems.values
+    first, last = value_first[problem], value_first[problem + 1]
     present, size = 0, last - first
     for value in range(first, last):
         for number in range(low, high):

@@ -66,10 +66,14 @@ def may_hold(hashed: Any, table: Any) -> Any:
 @inlined
 def look_up(hashed: Any, table: Any) -> Any:
     """Return the number of a hash in a table, or -1."""
-    mask = np.uint64(len(table.keys) - 1)
+    return number_of(hashed, table.keys, table.numbers)
+
+
+@inlined
+def number_of(hashed: Any, keys: Any, numbers: Any) -> Any:
+    """Do the same as `look_up` with the arrays of a table, without reference counting of the tuple's members."""
+    mask = np.uint64(len(keys) - 1)
     slot = hashed & mask
-    while table.keys[slot]:
-        if table.keys[slot] == hashed:
-            return np.int64(table.numbers[slot])
+    while keys[slot] != 0 and keys[slot] != hashed:
         slot = (slot + np.uint64(1)) & mask
-    return np.int64(-1)
+    return np.int64(numbers[slot]) if keys[slot] != 0 else np.int64(-1)

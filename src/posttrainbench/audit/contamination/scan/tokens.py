@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posttrainbench.audit.contamination.scan.case_folding import ALONE, SEPARATOR, byte_classes, folding
-from posttrainbench.audit.contamination.scan.characters import special
+from posttrainbench.audit.contamination.scan.characters import escaped, folded, utf8
 from posttrainbench.audit.contamination.scan.jit import compiled, load8, zero_bits
 
 Bytes = NDArray[np.uint8]
@@ -174,7 +174,11 @@ def _tokenize(
         if position >= end:
             break
         if kind == 255:
-            symbol, after = special(data, position, end, folds)
+            if data[position] >= 128:
+                code, taken = utf8(data, position, end)
+                symbol, after = folded(code, folds), position + taken
+            else:
+                symbol, after = escaped(data, position, end, folds)
             if symbol == 0 or symbol == _SEPARATOR:
                 position = after
                 continue
@@ -210,7 +214,11 @@ def _tokenize(
                 position += 1
                 length += 1
                 continue
-            symbol, after = special(data, position, end, folds)
+            if data[position] >= 128:
+                code, taken = utf8(data, position, end)
+                symbol, after = folded(code, folds), position + taken
+            else:
+                symbol, after = escaped(data, position, end, folds)
             if symbol == _SEPARATOR or (symbol & _ALONE and length > 0):
                 break
             alone = symbol & _ALONE
