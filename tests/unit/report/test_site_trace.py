@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from run_pages import read_data, write_full_run
-
 from posttrainbench.report.site.run_data import visible
 from posttrainbench.report.site.trace_data import PAGE_STEPS, write_trace
 from posttrainbench.report.site.trace_page import write_trace_page
 from posttrainbench.run import Run
+from run_pages import read_data, write_full_run
 from trajectory_recordings import CLAUDE_SUBAGENT, RECORDINGS, STARTED, claude_block, converted, make_recorded_run
 
 
