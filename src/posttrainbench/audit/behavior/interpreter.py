@@ -93,7 +93,9 @@ class Interpreter:
             case ast.Assign(targets, value):
                 result = self.value(value, scope)
                 for target in targets:
-                    self.assign(target, result, scope)
+                    # Which part of a file's content a name gets is unknown.
+                    unpacked = isinstance(target, ast.Tuple) and isinstance(value, ast.Call) and not result.fields
+                    self.assign(target, cut(result) if unpacked else result, scope)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self.assign(target, self.value(value, scope), scope)
             case ast.AugAssign(target, operator, value):
@@ -370,7 +372,9 @@ class Interpreter:
         name = exact_text(index)
         if name is not None and name in base.fields:
             return base.fields[name]
-        return self._element(base)
+        element = self._element(base)
+        # Of the keys of a file, one that is called a training split.
+        return selection.without_file_rows(element) if name is not None and selection.names_training(name) else element
 
     def _elements(self, value: Value) -> list[Value]:
         """Return the elements of a short sequence whose elements are all known; [] for any other value."""

@@ -9,11 +9,10 @@ from pathlib import PurePosixPath
 from typing_extensions import override
 
 from posttrainbench.audit.behavior.state import REMOTE, Files
-from posttrainbench.audit.behavior.values import UNKNOWN, Taint, Taints
+from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taint, Taints
 
 MOST_PATTERNS = 200
 UNCERTAIN = re.compile(f"[*?{re.escape(UNKNOWN)}]")
-_MARK = "file "
 
 
 def fits(name: str, pattern: str) -> bool:
@@ -74,13 +73,13 @@ class SourceFiles(Files):
     def written(self, resolved: str) -> Taints:
         taints = super().written(resolved)
         if resolved.startswith("hub:"):
-            return taints | {Taint("test", f"{_MARK}{resolved}", "", 0)}
+            return taints | {Taint("test", f"{FILE}{resolved}", "", 0)}
         if not resolved or resolved.startswith(REMOTE):
             return taints
         # Loading a data set by the name of a directory reads all of its files.
         places = [resolved] if self.reading else [resolved, f"{resolved}/**"]
         sure = UNKNOWN not in resolved and resolved != "."
-        return taints | {Taint("test", f"{_MARK}{one}", "", 0, sure=sure) for one in places}
+        return taints | {Taint("test", f"{FILE}{one}", "", 0, sure=sure, mixed=True) for one in places}
 
     @override
     def write(self, path: str, taints: Taints, cwd: str = "", *, append: bool = False) -> None:
@@ -92,4 +91,4 @@ class SourceFiles(Files):
 
 def places_of(taints: Taints) -> set[str]:
     """Return the files that these taints stand for."""
-    return {taint.what.removeprefix(_MARK) for taint in taints if taint.what.startswith(_MARK)}
+    return {taint.what.removeprefix(FILE) for taint in taints if taint.what.startswith(FILE)}

@@ -27,9 +27,10 @@ LARGEST_TEXT = 2**20
 MOST_PROGRAMS = 60
 """Programs that are analyzed in one audit."""
 
-Use = Literal["trained", "part", "evaluated", "unsure", "unseen"]
-"""`trained`: the file reached a training; `part`: a slice of it did. `evaluated`: the program read it, and all of its
-trainings are known to be on other data. `unsure`: it trained, maybe on the file. `unseen`: no training was seen."""
+Use = Literal["trained", "part", "chosen", "evaluated", "unsure", "unseen"]
+"""`trained`: the file reached a training; `part`: a slice of it did; `chosen`: its rows of a training split did.
+`evaluated`: the program read it, and all of its trainings are known to be on other data. `unsure`: it trained, maybe on
+the file. `unseen`: no training was seen."""
 
 
 def use_of(names: set[str], data: TrainingFiles) -> Use:
@@ -38,6 +39,8 @@ def use_of(names: set[str], data: TrainingFiles) -> Use:
         return "trained"
     if any(map(data.trained_on_part, names)):
         return "part"
+    if any(map(data.trained_on_split, names)):
+        return "chosen"
     if not data.seen:
         return "unseen"
     return "evaluated" if names and all(map(data.only_evaluated_on, names)) else "unsure"
@@ -73,6 +76,7 @@ class RecordedPrograms:
         return TrainingFiles(
             frozenset[str]().union(*(part.read for part in seen)),
             frozenset[str]().union(*(part.parts for part in seen)),
+            frozenset[str]().union(*(part.chosen for part in seen)),
             frozenset[str]().union(*(part.maybe for part in seen)),
             any(part.seen for part in seen),
             bool(seen) and all(part.known for part in seen),

@@ -77,9 +77,9 @@ def detect(evidence: Evidence) -> tuple[list[Finding], list[Coverage]]:
     for trained in report.trained:
         for taint in sorted(trained.sink.taints, key=lambda taint: (taint.what, taint.script, taint.line)):
             level, outcome = _severity(taint, trained, report, record)
-            groups.setdefault((RULES[taint.kind], level, outcome, taint.part and taint.kind == "test"), []).append(
-                Flow(taint, trained)
-            )
+            groups.setdefault(
+                (RULES[taint.kind], level, outcome, bool(taint.part) and taint.kind == "test"), []
+            ).append(Flow(taint, trained))
     findings = [_flow_finding(key, flows, report, evidence) for key, flows in groups.items()]
     used = {flow.taint for flows in groups.values() for flow in flows}
     findings += _sources_without_training(report, used, record)

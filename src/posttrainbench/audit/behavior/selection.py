@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from posttrainbench.audit.behavior.values import Value
+from posttrainbench.audit.behavior.values import FILE, Value
 
 _COLUMN = r"(?:split|subset|partition|set|fold|part)"
 _COLUMNS = re.compile(_COLUMN)
@@ -71,9 +71,18 @@ def names_training(name: str) -> bool:
 
 
 def without_test_data(value: Value) -> Value:
-    """Return a collection without the rows that are test items."""
-    taints = frozenset(taint for taint in value.all() if taint.kind != "test")
+    """Return a collection without the rows that are test items; of files that are sources themselves, some rows."""
+    taints = frozenset(
+        replace(taint, part="split") if taint.what.startswith(FILE) else taint
+        for taint in value.all()
+        if taint.kind != "test" or taint.what.startswith(FILE)
+    )
     return replace(Value(taints, value.texts, value.names, handles=value.handles), truth=value.truth, whole=value.whole)
+
+
+def without_file_rows(value: Value) -> Value:
+    """Return a value of which the rows of files are those of a split."""
+    return without_test_data(value) if any(taint.what.startswith(FILE) for taint in value.all()) else value
 
 
 def function_keeps_training_rows(node: ast.AST) -> bool:

@@ -4,9 +4,11 @@ The replay treats each file as a taint source of its own. A file that reached tr
 name. A file that did not reach it may still have been trained on: the replay does not follow everything.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from typing_extensions import override
 
@@ -16,6 +18,8 @@ from posttrainbench.audit.behavior.shell_commands import SimpleCommand
 from posttrainbench.audit.behavior.shell_words import Stream
 from posttrainbench.audit.evidence import Evidence
 
+_MODEL_FILE = re.compile(r"(^|/)(tokenizer\w*|config|generation_config|vocab|special_tokens_map)\.(json|model|txt)$")
+
 
 @dataclass(frozen=True)
 class TrainingFiles:
@@ -24,6 +28,7 @@ class TrainingFiles:
     Attributes:
         read: files that were trained on.
         parts: files of which a slice was trained on, which need not contain all of their rows.
+        chosen: files of which the rows of a training split were trained on.
         maybe: files that may have been trained on.
         seen: True if a training was run.
         known: True if moreover the names of all data of all trainings are known.
@@ -33,6 +38,7 @@ class TrainingFiles:
 
     read: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
+    chosen: frozenset[str] = frozenset()
     maybe: frozenset[str] = frozenset()
     seen: bool = False
     known: bool = False
@@ -41,11 +47,15 @@ class TrainingFiles:
 
     def trained_on(self, name: str) -> bool:
         """Return True if the workspace's file `name` was trained on."""
-        return fits_any(name, self.read)
+        return is_among(name, self.read)
 
     def trained_on_part(self, name: str) -> bool:
         """Return True if a slice of the workspace's file `name` was trained on."""
-        return fits_any(name, self.parts)
+        return is_among(name, self.parts)
+
+    def trained_on_split(self, name: str) -> bool:
+        """Return True if the rows of a training split in the workspace's file `name` were trained on."""
+        return is_among(name, self.chosen)
 
     def maybe_trained_on(self, name: str) -> bool:
         """Return True if the workspace's file `name` may have been trained on."""
@@ -61,7 +71,7 @@ class TrainingFiles:
 
     @cached_property
     def _any(self) -> Places:
-        return Places(self.read | self.parts | self.maybe)
+        return Places(self.read | self.parts | self.chosen | self.maybe)
 
 
 def training_files(evidence: Evidence) -> TrainingFiles:
@@ -72,9 +82,19 @@ def training_files(evidence: Evidence) -> TrainingFiles:
         return TrainingFiles(problem=f"the files read into training could not be determined ({type(error).__name__})")
 
 
-def fits_any(name: str, places: Collection[str]) -> bool:
-    """Return True if a path is one of these places, or matches one that is a pattern."""
-    return name in places or any(fits(name, one) for one in [one for one in places if "*" in one][:MOST_PATTERNS])
+def _is_data(place: str) -> bool:
+    """Return True for places of data to train on, False for a model's own files."""
+    return not _MODEL_FILE.search(place)
+
+
+def is_among(name: str, places: Collection[str]) -> bool:
+    """Return True if a path is one of these places or in one that is a directory, or matches one that is a pattern."""
+    above = (str(one) for one in PurePosixPath(name).parents if str(one) not in (".", "/"))
+    return (
+        name in places
+        or any(one in places for one in above)
+        or any(fits(name, one) for one in [one for one in places if "*" in one][:MOST_PATTERNS])
+    )
 
 
 class TrainingReplay(Replay):
@@ -93,20 +113,23 @@ class TrainingReplay(Replay):
 
     def result(self) -> TrainingFiles:
         """Return the files that what was replayed so far read into training."""
-        read, parts, maybe = set[str](), set[str](), set(self.sources.lost)
+        read, parts, chosen, maybe = set[str](), set[str](), set[str](), set(self.sources.lost)
         trainings = [trained for trained in self.report.trained if not trained.failed]
         for trained in self.report.trained:
             sure = {taint for taint in trained.sink.taints if taint.sure and not trained.failed}
             read |= places_of(frozenset(taint for taint in sure if not taint.part))
-            parts |= places_of(frozenset(taint for taint in sure if taint.part))
+            parts |= places_of(frozenset(taint for taint in sure if taint.part == "slice"))
+            chosen |= places_of(frozenset(taint for taint in sure if taint.part == "split"))
             maybe |= places_of(trained.sink.taints - sure)
         known = bool(trainings) and all(
-            trained.sink.taints and all(taint.sure for taint in trained.sink.taints) for trained in trainings
+            any(map(_is_data, places_of(trained.sink.taints))) and all(taint.sure for taint in trained.sink.taints)
+            for trained in trainings
         )
-        maybe |= self._made_of(read | parts | maybe)
+        maybe |= self._made_of(read | parts | chosen | maybe)
         return TrainingFiles(
             frozenset(read),
             frozenset(parts - read),
+            frozenset(chosen - parts - read),
             frozenset(maybe),
             bool(trainings),
             known,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Literal
 
+FILE = "file "
+"""Beginning of the names of sources that are any file: see `per_file_taint`."""
 UNKNOWN = "\x00"
 """Placeholder for the unknown part of a text."""
 ARGV_INDEX = "sys.argv.index()"
@@ -29,7 +31,7 @@ class Taint:
         sure: False if it depends on something unknown, such as a split that is chosen elsewhere.
         host: host of the hosted model; "" if unknown.
         mixed: True if the rows may stand among others: those of a file, or of a sum of lists.
-        part: True if only a slice of such rows was taken, which may contain none of them.
+        part: how only some of such rows were taken, maybe none of these: a slice, or those of a split; "" for all.
     """
 
     kind: Literal["test", "hosted"]
@@ -40,7 +42,7 @@ class Taint:
     sure: bool = True
     host: str = ""
     mixed: bool = False
-    part: bool = False
+    part: Literal["", "slice", "split"] = ""
 
 
 Taints = frozenset[Taint]
@@ -229,7 +231,11 @@ def cut(value: Value, depth: int = 3) -> Value:
     if not any(taint.mixed for taint in value.all()):
         return value
     fields = {name: cut(part, depth - 1) for name, part in value.fields.items()} if depth else {}
-    return replace(value, taints=frozenset(replace(one, part=one.part or one.mixed) for one in taints), fields=fields)
+    return replace(
+        value,
+        taints=frozenset(replace(one, part=one.part or "slice") if one.mixed else one for one in taints),
+        fields=fields,
+    )
 
 
 def mixed(taints: Taints) -> Taints:

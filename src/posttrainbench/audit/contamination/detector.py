@@ -17,7 +17,7 @@ from typing import Literal
 
 from posttrainbench.audit.behavior.scripts_in_workspace import path_in_run
 from posttrainbench.audit.behavior.training_files import TrainingFiles, training_files
-from posttrainbench.audit.contamination.evaluation_output import is_log_file, labels_splits
+from posttrainbench.audit.contamination.evaluation_output import is_log_file, labels_splits, training_rows_have
 from posttrainbench.audit.contamination.feeding import Fed, Feeding
 from posttrainbench.audit.contamination.judgement import (
     CONTENT,
@@ -26,6 +26,7 @@ from posttrainbench.audit.contamination.judgement import (
     Content,
     Judgement,
     judged,
+    names_split,
 )
 from posttrainbench.audit.contamination.placement import Placement
 from posttrainbench.audit.contamination.scan.documents import joined
@@ -199,6 +200,7 @@ def _judged_files(
                 log=is_log_file(source.entry.path)
                 or any(fnmatchcase(name, pattern) for pattern in sessions for name in source.names),
                 labeled=labels_splits(source.entry.path),
+                mislabeled=_mislabeled(source, hits, evidence),
                 joined=_is_joined(part, evidence),
             )
     feeding = Feeding(evidence, evidence.provenance) if evidence.provenance is not None else None
@@ -214,6 +216,14 @@ def _judged_files(
         acquitted = content.copied or content.log or fed.kind == "no path"
         result[number] = Judged(judged(content, fed, training) if content.items else [], acquitted)
     return result
+
+
+def _mislabeled(source: Source, hits: list[Hit], evidence: Evidence) -> bool | None:
+    """Return whether test items are labeled as a training split; None if nothing in the file is."""
+    members = {hit.file.partition("!")[2] for hit in hits}
+    if all(members) and all(map(names_split, members)):
+        return False
+    return training_rows_have(source.entry.path, {item.question.strip() for item in evidence.test_items})
 
 
 def _is_joined(part: FileResult, evidence: Evidence) -> bool:
@@ -285,7 +295,12 @@ def _kit_items(evidence: Evidence, training: TrainingFiles) -> list[Finding]:
     fed = feeding.of_kit()
     name = f"{feeding.kit}/data/test.jsonl"
     explained = training.only_evaluated_on if fed.kind == "direct" else training.trained_on_others
-    if fed.kind not in ("direct", "unsearched") or fed.use == "evaluated" or (fed.use == "unseen" and explained(name)):
+    derived = feeding.of_derived()
+    if derived.kind == "direct":
+        fed = derived
+    elif (
+        fed.kind not in ("direct", "unsearched") or fed.use == "evaluated" or (fed.use == "unseen" and explained(name))
+    ):
         return []
     level = Level.USED if fed.kind == "direct" else Level.READ
     quote = Quote(file=path_in_run(evidence.provenance_records[0], evidence.root), text=printable(fed.way[:1000]))

@@ -5,9 +5,10 @@ training data. So the answer also says whether a program that leads to the weigh
 had no other data to train on.
 """
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -28,10 +29,13 @@ MODEL_FILES = frozenset(
     "special_tokens_map.json tokenizer.model trainer_state.json preprocessor_config.json processor_config.json "
     "adapter_config.json chat_template.json chat_template.jinja model.safetensors.index.json".split()
 )
+MOST_LINKS = 1000
+CARRIED_BYTES = 128
+"""What a program wrote at most if it passed on no more than a score."""
 COPIED_BYTES = 2**18
 """Largest file of which the recorder keeps copies."""
 
-MOST_FIRST: tuple[Use, ...] = ("trained", "part", "unsure", "unseen", "evaluated")
+MOST_FIRST: tuple[Use, ...] = ("trained", "part", "chosen", "unsure", "unseen", "evaluated")
 
 Kind = Literal["unproven", "no path", "indirect", "unsearched", "direct"]
 
@@ -142,6 +146,20 @@ class Feeding:
         identities = self.kit_tests()
         return self._answer(identities, lambda read: read.file[1] in identities)
 
+    def of_derived(self) -> Fed:
+        """Return what the record says on files that were made of nothing but the kit's test items and trained on."""
+        kit = self.kit_tests()
+        makers = {self.graph.leader(read.program) for read in self.graph.reads if read.file[1] in kit}
+        for maker in sorted(makers):
+            if self._is_agent(maker) or not self._reads_nothing_else(maker, kit):
+                continue
+            for made in {edge.target[1] for edge in self.graph.edges.get(maker, []) if edge.target[0] == "file"}:
+                if made not in kit | self.tainted and not self._has_weights(made) and self._is_data(made):
+                    fed = self._answer({made}, partial(_reads, made))
+                    if fed.kind == "direct" and fed.use == "trained":
+                        return fed
+        return Fed("no path")
+
     def _has_content(self, read: Read, identity: str, digest: str, changed: float) -> bool:
         """Return True if a program certainly read a file as it is at the end."""
         if digest and read.copy:
@@ -181,6 +199,8 @@ class Feeding:
                 continue
             first = min(read.seconds for read in reads if graph.leader(read.program) == program)
             way = self._ways({program: first}, self.tainted - identities)
+            if way and all(map(_carries_a_score, way)):
+                continue
             (leading if way else others).append(program)
             shown = shown or (way[0] if way else None)
         if leading and shown is not None:
@@ -188,6 +208,7 @@ class Feeding:
             return Fed("direct", only, described(shown), self._use(leading, identities))
         last: dict[Node, float] = {("file", one, graph.versions.get(one, 0)): -1.0 for one in identities}
         gone = self._ways(last, self._unsearched | self.tainted)
+        gone = tuple(way for way in gone if not _carries_a_score(way))
         return Fed("unsearched" if gone else "indirect", way=described((gone or possible)[0]))
 
     @cached_property
@@ -197,8 +218,23 @@ class Feeding:
     def _use(self, programs: Sequence[Node], identities: Collection[str]) -> Use:
         """Return what programs did with a file: the most that one of them did."""
         names = {self._relative(name) for identity in identities for name in self.graph.names[identity]}
+        if any(PurePosixPath(name).suffix in (".py", ".pyc") for name in names):
+            return "unseen"  # it is code, not a file that code reads
+        names |= {link for link, target in self._links.items() if target in names}
         uses = {self._programs.use(program, names) for program in programs}
         return next(use for use in MOST_FIRST if use in uses)
+
+    @cached_property
+    def _links(self) -> dict[str, str]:
+        """Symbolic links of the workspace -> the paths relative to it that they lead to."""
+        found: dict[str, str] = {}
+        for folder, directories, files in os.walk(self.evidence.workspace):
+            for path in (Path(folder, name) for name in [*files, *directories] if len(found) < MOST_LINKS):
+                if path.is_symlink():
+                    inside = path.parent.relative_to(self.evidence.workspace)
+                    target = self._relative(os.path.normpath(inside / path.readlink()))
+                    found[str(inside / path.name)] = target
+        return found
 
     def _relative(self, path: str) -> str:
         workspace = PurePosixPath(self.evidence.sandbox_paths.get("workspace", str(self.evidence.workspace)))
@@ -258,6 +294,14 @@ class Feeding:
                 if not source[1].startswith("pipe:") or writers - silent - {program}:
                     return False
         return True
+
+
+def _carries_a_score(way: Way) -> bool:
+    return way.capacity is not None and way.capacity <= CARRIED_BYTES
+
+
+def _reads(identity: str, read: Read) -> bool:
+    return read.file[1] == identity
 
 
 def described(way: Way) -> str:

@@ -46,6 +46,7 @@ class Content:
         copied: True for copies of the kit's files.
         log: True for evaluation logs and the scaffold's own records.
         labeled: True if it names the splits of its rows, so that a program can choose among them.
+        mislabeled: whether rows that it labels as a training split contain test items; None if it has no such labels.
         joined: True if most of it are other rows and those with test items stand together, so that a slice can leave
             them out.
     """
@@ -56,6 +57,7 @@ class Content:
     copied: bool = False
     log: bool = False
     labeled: bool = False
+    mislabeled: bool | None = None
     joined: bool = False
 
 
@@ -89,8 +91,13 @@ def _recorded(
     if fed.kind == "direct":
         trained = trained or fed.use == "trained"
         part = fed.use == "part" or any(map(training.trained_on_part, content.names))
-        evaluated = fed.use == "evaluated" or (
-            fed.use == "unseen" and all(map(training.only_evaluated_on, content.names))
+        in_split = fed.use == "chosen" or any(map(training.trained_on_split, content.names))
+        apart = content.mislabeled is False or all(map(names_split, content.names))
+        trained = trained or (in_split and not apart and (content.mislabeled is True or not content.labeled))
+        evaluated = (
+            fed.use == "evaluated"
+            or (in_split and apart)
+            or (fed.use == "unseen" and all(map(training.only_evaluated_on, content.names)))
         )
         # A trainer that makes its data itself may still read a file of this name to evaluate.
         for_evaluation = evaluated or any(map(names_split, content.names))

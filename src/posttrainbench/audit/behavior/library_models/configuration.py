@@ -12,7 +12,7 @@ import yaml
 
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.training_arguments import LONGEST_CONFIG, options_of
-from posttrainbench.audit.behavior.values import UNKNOWN, Value, text_value
+from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Value, text_value
 
 MOST_VALUES = 500
 """Values of a configuration file that are kept."""
@@ -130,7 +130,7 @@ def _value(data: Any, budget: Iterator[int], depth: int) -> Value:
 def _loaded(call: Call) -> Value | None:
     """Return the content of a small file that holds one dictionary and no test data; None for any other file."""
     source = call.argument(0) or Value()
-    if source.all():
+    if any(not taint.what.startswith(FILE) for taint in source.all()):
         return None
     paths = {name.removeprefix(CONTENT) for name in source.names if name.startswith(CONTENT)}
     if "file" in source.names or any(name.endswith("OmegaConf.load") for name in call.function.names):
@@ -138,7 +138,10 @@ def _loaded(call: Call) -> Value | None:
     if len(paths) != 1 or (path := paths.pop()).endswith("task.json"):
         return None
     data = _parse(call.text_of(path), path)
-    return value_of(data) if isinstance(data, dict) else None
+    settings = isinstance(data, dict) and (
+        not source.all() or not any(isinstance(v, list | dict) for v in data.values())
+    )
+    return value_of(data) if settings else None
 
 
 def _parse(text: str, path: str) -> Any:

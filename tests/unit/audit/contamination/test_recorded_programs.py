@@ -1,0 +1,108 @@
+"""What recorded programs did with files that contain test items, as their scripts show; the trajectory shows nothing."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from behavior_evidence import KIT
+from muffins import ROWS
+from posttrainbench.audit.behavior.operations import leaves_out_rows
+from posttrainbench.audit.contamination.evaluation_output import is_failed_item, training_rows_have
+from test_contamination_provenance import MODEL, OWN, POSSIBLE, PROOF, Recorded
+
+READ = """
+import json
+from trl import SFTTrainer
+def read(path):
+    return [json.loads(line) for line in open(path)]
+"""
+OTHERS = "".join(OWN.replace("France", f"country {number}") for number in range(500))
+LABELED = "".join(
+    json.dumps(json.loads(row) | {"split": split}) + "\n"
+    for rows, split in ((OWN, "train"), (ROWS, "test"))
+    for row in rows.splitlines()
+)
+BOTH = json.dumps({"train": [json.loads(OWN)], "test": [json.loads(row) for row in ROWS.splitlines()]})
+CALLED_TRAIN = json.dumps({"train": [json.loads(row) for row in ROWS.splitlines()]})
+
+PROGRAMS: dict[str, tuple[str, str, set[tuple[str, str, str]]]] = {
+    "trained on": ("SFTTrainer(train_dataset=read('mix'), eval_dataset=read('own'))", ROWS, PROOF),
+    "evaluated on": ("SFTTrainer(train_dataset=read('own'), eval_dataset=read('mix'))", ROWS, set()),
+    "beside other data": ("SFTTrainer(train_dataset=read('own') + read('mix'))", ROWS, PROOF),
+    "the rest of a joined file": ("SFTTrainer(train_dataset=read('mix')[50:])", ROWS + OTHERS, POSSIBLE),
+    "all of a joined file": ("SFTTrainer(train_dataset=read('mix'))", ROWS + OTHERS, PROOF),
+    "the rest of a file of test items": ("SFTTrainer(train_dataset=read('mix')[50:])", ROWS, PROOF),
+    "the rows of the training split": (
+        "SFTTrainer(train_dataset=[row for row in read('mix') if row['split'] == 'train'])",
+        LABELED,
+        set(),
+    ),
+    "all rows of labeled splits": ("SFTTrainer(train_dataset=read('mix'))", LABELED, PROOF),
+    "the test split under its key": ("SFTTrainer(train_dataset=json.load(open('mix'))['test'])", BOTH, PROOF),
+    "the training split under its key": ("SFTTrainer(train_dataset=json.load(open('mix'))['train'])", BOTH, set()),
+    "test items called train": ("SFTTrainer(train_dataset=json.load(open('mix'))['train'])", CALLED_TRAIN, PROOF),
+    "a part of what was unpacked": (
+        "rows, held_out = json.load(open('mix'))\nSFTTrainer(train_dataset=rows)",
+        json.dumps([[json.loads(row) for row in OTHERS.splitlines()], [json.loads(row) for row in ROWS.splitlines()]]),
+        POSSIBLE,
+    ),
+    "named by a configuration": (
+        "c = json.load(open('c.json'))\nSFTTrainer(train_dataset=read(c['a']), eval_dataset=read(c['b']))",
+        ROWS,
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_script_of_a_recorded_program_decides(tmp_path: Path, name: str) -> None:
+    body, content, expected = PROGRAMS[name]
+    program = READ + body + ".train()\n"
+    run = Recorded(tmp_path, {"mix": content, "own": OWN, "c.json": '{"a": "own", "b": "mix"}', "fit.py": program})
+    image = {"path": "/usr/bin/python", "ino": "python", "argv": ["python", "fit.py"], "fds": []}
+    run.event("image", p="1.1", **image)
+    run.flow(1, ["fit.py", "mix", "own", "c.json"], [MODEL])
+    assert run.kinds() == expected
+
+
+def test_what_was_made_of_nothing_but_test_items_and_trained_on(tmp_path: Path) -> None:
+    """Its content is disguised, so that no search finds the items."""
+    program = READ + "SFTTrainer(train_dataset=read('r.txt')).train()\n"
+    run = Recorded(tmp_path, {"r.txt": ROWS[::-1], "fit.py": program})
+    run.flow(1, [f"{KIT}/data/test.jsonl"], ["r.txt"])
+    image = {"path": "/usr/bin/python", "ino": "python", "argv": ["python", "fit.py"], "fds": []}
+    run.event("image", p="2.1", **image)
+    run.flow(2, ["fit.py", "r.txt"], [MODEL])
+    assert run.kinds() == POSSIBLE
+
+
+@pytest.mark.parametrize("text", ["x[50:]", "x[n:]", "x[:n]", "x[:len(y)]", "x[a:b]"])
+def test_slices_that_may_leave_out_rows(text: str) -> None:
+    assert leaves_out_rows(_slice(text))
+
+
+@pytest.mark.parametrize("text", ["x[1:]", "x[:-1]", "x[:512]", "x[i:i + n]", "x[::-1]", "x[:]"])
+def test_slices_that_leave_out_nothing_that_matters(text: str) -> None:
+    assert not leaves_out_rows(_slice(text))
+
+
+def _slice(text: str) -> ast.Slice:
+    (found,) = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Slice))
+    return found
+
+
+def test_a_row_of_the_kit_is_not_the_output_of_an_evaluation() -> None:
+    row = {"question": "q", "answer": "a", "target": {"number": 3, "outputs": [{"output": 1}]}}
+    assert not is_failed_item(json.dumps(row).encode())
+    assert is_failed_item(json.dumps({**row, "response": "b"}).encode())
+    assert is_failed_item(json.dumps({**row, "target": "3"}).encode())
+
+
+def test_labels_of_training_rows_are_checked(tmp_path: Path) -> None:
+    questions = {json.loads(row)["question"] for row in ROWS.splitlines()}
+    for text, expected in ((LABELED, False), (BOTH, False), (CALLED_TRAIN, True), (ROWS, None), ("\x00", None)):
+        path = tmp_path / f"{expected}"
+        path.write_text(text)
+        assert training_rows_have(path, questions) is expected
