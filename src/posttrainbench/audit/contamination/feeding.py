@@ -249,7 +249,27 @@ class Feeding:
         """Identities of data files that were read without a copy and are gone."""
         present = {self.identity(entry.path) for entry in self.evidence.workspace_files if not entry.reason}
         read = {read.file[1] for read in self.graph.reads if not read.copy and read.file[1] in self.graph.written}
-        return {identity for identity in read - present if self._is_data(identity)}
+        return {one for one in read - present if self._is_data(one) and not self._is_copy_of_kit(one)}
+
+    def _is_copy_of_kit(self, identity: str) -> bool:
+        """Return True for a file that only `cp` wrote, under the name of a file of the kit that holds no test items."""
+        writers = {
+            node
+            for node, edges in self.graph.edges.items()
+            if any(edge.target[1] == identity for edge in edges)
+            and not any(edge.target[1] == identity and edge.why != "writes" for edge in edges)
+        }
+        images = [self.graph.images[member] for node in writers for member in self.graph.members(node)]
+        if not images or any(image.program != "/usr/bin/cp" for image in images):
+            return False
+        kit = {
+            PurePosixPath(name).name
+            for read in self.graph.reads
+            if self.graph.leader(read.program) in writers and read.file[1] not in self.kit_tests()
+            for name in self.graph.names[read.file[1]]
+            if name.startswith(f"{self.kit}/data/")
+        }
+        return all(PurePosixPath(name).name in kit for name in self.graph.names[identity])
 
     def _is_data(self, identity: str) -> bool:
         names = [PurePosixPath(name) for name in self.graph.names.get(identity, ())]
@@ -297,7 +317,9 @@ class Feeding:
 
 
 def _carries_a_score(way: Way) -> bool:
-    return way.capacity is not None and way.capacity <= CARRIED_BYTES
+    """Return True if no more than a score came along a way; arguments of programs are not counted."""
+    counted = all(step.why in ("", "reads", "writes") for step in way.steps)
+    return counted and way.capacity is not None and way.capacity <= CARRIED_BYTES
 
 
 def _reads(identity: str, read: Read) -> bool:

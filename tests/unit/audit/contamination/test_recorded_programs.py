@@ -1,16 +1,16 @@
-"""What recorded programs did with files that contain test items, as their scripts show; the trajectory shows nothing."""
+"""What recorded programs did with files that contain test items, as their scripts show, without a trajectory."""
 
 import ast
 import json
 from pathlib import Path
 
 import pytest
+from test_contamination_provenance import MODEL, OWN, POSSIBLE, PROOF, Recorded
 
 from behavior_evidence import KIT
 from muffins import ROWS
 from posttrainbench.audit.behavior.operations import leaves_out_rows
 from posttrainbench.audit.contamination.evaluation_output import is_failed_item, training_rows_have
-from test_contamination_provenance import MODEL, OWN, POSSIBLE, PROOF, Recorded
 
 READ = """
 import json
