@@ -30,6 +30,8 @@ MODEL_FILES = frozenset(
     "adapter_config.json chat_template.json chat_template.jinja model.safetensors.index.json".split()
 )
 MOST_LINKS = 1000
+MOST_DERIVED = 50
+"""Files of one program that are followed to see whether what was made of test items was trained on."""
 CARRIED_BYTES = 128
 """What a program wrote at most if it passed on no more than a score."""
 COPIED_BYTES = 2**18
@@ -153,7 +155,8 @@ class Feeding:
         for maker in sorted(makers):
             if self._is_agent(maker) or not self._reads_nothing_else(maker, kit):
                 continue
-            for made in {edge.target[1] for edge in self.graph.edges.get(maker, []) if edge.target[0] == "file"}:
+            made_files = {edge.target[1] for edge in self.graph.edges.get(maker, []) if edge.target[0] == "file"}
+            for made in sorted(made_files)[:MOST_DERIVED]:
                 if made not in kit | self.tainted and not self._has_weights(made) and self._is_data(made):
                     fed = self._answer({made}, partial(_reads, made))
                     if fed.kind == "direct" and fed.use == "trained":
