@@ -17,7 +17,7 @@ from posttrainbench.audit.contamination.scan.files import FileResult
 from posttrainbench.audit.contamination.scan.index import build_index
 from posttrainbench.audit.contamination.scan.scanner import Search
 from posttrainbench.audit.contamination.scan.verdict import BACKGROUND, poisson_bound
-from posttrainbench.audit.contamination.scan.whitelist import entries
+from posttrainbench.audit.contamination.scan.whitelist import Whitelist, entries
 from posttrainbench.scoring.proportions import clopper_pearson
 
 
@@ -32,12 +32,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", type=Path)
     parser.add_argument("--benchmark-file", type=Path, action="append", required=True)
+    parser.add_argument("--permitted", type=Path, help="the train split of the benchmark, as in an audit")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--show", action="store_true", help="print every match")
     args = parser.parse_args()
     files = sorted(entries(args.sets), key=lambda entry: entry.relative)
+    permitted = Whitelist(items=read_items(args.permitted)).texts if args.permitted else []
     for path in args.benchmark_file:
-        index = build_index(read_items(path))
+        index = build_index(read_items(path), permitted)
         totals = Search(index)(files, workers=args.workers)
         parts: dict[str, FileResult] = {files[number].relative: part for number, part in totals.parts.items()}
         print(f"\n{path.name}: {index.test_items} items\n")
