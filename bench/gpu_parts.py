@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def main() -> None:
     parser.add_argument("--python", help="interpreter that has vLLM")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script without a GPU")
     args = parser.parse_args()
-    parts = {
+    parts: dict[str, Callable[[], str]] = {
         "build": lambda: build(args.name, args.folder, args.tiny),
         "throughput": lambda: throughput(args.name, args.folder, args.python, args.tiny),
         "sandbox": lambda: sandbox(args.name),
