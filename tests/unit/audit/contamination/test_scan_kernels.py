@@ -1,6 +1,7 @@
 """Compiled searches of the scanner, each compared with the expression or the function that defines it."""
 
 import base64
+import io
 import pickle
 import random
 import re
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 
 from posttrainbench.audit.contamination.scan import case_folding
+from posttrainbench.audit.contamination.scan.containers import contents
 from posttrainbench.audit.contamination.scan.decodings import decodings
 from posttrainbench.audit.contamination.scan.encoded_digits import encoded_runs
 from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST, array_runs, number_lists, pickled_runs
 from posttrainbench.audit.contamination.scan.letter_patterns import spaced_regions, wide_texts
+from posttrainbench.audit.contamination.scan.readers import Budget
 from posttrainbench.audit.contamination.scan.tokens import Tokenizer
+from posttrainbench.untrusted import UnreadableError
 
 LISTS = re.compile(rb"\d{1,7}(?:[\s,]+\d{1,7}){%d,}" % (SHORTEST - 1))
 PICKLED = re.compile(rb"(?:K.|M..|J..[\0-\x0f]\0|e\(){%d,}" % SHORTEST, re.DOTALL)
@@ -96,3 +100,9 @@ def test_hangul_and_ideographs_are_folded_like_their_decompositions() -> None:
     assert int(table[ord("字")]) == ord("字") | case_folding.ALONE
     assert int(table[0x0378]) == case_folding.SEPARATOR  # unassigned
     assert int(table[ord("É")]) == ord("e")
+
+
+@pytest.mark.parametrize("magic", [b"\x02\x21\x4c\x18", b"\x1f\x9d\x90"])
+def test_old_compressed_formats_are_reported_as_unread(magic: bytes) -> None:
+    with pytest.raises(UnreadableError, match="not supported"):
+        list(contents(io.BytesIO(magic + bytes(range(200))), Budget(300)))

@@ -56,6 +56,8 @@ _MAGIC = {
     b"ARROW1": "arrow",
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"\x04\x22\x4d\x18": "lz4",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\x1f\x9d\x90": "compress",
     b"Rar!\x1a\x07": "rar",
     b"]\0\0": "lzma",
     b"Obj\x01": "Avro",
@@ -66,7 +68,7 @@ _MAGIC = {
     b"MSCF\0": "cab",
     b"Salted__": "encrypted",
 }
-_UNREAD = ("7z", "lz4", "rar", "Avro", "HDF5", "snappy", "lrzip", "lzip", "cab", "encrypted")
+_UNREAD = ("7z", "lz4", "compress", "rar", "Avro", "HDF5", "snappy", "lrzip", "lzip", "cab", "encrypted")
 _UNREAD_NAMES = {".br": "brotli", ".snappy": "snappy", ".sz": "snappy", ".gpg": "encrypted", ".age": "encrypted"}
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _ENGINES: dict[str, Callable[[], Any]] = {
