@@ -158,17 +158,17 @@ def _run(cli: Cli, programs: Path, gateway: Gateway, folder: Path, prompt: str) 
 
 def _run_in_sandbox(cli: Cli, programs: Path, gateway: Gateway, folder: Path, prompt: str) -> tuple[int, str, str]:
     mounts = [
-        Mount("work", folder / "work", writable=True),
+        Mount("place", folder / "work", writable=True),
         Mount("clis", clis.CACHE),
         Mount("gateway.sock", gateway.socket),
         Mount("forwarder.py", Path(forwarder.__file__)),
     ]
     work = mounts[0].source
     settings = clis.environment(cli, f"http://127.0.0.1:{PORT}", gateway.token, work / "home")
-    settings = {name: value.replace(str(work), "/work") for name, value in settings.items()}
+    settings = {name: value.replace(str(work), "/place") for name, value in settings.items()}
     inside = Path("/clis", programs.relative_to(clis.CACHE))
     forward = [sys.executable, "/forwarder.py", "copy", str(PORT), "/gateway.sock", "--"]
-    process = Bubblewrap().start([*forward, *clis.command(cli, inside)], mounts, settings, "/work")
+    process = Bubblewrap().start([*forward, *clis.command(cli, inside)], mounts, settings, "/place")
     try:
         output, errors = process.popen.communicate(prompt.encode(), timeout=clis.RUN_SECONDS)
     finally:
