@@ -116,9 +116,9 @@ class ReplayState:
     def add_source(self, taint: Taint) -> None:
         """Record that a taint source was reached."""
         if self.executed:
-            self.report.sources.setdefault(taint, self.action)
+            self.report.sources.setdefault(taint.source, self.action)
         else:
-            self.report.dormant.add(taint)
+            self.report.dormant.add(taint.source)
 
     def add_training(self, how: str, taints: Taints) -> None:
         """Record that the current command trains on data with these taints."""

@@ -55,7 +55,7 @@ class Answers:
         """Return True if a hosted model may have answered, by the record of requests, else by the command's output."""
         if self.egress is not None and (taint.host or not self.gateway):
             return self.egress.reached(taint.host)
-        action = report.sources.get(taint)
+        action = report.sources.get(taint.source)
         return action is None or not (action.failed or FAILED.search(action.output))
 
 
@@ -81,7 +81,7 @@ def detect(evidence: Evidence) -> tuple[list[Finding], list[Coverage]]:
                 (RULES[taint.kind], level, outcome, bool(taint.part) and taint.kind == "test"), []
             ).append(Flow(taint, trained))
     findings = [_flow_finding(key, flows, report, evidence) for key, flows in groups.items()]
-    used = {flow.taint for flows in groups.values() for flow in flows}
+    used = {flow.taint.source for flows in groups.values() for flow in flows}
     findings += _sources_without_training(report, used, record)
     findings += _deleted_scripts(groups, report, workspace.scripts)
     skipped = [*workspace.skipped, *(Skipped(path=name, reason=why) for name, why in sorted(report.unread.items()))]

@@ -44,6 +44,11 @@ class Taint:
     mixed: bool = False
     part: Literal["", "slice", "split"] = ""
 
+    @property
+    def source(self) -> Taint:
+        """The same source, without what happened to its rows on the way."""
+        return replace(self, mixed=False, part="")
+
 
 Taints = frozenset[Taint]
 NONE: Taints = frozenset()
