@@ -12,8 +12,10 @@ from posttrainbench.cli.options import (
     GraderName,
     Image,
     Json,
+    NetworkName,
     SandboxName,
     parse_gpus,
+    parse_network,
     parse_settings,
     print_json,
 )
@@ -34,6 +36,14 @@ def reproduce(
     name: Annotated[
         str | None, typer.Option(help="Name of the new experiment. Default: reproduce-RUN.", show_default=False)
     ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(help="Agent, as for `ptb run`. Default: the bundle's, if it has no settings.", show_default=False),
+    ] = None,
+    network: NetworkName = None,
+    prompt_file: Annotated[
+        Path | None, typer.Option(help="The run's prompt template, if it had its own.", show_default=False)
+    ] = None,
     engine: EngineName = None,
     engine_setting: EngineSettings = None,
     grader: GraderName = None,
@@ -47,8 +57,9 @@ def reproduce(
 ) -> None:
     """Repeat a run of a bundle with fresh seeds, and say whether its claimed score lies in what was measured.
 
-    Agent, base model, benchmark, budget, prompt and network are those of the bundle. Engine settings, the grader and
-    everything else on this machine are yours. The same command again continues.
+    Agent, base model, benchmark, suite and budget are those of the bundle. A bundle is a stranger's file: settings of
+    agent and engine, the grader, network access and everything else on this machine are yours. The same command again
+    continues.
 
     Exit codes: 0 the claim lies in the 95% prediction interval, 1 it does not, 2 it could not be decided.
 
@@ -59,19 +70,24 @@ def reproduce(
     from posttrainbench.launch.experiment import read_experiment, resolve
     from posttrainbench.launch.plan import standings
     from posttrainbench.report.bundle.claim import experiment_of, read_claim
+    from posttrainbench.run.prepare import read_prompt
     from posttrainbench.scoring import load_cells
     from posttrainbench.scoring.reproduction import reproduce as compare
 
     claim = read_claim(bundle, run)
+    if claim.cell.spec.prompt and prompt_file is None:
+        raise InputError(f"The run {claim.name} had its own prompt template; get it, and give it with --prompt-file.")
     chosen = {
         "engine": engine,
+        "network": parse_network(network),
+        "prompt": read_prompt(prompt_file) if prompt_file else None,
         "engine_settings": parse_settings(engine_setting) or None,
         "grader": grader,
         "sandbox": choose_sandbox(sandbox, False) if sandbox else None,
         "image": image,
         "gpus": parse_gpus(gpus) if gpus else None,
     }
-    given = experiment_of(claim, name or f"reproduce-{claim.name}"[:80], seeds)
+    given = experiment_of(claim, name or f"reproduce-{claim.name}"[:80], seeds, agent)
     given |= {key: value for key, value in chosen.items() if value is not None}
     root = (RUNS / str(given["name"])).absolute()
     existing = read_experiment(root)

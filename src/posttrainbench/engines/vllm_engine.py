@@ -80,7 +80,7 @@ def start(serving: Serving) -> Iterator[Endpoint]:
     with serving.log.open("ab") as log:
         offset = log.tell()
         guard = subprocess.Popen(
-            [sys.executable, "-m", "posttrainbench.engines.guard", str(scratch), *command],
+            [sys.executable, "-P", "-m", "posttrainbench.engines.guard", str(scratch), *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

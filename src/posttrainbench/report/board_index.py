@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from posttrainbench import __version__
 from posttrainbench.files import write_text
 from posttrainbench.report.ranking import rank_with_trivial, trivial_scores_of
@@ -70,7 +68,7 @@ def _read(path: Path, signature: str) -> Leaderboard | None:
         if content["signature"] != signature or content["trivial"] != _plain(trivial_scores_of(content["suites"])):
             return None
         return Leaderboard.model_validate(content["board"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -41,19 +41,49 @@ def spec_of(root: Path, **changes: Any) -> None:
 def test_nothing_that_acts_on_this_machine_is_taken_over(tmp_path: Path) -> None:
     root = build_run(tmp_path / "one").root
     settings = {"python": "/bin/evil"}
-    spec_of(root, engine_settings=settings, grader="http://evil.example/v1#m", image="/evil", gpus=[4, 5], budget=30.0)
+    spec_of(
+        root,
+        engine_settings=settings,
+        grader="http://evil.example/v1#m",
+        image="/evil",
+        gpus=[4, 5],
+        budget=30.0,
+        network="open",
+        prompt="{% for evil in range(99999) %}{% endfor %}",
+    )
     claim = claim_of(root, tmp_path)
     experiment = resolve(experiment_of(claim, "again", 2))
-    assert (experiment.agents, experiment.budget, experiment.gpus) == (["recipe-noop"], 30.0, 2)
+    assert (experiment.agents, experiment.budget, experiment.gpus) == (["recipe-noop"], 30.0, 0)
     assert (experiment.sandbox, experiment.image, experiment.engine_settings) == ("bubblewrap", None, {})
+    assert experiment.network is None
     assert "evil" not in experiment.model_dump_json()
 
 
-def test_an_agent_with_an_address_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "react/m?base_url=http://evil.example",
+        "react/openai/m?key_file=/home/me/key",
+        "react/openai/m?key_variable=MY_TOKEN",
+        "recipe?script=/etc/passwd",
+        "codex/m?path=/tmp/x",
+        "react/http:/evil.example/v1#m",
+    ],
+)
+def test_settings_of_an_agent_are_not_taken_over(name: str, tmp_path: Path) -> None:
     root = build_run(tmp_path / "one").root
     agent = json.loads((root / "run.json").read_text())["agent"]
-    spec_of(root, agent=agent | {"name": "react/m?base_url=http://evil.example"})
-    with pytest.raises(InputError, match="names an address, which is not taken from a bundle"):
+    spec_of(root, agent=agent | {"name": name})
+    claim = claim_of(root, tmp_path)
+    with pytest.raises(InputError, match="has settings, which are not taken from a bundle; read them"):
+        experiment_of(claim, "again", 2)
+    assert experiment_of(claim, "again", 2, "recipe-noop")["agents"] == ["recipe-noop"]
+
+
+def test_a_seed_that_nothing_can_follow_is_refused(tmp_path: Path) -> None:
+    root = build_run(tmp_path / "one").root
+    spec_of(root, seed=10**30)
+    with pytest.raises(InputError, match="which no fresh seed can follow"):
         experiment_of(claim_of(root, tmp_path), "again", 2)
 
 

@@ -191,3 +191,12 @@ def test_a_chart_keeps_the_peaks_of_many_values() -> None:
     assert chart.top == "1,000%"
     assert ",10.0" in chart.points
     assert line_chart("CPU", [(1.0, 1.0)], "%") is None
+
+
+def test_an_unexpected_error_is_named_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RecursionError("too <b>deep</b>")
+
+    monkeypatch.setattr("posttrainbench.report.site.run_page._gather", fail)
+    write_run_page(Run(write_full_run(tmp_path / "run", "text")), tmp_path / "page", 0)
+    assert "This page cannot be made: too &lt;b&gt;deep&lt;/b&gt;" in (tmp_path / "page" / "index.html").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from posttrainbench.report.bundle.verify import verify_unpacked
 from posttrainbench.scoring import Cell
 from posttrainbench.scoring.cells import load_cell
 from posttrainbench.untrusted import printable
+
+MAX_SEED = 2**31
 
 
 @dataclass(frozen=True)
@@ -74,33 +77,42 @@ def read_claim(bundle: Path, name: str | None) -> Claim:
     )
 
 
-def experiment_of(claim: Claim, name: str, number: int) -> dict[str, Any]:
+def experiment_of(claim: Claim, name: str, number: int, agent: str | None = None) -> dict[str, Any]:
     """Return the keys of the experiment that repeats a run with fresh seeds; see `launch.experiment.resolve`.
 
-    A bundle is written by a stranger. Paths on this machine, settings of the engine, and addresses to which keys would
-    be sent are therefore not taken from it.
+    A bundle is written by a stranger. Whatever acts on this machine is therefore not taken from it: settings of the
+    agent (which can name files, variables with keys, programs and addresses) and of the engine, the grader, the image,
+    GPUs, network access, and a prompt template.
+
+    Args:
+        claim: the claim.
+        name: of the experiment.
+        number: of runs.
+        agent: the agent as the user names it; None for the bundle's, if it has no settings.
 
     Raises:
-        InputError: the agent's name contains an address.
+        InputError: the agent has settings and the user does not name it, or the seeds are not those of runs.
     """
     spec = claim.cell.spec
-    if "://" in spec.agent.name:
-        raise InputError(f"The agent {printable(spec.agent.name)} names an address, which is not taken from a bundle.")
+    if agent is None and not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", spec.agent.name, re.ASCII):
+        raise InputError(
+            f"The agent {printable(spec.agent.name)} has settings, which are not taken from a bundle; read them, and "
+            "name the agent with --agent."
+        )
     first = max(claim.seeds) + 1
+    if not 0 < first < MAX_SEED:
+        raise InputError(f"The bundle has a run with the seed {first - 1}, which no fresh seed can follow.")
     return {
         "name": name,
         "suite": spec.suite,
-        "agents": [spec.agent.name],
+        "agents": [agent or spec.agent.name],
         "models": [spec.model],
         "benchmarks": [spec.benchmark],
         "seeds": list(range(first, first + number)),
         "budget": spec.budget,
         "engine": claim.cell.engine.engine,
-        "prompt": spec.prompt,
-        "network": spec.network,
         "deny_test_data": spec.deny_test_data,
         "deny_instruct": spec.deny_instruct,
         "cold_cache": spec.cold_cache,
         "provenance": spec.provenance,
-        "gpus": len(spec.gpus) if isinstance(spec.gpus, list) else spec.gpus,
     }

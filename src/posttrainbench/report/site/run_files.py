@@ -165,7 +165,7 @@ def _windows(path: Path, wanted: list[int]) -> list[list[object]]:
     current: list[str] = []
     first = last = size = 0
     with open_regular(path) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(QUOTED_BYTES + 1), b""), 1):
             size += len(line)
             if number > max(near) or size > QUOTED_BYTES:
                 break

@@ -116,7 +116,8 @@ class RunPage:
 def write_run_page(run: Run, directory: Path, depth: int) -> None:
     """Write the page of a run and what it needs: `index.html`, `trace.html`, `files.html` and data files.
 
-    Parts that are missing or damaged are named on the page; they never prevent it.
+    Parts that are missing or damaged are named on the page. Strangers' files may provoke any other error, which the
+    page then names, so that one run never prevents a site.
 
     Args:
         run: the run.
@@ -124,6 +125,15 @@ def write_run_page(run: Run, directory: Path, depth: int) -> None:
         depth: number of directories between `directory` and the top of the site.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_page(run, directory, depth)
+    except Exception as error:
+        reason = f"This page cannot be made: {one_line(error) or type(error).__name__}"
+        shared: dict[str, Any] = {"active": "runs", "reason": reason}
+        write_page(directory / "index.html", "unreadable.html.jinja", title=run.root.name, depth=depth, **shared)
+
+
+def _write_page(run: Run, directory: Path, depth: int) -> None:
     page, audit = _gather(run, directory, depth)
     _link(page, audit, run, directory)
     shared: dict[str, Any] = {"active": "runs", "page": page, "spec": run.spec}
