@@ -43,6 +43,7 @@ def test_evaluation_that_could_not_start_is_repaired(tmp_path: Path, ptb_here: P
     assert_refused(ptb_here("resume", root, "--engine-setting", "x=1"), "has no setting `x`")
     assert not (root / "changes.jsonl").exists()
     assert_refused(ptb_here("evaluate", root, "--engine", "transformers"), "ptb resume")
+    assert_refused(ptb_here("evaluate", root, "--limit", "5"), "leave out --limit")
 
     repaired = ptb_here("resume", root, "--engine", "transformers", "--json")
     assert repaired.returncode == 0, repaired.stderr

@@ -187,10 +187,15 @@ def summary_of(run: "Run", folder: Path | None = None) -> "AuditSummary":
 def _audit(run: "Run", rules: str | None, out: Path | None) -> Result:
     """Audit a run, or apply a rule set to its last audit; into `out` if given."""
     from posttrainbench.cli.progress import Progress
+    from posttrainbench.run.directory import is_busy
     from posttrainbench.run.rerun import audit_elsewhere, redecide, rerun_stage
+    from posttrainbench.run.status import agent_state
 
     if not run.is_done(Stage.COLLECT):
-        raise InputError(f"{run.root} has nothing to audit yet; continue the run with `ptb resume {run.root}`.")
+        advice = f"continue the run with `ptb resume {run.root}`"
+        if agent_state(run) == "running" or is_busy(run):
+            advice = f"wait until its agent has finished, or end it with `ptb stop {run.root}`"
+        raise InputError(f"{run.root} has nothing to audit yet; {advice}.")
     title = f"auditing {run.root.name}"
     with Progress(title) as listener:
         if out is not None:

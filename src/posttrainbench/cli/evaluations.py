@@ -94,6 +94,13 @@ def evaluate(
             raise InputError(
                 f"A run is evaluated with its own engine; if its evaluation failed, use `ptb resume {path} --engine`."
             )
+        given = {"benchmark": benchmark, "base": base, "suite": suite, "grader": grader, "limit": limit, "seeds": seeds}
+        for name, value in (given | {"out": out}).items():
+            if value is not None:
+                raise InputError(
+                    f"A run is evaluated as its run.json says, and its evaluation is replaced; leave out --{name}, or "
+                    f"evaluate the checkpoint {path / 'submission'} with --benchmark."
+                )
         return _evaluate_run(path, off_target or [], json)
     if off_target:
         raise InputError("--off-target is for runs; evaluate a checkpoint with --benchmark.")

@@ -30,7 +30,7 @@ def stop_agent(run: Run) -> bool:
     """
     partial = _partial(run)
     if run.result() is not None:
-        raise InputError(f"{run.root} has finished; see its result with `ptb trace {run.root}`.")
+        raise InputError(f"{run.root} has finished; see its result with `ptb status {run.root}`.")
     if run.is_done(Stage.SOLVE) and is_busy(run):
         raise InputError(f"The agent of {run.root} has finished, and another process runs the remaining stages.")
     if run.is_done(Stage.SOLVE):
