@@ -66,7 +66,7 @@ KEY_COMMANDS = (
 
 
 VALUES = {bool: "", str: "TEXT", Path: "PATH", int: "N", float: "NUMBER"}
-"""What the help shows beside an option, by the type of its value. Flags have no value."""
+"""Text that the help shows beside an option, by the type of its value. Flags have no value."""
 
 NO_INPUT = "The command asks a question, and standard input is closed; run it in a terminal."
 

@@ -1,4 +1,4 @@
-"""What a Python program of the record did with the files that it read: train on them, or only evaluate?
+"""Decide whether a recorded Python program trained on the files that it read, or only evaluated on them.
 
 The record says what was executed, with which arguments, and keeps copies of scripts as they were at that time. So each
 program is analyzed by itself, also if the trajectory shows no commands or only a part of them. Every file is a taint

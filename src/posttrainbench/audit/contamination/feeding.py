@@ -33,7 +33,7 @@ MOST_LINKS = 1000
 MOST_DERIVED = 50
 """Files of one program that are followed to see whether what was made of test items was trained on."""
 CARRIED_BYTES = 128
-"""What a program wrote at most if it passed on no more than a score."""
+"""Maximum number of bytes that a program wrote if it passed on only a score."""
 COPIED_BYTES = 2**18
 """Largest file of which the recorder keeps copies."""
 
