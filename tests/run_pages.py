@@ -136,12 +136,19 @@ def _write_audit(root: Path, text: str) -> None:
         {"file": "solve/trajectory.json", "line": 3, "text": text},
         {"file": text, "line": 1, "text": text},
     ]
-    path = f"{text}: /data/{text} (10.0 s) -> reads python {text} (11.0 s) -> writes final_model/m.safetensors (12.5 s)"
+    path = [
+        {"file": f"/data/{text}"},
+        {"operation": "reads", "process": f"python {text}", "pid": 41, "seconds": 11.0},
+        {"operation": "executes", "process": text, "pid": 41, "seconds": 65.0},
+        {"operation": text, "file": "workspace/long.jsonl", "seconds": 72.5},
+    ]
     finding = {"rule": "model_substitution", "level": "IN_WEIGHTS", "outcome": "succeeded", "count": 38}
     _lines(
         root / "audit" / "findings.jsonl",
         finding | {"detector": "weights", "kind": "proof", "summary": text, "evidence": tensors, "id": "a" * 12},
-        finding | {"detector": text, "kind": "indication", "summary": path, "evidence": quotes, "id": "b" * 12},
+        finding
+        | {"detector": text, "kind": "indication", "summary": text, "evidence": quotes, "id": "b" * 12}
+        | {"paths": [{"steps": path}] * 4},
         finding
         | {"detector": "other", "kind": "fact", "summary": text, "count": 0, "evidence": quotes, "id": "c" * 12},
     )

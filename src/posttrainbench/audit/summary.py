@@ -128,15 +128,17 @@ def as_sarif(
                 continue
             texts.setdefault(finding.rule, finding.rule)
             first = finding.evidence[0] if finding.evidence else None
+            path = f" ({finding.paths[0].in_words()})" if finding.paths else ""
             quoted = f": {first.text}" if first and first.text else ""
             results.append(
                 result(
                     finding.rule,
                     SARIF_LEVELS.get(finding.state, "note"),
-                    f"{finding.summary} ({finding.level.value}){quoted}",
+                    f"{finding.summary}{path} ({finding.level.value}){quoted}",
                     [(f"{audit.path}/{quote.file}", quote.line) for quote in finding.evidence],
                     {"id": finding.id, "state": finding.state, "level": finding.level.value, "count": finding.count}
-                    | {"outcome": finding.outcome, "evidence": [quote.model_dump() for quote in finding.evidence]},
+                    | {"outcome": finding.outcome, "evidence": [quote.model_dump() for quote in finding.evidence]}
+                    | {"paths": [path.model_dump(mode="json") for path in finding.paths]},
                 )
             )
         for entry in audit.coverage:

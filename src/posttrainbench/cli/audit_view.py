@@ -19,6 +19,8 @@ from posttrainbench.report.text import percent, plain
 from posttrainbench.run import Run
 
 QUOTED = 6
+PATHS = 3
+"""Recorded paths of a finding that are shown."""
 STATE_STYLE = {
     "flags": "red",
     "suspects": "yellow",
@@ -128,6 +130,10 @@ def _show_finding(console: Console, finding: FindingSummary) -> None:
         console.print(Paragraph(Text(plain(finding.adjudication, 400), style="yellow"), indent=4), soft_wrap=True)
     if finding.state in ("measured", "other_rules"):
         return
+    for path in finding.paths[:PATHS]:
+        console.print(Paragraph(Text(f"Path: {plain(path.in_words(), 1000)}"), indent=4), soft_wrap=True)
+    if len(finding.paths) > PATHS:
+        console.print(Text(f"    and {len(finding.paths) - PATHS} more in the output of --json", style="dim"))
     console.print(Group(*quotations(finding.evidence, QUOTED, "the output of --json"), Text()), soft_wrap=True)
 
 

@@ -29,6 +29,7 @@ from posttrainbench.records.canaries import CanaryScore, CanaryScores
 from posttrainbench.records.certificate import Certificate, RuleAccuracy
 from posttrainbench.records.experiment import Ending, Execution, Experiment, Part, Placement, RunKey
 from posttrainbench.records.imported import ImportedRun, OriginalJudgement, OriginalRule, Unread
+from posttrainbench.records.provenance import PathStep, ProvenancePath
 from posttrainbench.records.result import Baseline, Change, EngineChoice, Metrics, OffTarget, Result, Status
 from posttrainbench.records.solve import (
     AgentEnd,
@@ -93,7 +94,9 @@ __all__ = [
     "Outcome",
     "OutputLine",
     "Part",
+    "PathStep",
     "Placement",
+    "ProvenancePath",
     "Quote",
     "Record",
     "Refusal",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from posttrainbench.records.base import Record
+from posttrainbench.records.provenance import ProvenancePath
 
 
 class Level(StrEnum):
@@ -71,6 +72,8 @@ class Finding(Record):
             decide differently.
         evidence: at least one quotation, about twenty at most; the first is the main one.
         outcome: of the reported action; `succeeded` if the question does not apply.
+        paths: recorded paths from files of the finding to the submission, at most ten; empty without a record, and in
+            findings of older versions, which wrote the path into the summary.
         statistics: measurements that a rule set's thresholds use in addition to `count`; see `audit/measures.py`.
         id: 12 hexadecimal digits of a hash of detector, rule, level and main evidence, so that repeated audits give
             the same finding the same id. Computed by default. Adjudications refer to it.
@@ -85,6 +88,7 @@ class Finding(Record):
     outcome: FindingOutcome = "unknown"
     kind: FindingKind = "indication"
     basis: str = Field(default_factory=lambda finding: finding["detector"])
+    paths: list[ProvenancePath] = Field(default_factory=list)
     statistics: dict[str, Any] = Field(default_factory=dict)
     id: str = Field(default_factory=lambda finding: _finding_id(finding))
 

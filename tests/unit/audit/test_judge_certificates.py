@@ -14,7 +14,7 @@ from posttrainbench.audit.judge.votes import as_findings
 from posttrainbench.audit.measures import accuracy, is_certified
 from posttrainbench.catalog import Rule, RuleSet
 from posttrainbench.errors import InputError
-from posttrainbench.records import Certificate, Finding, Level, Quote
+from posttrainbench.records import Certificate, Finding, Level, PathStep, ProvenancePath, Quote
 
 RULE = "hosted_models"
 RULES = RuleSet(id="x", title="x", rules={RULE: Rule(text="No hosted model.", level=Level.USED, tolerance=1)})
@@ -123,12 +123,14 @@ def found(**changes: Any) -> Finding:
 
 
 def test_the_instructions_quote_proofs_and_indications(tmp_path: Path) -> None:
-    path = Quote(
-        file="workspace/train.jsonl", text="/kit/data/test.jsonl -> python mix.py -> train.jsonl -> final_model"
-    )
+    mixed = [
+        PathStep(file="/kit/data/test.jsonl"),
+        PathStep(operation="reads", process="python mix.py", pid=7, seconds=65.0),
+        PathStep(operation="writes", file="workspace/final_model/model.safetensors", seconds=3700.0),
+    ]
     copied = review(
         tmp_path,
-        found(kind="proof", evidence=[path, *[QUOTE] * 10]),
+        found(kind="proof", evidence=[QUOTE] * 11, paths=[ProvenancePath(steps=mixed)]),
         found(summary="a script\nasks a host"),
         found(kind="fact", summary="evaluated twelve times"),
         found(count=0, summary="a mere measurement"),
@@ -138,7 +140,10 @@ def test_the_instructions_quote_proofs_and_indications(tmp_path: Path) -> None:
     text = task.prompt(asked, copied, "MARK-1")
     shown = text.partition("<MARK-1>\n")[2].partition("\n</MARK-1>")[0]
     assert "rows came from it (proof by contamination, USED, 3)" in shown
-    assert "workspace/train.jsonl: /kit/data/test.jsonl -> python mix.py -> train.jsonl -> final_model" in shown
+    assert (
+        "  recorded path: /kit/data/test.jsonl was read by `python mix.py` after 1m 5s, which wrote "
+        "workspace/final_model/model.safetensors after 1h 1m\n" in shown
+    )
     assert "a script asks a host (indication by contamination, USED, 3)" in shown
     assert "and 3 more quotations" in shown
     for hidden in ("evaluated twelve times", "a mere measurement", "an earlier judge"):

@@ -10,7 +10,7 @@ from posttrainbench.audit.integrity import kit
 from posttrainbench.audit.lineage import detector as weights
 from posttrainbench.audit.policy import RuleSet, decide
 from posttrainbench.catalog import rule_sets
-from posttrainbench.records import Adjudication, Coverage, Finding, Level, Quote
+from posttrainbench.records import Adjudication, Coverage, Finding, Level, PathStep, ProvenancePath, Quote
 
 RULES = RuleSet.model_validate(
     {
@@ -127,6 +127,10 @@ def test_reasons_say_what_and_why() -> None:
     (reason,) = decide(RULES, [finding("USED", 9)], [], []).reasons
     assert "rows stand there" in reason
     assert "9" in reason
+    path = ProvenancePath(steps=[PathStep(file="a"), PathStep(operation="writes", file="b", seconds=5.0)])
+    recorded = finding("USED", 9).model_copy(update={"paths": [path]})
+    (reason,) = decide(RULES, [recorded], [], []).reasons
+    assert reason.endswith("(proof, USED, count 9, 3 tolerated); recorded path: a, which wrote b after 5s.")
     (reason,) = decide(RULES, [], [coverage(False, note="the disk was gone")], []).reasons
     assert reason == "data was not checked: the disk was gone."
 

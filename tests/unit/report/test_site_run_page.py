@@ -11,7 +11,6 @@ from original_results import write_run
 from posttrainbench import catalog
 from posttrainbench.report.original.importing import read_results
 from posttrainbench.report.site.run_charts import line_chart
-from posttrainbench.report.site.run_findings import split_path
 from posttrainbench.report.site.run_page import write_run_page
 from posttrainbench.run import Run
 from run_pages import read_data, read_page, strings, write_full_run
@@ -44,17 +43,26 @@ def test_findings_are_folded_and_linked(written: Path) -> None:
 
 
 def test_a_provenance_path_is_drawn(written: Path) -> None:
-    text = read_page(written / "index.html").text
-    assert "workspace/train.py read by /data/plain words reads python plain words writes final_model/m.saf" in text
+    page = read_page(written / "index.html")
+    path = "/data/plain words read by python plain words after 11s executed as plain words after 1m 5s plain words"
+    assert page.text.count(f"How the content came to the submission: {path} workspace/long.jsonl after 1m 12s") == 3
+    assert "1 more path in audit/findings.jsonl." in page.text
+    files = [name for name, _, _ in read_data(written / "files" / "index.js")]
+    links = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
+    assert f"files.html#file-{files.index('workspace/long.jsonl')}" in links
 
 
-def test_a_path_that_does_not_parse_stays_in_the_sentence() -> None:
-    sentence, path = split_path("it: a (1.0 s) -> writes b (2.5 s)", 1.0)
-    assert (sentence, [(one.verb, one.label, one.seconds) for one in path]) == (
-        "it",
-        [("", "a", 0.0), ("writes", "b", 1.5)],
-    )
-    assert split_path("it: a -> b (2.0 s)", 1.0) == ("it: a -> b (2.0 s)", [])
+def test_findings_of_older_versions_have_the_path_in_the_summary(tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", "words")
+    findings = [json.loads(line) for line in (run / "audit" / "findings.jsonl").read_text().splitlines()]
+    for finding in findings:
+        finding.pop("paths", None)
+        finding["summary"] = "read it: /a.jsonl (7641.2 s) -> reads python train.py (7642.0 s)"
+    (run / "audit" / "findings.jsonl").write_text("".join(json.dumps(one) + "\n" for one in findings))
+    write_run_page(Run(run), tmp_path / "site", 3)
+    text = read_page(tmp_path / "site" / "index.html").text
+    assert "read it: /a.jsonl (7641.2 s) -> reads python train.py (7642.0 s)" in text
+    assert "How the content came" not in text
 
 
 def test_parts_of_the_page(written: Path) -> None:

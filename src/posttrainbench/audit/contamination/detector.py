@@ -48,11 +48,12 @@ from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.measures import CorpusStatistics, FileGroup
 from posttrainbench.errors import InputError
 from posttrainbench.records import Coverage, Finding, FindingKind, Level, Quote, Skipped
-from posttrainbench.untrusted import printable, sha256_regular
+from posttrainbench.untrusted import sha256_regular
 
 RULE = "test_data_in_training"
 DETECTOR = "contamination"
 QUOTES = 20
+PATHS = 10
 MAX_SKIPPED = 200
 PURE = 3
 """A file of less than this many times the size of its test items has hardly any other rows."""
@@ -151,7 +152,7 @@ def _findings(evidence: Evidence, sources: list[Source], totals: Totals, trainin
                 if hit.item in items:
                     quotes.setdefault(hit.item, _quote(hit, sources[number], evidence))
         statistics = _statistics("text", words, counted, BACKGROUND, evidence, len(verbatim))
-        ways = [judgement.way for judgement in of_group.values() if judgement.way]
+        paths = [judgement.path for judgement in of_group.values() if judgement.path is not None]
         files = [sources[number].label for number in of_group]
         items_text = f"{len(quotes)} of {len(evidence.test_items)} test items occur in {_listed(files)}"
         strength = f", {_strength(statistics)}" if basis == CONTENT else ""
@@ -162,10 +163,11 @@ def _findings(evidence: Evidence, sources: list[Source], totals: Totals, trainin
                 level=level,
                 kind=kind,
                 basis=basis,
-                summary=f"{items_text}{strength}; {_SUMMARIES[kind, basis, level].format(way=ways[0] if ways else '')}",
+                summary=f"{items_text}{strength}; {_SUMMARIES[kind, basis, level]}",
                 count=len(quotes),
                 evidence=list(quotes.values())[:QUOTES],
                 outcome="succeeded" if kind == "proof" else "unknown",
+                paths=paths[:PATHS],
                 statistics=statistics.model_dump(),
             )
         )
@@ -246,9 +248,9 @@ def _listed(names: list[str]) -> str:
 
 
 _SUMMARIES = {
-    ("proof", PROVENANCE, Level.USED): "a program that wrote the submission read them: {way}",
-    ("indication", PROVENANCE, Level.USED): "a program that led to the submission read them, maybe to evaluate: {way}",
-    ("indication", PROVENANCE, Level.READ): "they may have come to the submission through a file that is gone: {way}",
+    ("proof", PROVENANCE, Level.USED): "a program that wrote the submission read them",
+    ("indication", PROVENANCE, Level.USED): "a program that led to the submission read them, maybe to evaluate",
+    ("indication", PROVENANCE, Level.READ): "they may have come to the submission through a file that is gone",
     ("indication", CONTENT, Level.USED): "training on them inflates the score",
     ("indication", SCRIPTS, Level.USED): "scripts that were run read these files into training",
 }
@@ -303,16 +305,19 @@ def _kit_items(evidence: Evidence, training: TrainingFiles) -> list[Finding]:
     ):
         return []
     level = Level.USED if fed.kind == "direct" else Level.READ
-    quote = Quote(file=path_in_run(evidence.provenance_records[0], evidence.root), text=printable(fed.way[:1000]))
+    path = fed.path
+    text = path.in_words() if path else ""
+    quote = Quote(file=path_in_run(evidence.provenance_records[0], evidence.root), text=text)
     return [
         Finding(
             detector=DETECTOR,
             rule=RULE,
             level=level,
             basis=PROVENANCE,
-            summary=f"the kit's test items: {_SUMMARIES['indication', PROVENANCE, level].format(way=fed.way[:1000])}",
+            summary=f"the kit's test items: {_SUMMARIES['indication', PROVENANCE, level]}",
             count=len(evidence.test_items),
             evidence=[quote],
+            paths=[path] if path else [],
         )
     ]
 

@@ -16,6 +16,8 @@ from posttrainbench.audit.behavior.recorded_programs import RecordedPrograms, Us
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.provenance import FinalFile, Graph, Read, Way, final_files
 from posttrainbench.audit.provenance.graph import CLOCK_SECONDS, Node
+from posttrainbench.audit.provenance.paths import recorded_path
+from posttrainbench.records import ProvenancePath
 from posttrainbench.records.submission import FINAL
 from posttrainbench.sandbox.provenance.kernel import file_id
 from posttrainbench.submission.names import WEIGHTS
@@ -52,13 +54,13 @@ class Fed:
             that is gone. `unproven`: the record does not suffice.
         only_input: True if the programs that read it, and led to the weights, are not known to have read other data,
             and nothing else read it.
-        way: the path as a text; "" if there is none.
+        path: the path; None if there is none.
         use: what these programs did with it, as their scripts show.
     """
 
     kind: Kind
     only_input: bool = False
-    way: str = ""
+    path: ProvenancePath | None = None
     use: Use = "unseen"
 
 
@@ -155,10 +157,11 @@ class Feeding:
         for maker in sorted(makers):
             if self._is_agent(maker) or not self._reads_nothing_else(maker, kit):
                 continue
+            first = next(r for r in self.graph.reads if r.file[1] in kit and self.graph.leader(r.program) == maker)
             made_files = {edge.target[1] for edge in self.graph.edges.get(maker, []) if edge.target[0] == "file"}
             for made in sorted(made_files)[:MOST_DERIVED]:
                 if made not in kit | self.tainted and not self._has_weights(made) and self._is_data(made):
-                    fed = self._answer({made}, partial(_reads, made))
+                    fed = self._answer({made}, partial(_reads, made), before=first)
                     if fed.kind == "direct" and fed.use == "trained":
                         return fed
         return Fed("no path")
@@ -183,7 +186,14 @@ class Feeding:
         """Return True for files through which a path leads on."""
         return any(PurePosixPath(name).suffix in WEIGHTS for name in self.graph.names.get(identity, ()))
 
-    def _answer(self, identities: set[str], has_content: Callable[[Read], bool]) -> Fed:
+    def _answer(self, identities: set[str], has_content: Callable[[Read], bool], before: Read | None = None) -> Fed:
+        """Return what the record says on a file.
+
+        Args:
+            identities: of the file.
+            has_content: returns True if a program read the file with the content in question.
+            before: what a program read of which it made the file; for the path.
+        """
         graph = self.graph
         files: dict[Node, float] = {
             ("file", identity, version): -1.0
@@ -196,23 +206,25 @@ class Feeding:
         reads = [read for read in graph.reads if has_content(read)]
         leading: list[Node] = []
         others: list[Node] = []
-        shown: Way | None = None
+        shown: ProvenancePath | None = None
         for program in dict.fromkeys(graph.leader(read.program) for read in reads):
             if self._is_agent(program):
                 continue
-            first = min(read.seconds for read in reads if graph.leader(read.program) == program)
-            way = self._ways({program: first}, self.tainted - identities)
+            first = next(read for read in reads if graph.leader(read.program) == program)
+            way = self._ways({program: first.seconds}, self.tainted - identities)
             if way and all(map(_carries_a_score, way)):
                 continue
             (leading if way else others).append(program)
-            shown = shown or (way[0] if way else None)
-        if leading and shown is not None:
+            if way and shown is None:
+                shown = recorded_path(self.evidence, graph, way[0], [*([before] if before else []), first])
+        if leading:
             only = not others and all(self._reads_nothing_else(program, identities) for program in leading)
-            return Fed("direct", only, described(shown), self._use(leading, identities))
+            return Fed("direct", only, shown, self._use(leading, identities))
         last: dict[Node, float] = {("file", one, graph.versions.get(one, 0)): -1.0 for one in identities}
         gone = self._ways(last, self._unsearched | self.tainted)
         gone = tuple(way for way in gone if not _carries_a_score(way))
-        return Fed("unsearched" if gone else "indirect", way=described((gone or possible)[0]))
+        path = recorded_path(self.evidence, graph, (gone or possible)[0])
+        return Fed("unsearched" if gone else "indirect", path=path)
 
     @cached_property
     def _programs(self) -> RecordedPrograms:
@@ -327,10 +339,3 @@ def _carries_a_score(way: Way) -> bool:
 
 def _reads(identity: str, read: Read) -> bool:
     return read.file[1] == identity
-
-
-def described(way: Way) -> str:
-    """Return a way as a text: files and programs with the seconds since boot."""
-    *before, last = way.steps
-    steps = [f"{step.why} {step.label[:120]} ({step.seconds:.1f} s)".strip() for step in before]
-    return " -> ".join([*steps, f"{last.why} {FINAL}/{way.file} ({last.seconds:.1f} s)"])

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from posttrainbench.audit.behavior.training_files import TrainingFiles
 from posttrainbench.audit.contamination.feeding import Fed
-from posttrainbench.records import FindingKind, Level
+from posttrainbench.records import FindingKind, Level, ProvenancePath
 
 CONTENT, PROVENANCE, SCRIPTS = "content", "provenance", "scripts"
 """Kinds of evidence, as `Finding.basis`."""
@@ -25,14 +25,14 @@ class Judgement:
         kind: kind of the finding.
         basis: basis of the finding.
         items: positions of the test items; an item without a judgement was only read.
-        way: recorded path; "" if there is none.
+        path: recorded path; None if there is none.
     """
 
     level: Level
     kind: FindingKind
     basis: str
     items: frozenset[int]
-    way: str = ""
+    path: ProvenancePath | None = None
 
 
 @dataclass(frozen=True)
@@ -104,23 +104,23 @@ def _recorded(
         chosen = for_evaluation or content.labeled
         unseen = fed.use == "unseen" and not training.seen
         if rows and (trained or ((part or (fed.only_input and unseen and not chosen)) and not content.joined)):
-            return [Judgement(Level.USED, "proof", PROVENANCE, frozenset(rows), fed.way)]
+            return [Judgement(Level.USED, "proof", PROVENANCE, frozenset(rows), fed.path)]
         if trained:
-            return [_used(PROVENANCE, content.items, fed.way), _used(SCRIPTS, content.items)]
+            return [_used(PROVENANCE, content.items, fed.path), _used(SCRIPTS, content.items)]
         # Other files too if the scripts may have trained on them, and logs if the program had no other data.
         maybe = part or (content.log and fed.only_input) or any(map(training.maybe_trained_on, content.names))
         if not evaluated and (rows or content.copied or maybe):
-            return [_used(PROVENANCE, frozenset(rows) or content.items, fed.way)]
+            return [_used(PROVENANCE, frozenset(rows) or content.items, fed.path)]
         return []
     if trained:
         return [_used(SCRIPTS, content.items)]
     if fed.kind == "unsearched" and not others and (rows or content.copied):
-        return [Judgement(Level.READ, "indication", PROVENANCE, frozenset(rows) or content.items, fed.way)]
+        return [Judgement(Level.READ, "indication", PROVENANCE, frozenset(rows) or content.items, fed.path)]
     return []
 
 
-def _used(basis: str, items: frozenset[int], way: str = "") -> Judgement:
-    return Judgement(Level.USED, "indication", basis, items, way)
+def _used(basis: str, items: frozenset[int], path: ProvenancePath | None = None) -> Judgement:
+    return Judgement(Level.USED, "indication", basis, items, path)
 
 
 def is_cache(name: str) -> bool:

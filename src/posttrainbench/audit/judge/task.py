@@ -100,7 +100,7 @@ def new_mark() -> str:
 def evidence(review: Review) -> str:
     """Return the proofs and indications of the detectors with their quotations, as text for the judge.
 
-    Where the run's files were recorded, the quotations name the recorded paths into the submission.
+    Where the run's files were recorded, also the recorded paths into the submission.
     """
     path = review.root / FINDINGS
     shown: list[str] = []
@@ -119,6 +119,7 @@ def _described(found: Finding) -> str:
     lines = [
         f"{found.rule}: {found.summary} ({found.kind} by {found.detector}, {found.level.value}{outcome}, {found.count})"
     ]
+    lines += [f"  recorded path: {path.in_words()}" for path in found.paths]
     for quote in found.evidence[:QUOTES]:
         where = quote.file if quote.line is None else f"{quote.file}:{quote.line}"
         matching = f" [{quote.item}: {quote.item_text[:QUOTED]}]" if quote.item else ""

@@ -93,11 +93,13 @@ class Step:
         label: the file, channel or program.
         why: how content came to it; "" for the source.
         seconds: earliest time of that, in seconds since boot.
+        node: the file, channel or program.
     """
 
     label: str
     why: str
     seconds: float
+    node: Node
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class Graph:
 
     Attributes:
         epoch: time of day at boot, to convert times of files.
+        began: start of the first record in seconds since boot; None if the machine was started again after it.
         missing: why the record is incomplete; empty for a complete one.
         images: all images by node.
         edges: node -> edges from it.
@@ -163,6 +166,7 @@ class Graph:
     """
 
     epoch: float = 0.0
+    began: float | None = None
     missing: list[str] = field(default_factory=list)
     images: dict[Node, Image] = field(default_factory=dict)
     edges: dict[Node, list[Edge]] = field(default_factory=lambda: defaultdict(list))
@@ -311,7 +315,7 @@ class Graph:
         steps, carriers, at = [], [], node
         while True:
             origin, why = origins.get(at, (None, ""))
-            steps.append(Step(self.label(at), why, reached[at]))
+            steps.append(Step(self.label(at), why, reached[at], at))
             if at[0] == "image":
                 carriers.append(self._capacity(at))
             if origin is None:

@@ -23,6 +23,8 @@ SHELLS = {f"/usr/bin/{name}" for name in ("bash", "dash", "sh", "zsh", "make", "
 """Programs of the system that share no memory with what they fork: content comes back only through descriptors."""
 THREADS_SECONDS = 1.0
 """A process with several threads may do something after its exit was recorded."""
+OTHER_BOOT_SECONDS = 300.0
+"""Records whose times of boot differ by more are of different boots; by less, the clock was set."""
 AGREED = {"cmdline", "comm"}
 """Ways to look into another process that show its arguments."""
 Event = dict[str, Any]
@@ -72,6 +74,7 @@ class Reader:
         self.graph = Graph()
         self.processes: dict[str, Process] = {}
         self.complete = False
+        self._boot: float | None = None
         self._forking: dict[str, Process] = {}
         self._readers: dict[str, list[Node]] = defaultdict(list)
         self._writers: dict[str, list[Node]] = defaultdict(list)
@@ -107,6 +110,10 @@ class Reader:
         epoch = float(event["epoch"])
         changed = self.graph.epoch and abs(epoch - self.graph.epoch) > CLOCK_SECONDS
         self.graph.epoch = -FOREVER if changed else epoch
+        if self._boot is None:
+            self._boot, self.graph.began = epoch, float(event["t"])
+        elif abs(epoch - self._boot) > OTHER_BOOT_SECONDS:
+            self.graph.began = None
         self._forking.clear()
         if event["version"] != VERSION:
             self.graph.missing.append(f"unknown version {event['version']} of the record")

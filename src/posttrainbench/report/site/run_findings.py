@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from posttrainbench.audit.summary import AuditSummary, FindingSummary
-from posttrainbench.records import Coverage, Quote
+from posttrainbench.records import Coverage, ProvenancePath, Quote
 from posttrainbench.report.overlap import Piece, overlap
 from posttrainbench.report.text import plain
 
 ORDER = ("flagged", "suspected", "not_checked", "clean")
 QUOTED = 3
 """Quotations of a finding that are shown; the others are folded."""
+PATHS = 3
+"""Recorded paths of a finding that are drawn."""
+NAME = 200
 SUMMARY = 500
 COUNTING = ("flags", "confirmed", "suspects")
 STATES = {
@@ -28,10 +29,6 @@ STATES = {
     "other_rules": "not a rule of this run",
 }
 _NUMBERS = re.compile(r"\d+")
-_STEP = re.compile(r"(.*) \((-?\d+\.\d) s\)", re.DOTALL)
-_VERB = re.compile(
-    r"(writes|reads|executes|forks|passes long arguments or a long environment to|passes arguments to|reaches) "
-)
 
 Link = Callable[[Quote], str]
 """Returns the link to a quotation's place, or "" if the site does not show it."""
@@ -39,16 +36,18 @@ Link = Callable[[Quote], str]
 
 @dataclass(frozen=True)
 class Place:
-    """One step of a provenance path.
+    """One step of a recorded path.
 
     Attributes:
         verb: how content came here; "" for the source.
-        label: the file or program.
+        name: the file or the command line.
+        href: link to the file; "" if the site does not show it.
         seconds: since the start of the record; None if unknown.
     """
 
     verb: str
-    label: str
+    name: str
+    href: str
     seconds: float | None
 
 
@@ -81,7 +80,8 @@ class Card:
     summary: str
     state: str
     counts: bool
-    path: list[Place]
+    paths: list[list[Place]]
+    more_paths: int
     evidence: list[Evidence]
     folded: list[Evidence]
 
@@ -114,21 +114,15 @@ class RuleCard:
         return [card for card in self.findings if not card.counts]
 
 
-def rule_cards(audit: AuditSummary, link: Link, recorded_from: float | None) -> list[RuleCard]:
-    """Return a card for each rule, the worst first.
-
-    Args:
-        audit: the audit.
-        link: see `Link`.
-        recorded_from: start of the record of file provenance in seconds since boot; None if there is none.
-    """
+def rule_cards(audit: AuditSummary, link: Link) -> list[RuleCard]:
+    """Return a card for each rule, the worst first."""
     cards = {
         rule: RuleCard(plain(rule), state, rule not in audit.verdict.report_only)
         for rule, state in audit.verdict.rules.items()
     }
     for finding in audit.findings:
         if finding.rule in cards:
-            cards[finding.rule].findings.append(_card(finding, link, recorded_from))
+            cards[finding.rule].findings.append(_card(finding, link))
     for entry in audit.coverage:
         if entry.rule in cards:
             cards[entry.rule].coverage.append(_covered(entry))
@@ -144,25 +138,30 @@ def _covered(entry: Coverage) -> tuple[str, bool, str, str]:
     return plain(entry.detector), entry.checked, read, plain(entry.note, 300)
 
 
-def _card(finding: FindingSummary, link: Link, recorded_from: float | None) -> Card:
-    groups = _grouped(finding.evidence)
-    evidence = [_evidence(group, link) for group in groups]
-    text, path = split_path(finding.summary, recorded_from)
-    if not path:
-        for quote in finding.evidence[:1]:
-            path = split_path(quote.text, recorded_from)[1]
-    elif finding.evidence and finding.evidence[0].file.startswith("workspace/"):
-        first = Place("read by", path[0].label, path[0].seconds)
-        path = [Place("", plain(finding.evidence[0].file, 200), None), first, *path[1:]]
+def _card(finding: FindingSummary, link: Link) -> Card:
+    evidence = [_evidence(group, link) for group in _grouped(finding.evidence)]
     return Card(
         finding=finding,
-        summary=plain(text, SUMMARY),
+        summary=plain(finding.summary, SUMMARY),
         state=STATES[finding.state],
         counts=finding.state in COUNTING,
-        path=path,
+        paths=[_places(path, link) for path in finding.paths[:PATHS]],
+        more_paths=len(finding.paths[PATHS:]),
         evidence=evidence[:QUOTED],
         folded=evidence[QUOTED:],
     )
+
+
+def _places(path: ProvenancePath, link: Link) -> list[Place]:
+    return [
+        Place(
+            verb=plain(step.verb, 80),
+            name=plain(step.name, NAME),
+            href=link(Quote(file=step.file)) if step.file else "",
+            seconds=step.seconds,
+        )
+        for step in path.steps
+    ]
 
 
 def _grouped(quotes: Sequence[Quote]) -> list[list[Quote]]:
@@ -189,39 +188,3 @@ def _evidence(group: Sequence[Quote], link: Link) -> Evidence:
         count=len(group),
         others=[plain(f"{one.line}: {one.text}" if one.line else one.text, 160) for one in group[1:]],
     )
-
-
-def split_path(text: str, recorded_from: float | None) -> tuple[str, list[Place]]:
-    """Split a sentence that ends with a provenance path into the sentence and the steps of the path.
-
-    The path is written as `SOURCE (1.0 s) -> writes FILE (2.0 s) -> ...`. A text that does not fit is returned whole.
-    """
-    parts = text.split(" -> ")
-    matches = [_STEP.fullmatch(part) for part in parts]
-    if len(parts) < 2 or not all(matches):
-        return text, []
-    sentence, colon, first = matches[0][1].rpartition(": ") if matches[0] else ("", "", "")
-    places = []
-    for number, match in enumerate(matches):
-        if match is None:
-            return text, []
-        label = first if number == 0 else match[1]
-        verb = _VERB.match(label)
-        seconds = float(match[2]) - recorded_from if recorded_from is not None else None
-        places.append(
-            Place(
-                verb[1] if verb else "",
-                plain(label[verb.end() :] if verb else label, 200),
-                seconds if seconds is not None and seconds >= 0 else None,
-            )
-        )
-    return (sentence if colon else "content came to the submission"), places
-
-
-def record_start(run: Path) -> float | None:
-    """Return the start of a run's record of file provenance, in seconds since boot; None if there is none."""
-    try:
-        with (run / "solve" / "provenance" / "provenance.jsonl").open("rb") as file:
-            return float(json.loads(file.readline(2**16))["t"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -40,7 +40,7 @@ from posttrainbench.report.site.run_activity import (
 from posttrainbench.report.site.run_charts import Chart
 from posttrainbench.report.site.run_facts import run_facts
 from posttrainbench.report.site.run_files import FileIndex, write_files
-from posttrainbench.report.site.run_findings import COUNTING, RuleCard, record_start, rule_cards
+from posttrainbench.report.site.run_findings import COUNTING, RuleCard, rule_cards
 from posttrainbench.report.site.run_items import ItemResults, write_items
 from posttrainbench.report.site.run_why import why
 from posttrainbench.report.site.shell import write_page
@@ -215,7 +215,7 @@ def _link(page: RunPage, audit: AuditSummary | None, run: Run, directory: Path) 
         return page.files.link(quote.file, quote.line)
 
     if audit is not None:
-        page.rules = rule_cards(audit, link, record_start(run.root))
+        page.rules = rule_cards(audit, link)
 
 
 def _result(run: Run, absent: dict[str, str]) -> Result | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from posttrainbench.records import Coverage, Finding, Result, Stage, Status, SubmissionManifest
-from posttrainbench.report.site.run_findings import split_path
 from posttrainbench.report.text import percent, plain
 
 SENTENCE = 420
@@ -95,7 +94,7 @@ def _audited(result: Result, findings: Sequence[Finding], coverage: Sequence[Cov
         rules = [rule for rule, value in states.items() if value == state]
         if rules:
             main = next((one for one in findings if one.rule in rules), None)
-            text = f": {plain(split_path(main.summary, None)[0], SENTENCE)}" if main else ""
+            text = f": {plain(main.summary, SENTENCE)}" if main else ""
             return f"{start} {_names(rules)}{text}."
     if open_rules := [rule for rule, value in states.items() if value == "not_checked"]:
         notes = [one.note for one in coverage if one.rule in open_rules and not one.checked and one.note]

@@ -108,7 +108,15 @@ def test_a_program_with_no_other_data_trained_on_the_items(tmp_path: Path) -> No
     (finding,) = run.findings()
     assert (finding.kind, finding.basis, finding.level.value, finding.count) == ("proof", "provenance", "USED", 5)
     assert "mix.jsonl" in finding.summary
-    assert MODEL in finding.summary
+    [path] = finding.paths
+    assert [(step.operation, step.file, step.process, step.seconds) for step in path.steps] == [
+        ("", "workspace/mix.jsonl", "", None),
+        ("reads", "", "python train.py", 3.0),
+        ("writes", f"workspace/{MODEL}", "", 4.0),
+    ]
+    assert path.in_words() == (
+        f"workspace/mix.jsonl was read by `python train.py` after 3s, which wrote workspace/{MODEL} after 4s"
+    )
     assert finding.evidence[0].file == "workspace/mix.jsonl"
 
 
