@@ -4,6 +4,7 @@ The agent's last process has ended, so files do not change while they are read. 
 hostile.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 KINDS = (
     (stat.S_ISLNK, "symbolic link"),
@@ -21,6 +22,10 @@ KINDS = (
     (stat.S_ISCHR, "character device"),
     (stat.S_ISDIR, "directory"),
 )
+RECORD_BYTES = 2**29
+"""Most bytes of a record, which is read as a whole."""
+LINE_BYTES = 2**27
+_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 class UnreadableError(Exception):
@@ -77,6 +82,129 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
+def open_below(root: Path, path: Path) -> BinaryIO:
+    """Open a regular file like `open_regular`, and follow no link in any directory between `root` and the file.
+
+    Each directory is opened by its own descriptor, so that a process which replaces one by a link gains nothing. Links
+    in `root` itself are followed: the user chose it.
+
+    Args:
+        root: a directory, such as that of a run.
+        path: a file below it, in the form `root / ...`.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        UnreadableError: it is not a regular file below `root` or cannot be opened.
+    """
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    if not parts or ".." in parts:
+        raise UnreadableError(f"it is not a file in {printable(root)}")
+    try:
+        folder = os.open(root, os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY))
+        try:
+            for part in parts[:-1]:
+                below = _open_part(part, _DIRECTORY, folder)
+                os.close(folder)
+                folder = below
+            fd = _open_part(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, folder)
+        finally:
+            os.close(folder)
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError as error:  # `root` is a file
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"it cannot be opened ({_reason(error)})") from None
+    if file_kind := kind(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UnreadableError(f"it is a {file_kind}, not a regular file")
+    return os.fdopen(fd, "rb")
+
+
+def read_below(root: Path, path: Path, limit: int = RECORD_BYTES) -> bytes:
+    """Return the content of a file. Arguments and errors as for `open_below`.
+
+    Raises:
+        UnreadableError: also if it has more than `limit` bytes.
+    """
+    with open_below(root, path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise UnreadableError(f"it is larger than {limit // 2**20} MiB")
+    return data
+
+
+def read_text_below(root: Path, path: Path) -> str:
+    """Return the content of a file as text. Arguments and errors as for `read_below`.
+
+    Raises:
+        UnreadableError: also if it is not UTF-8.
+    """
+    try:
+        return read_below(root, path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnreadableError("it is not text in UTF-8") from None
+
+
+def read_lines_below(root: Path, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSONL file; skip lines that are not JSON objects or too long. A missing file has none.
+
+    Raises:
+        UnreadableError: as for `open_below`.
+    """
+    try:
+        file = open_below(root, path)
+    except FileNotFoundError:
+        return
+    with file:
+        while line := file.readline(LINE_BYTES):
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(value, dict):
+                yield value
+
+
+def names_below(root: Path, folder: Path) -> list[str]:
+    """Return the sorted names in a directory below `root`, without following a link; none if it cannot be listed."""
+    try:
+        fd = os.open(root, os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in folder.relative_to(root).parts:
+                below = _open_part(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, fd)
+                os.close(fd)
+                fd = below
+            return sorted(os.listdir(fd))  # noqa: PTH208 a descriptor
+        finally:
+            os.close(fd)
+    except (OSError, ValueError, UnreadableError):
+        return []
+
+
+def _open_part(name: str, flags: int, folder: int) -> int:
+    """Open an entry of a directory.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        UnreadableError: it is a link, or not what the flags demand.
+    """
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        try:
+            found = kind(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        except OSError:
+            found = ""
+        if found == "symbolic link":
+            raise UnreadableError(f"{printable(name)} is a symbolic link, which is not followed") from None
+        if isinstance(error, NotADirectoryError):
+            raise FileNotFoundError(error.errno, error.strerror, name) from None
+        raise UnreadableError(f"{printable(name)} cannot be opened ({_reason(error)})") from None
+
+
 def sha256_regular(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a regular file; "" if it is not one or cannot be read."""
     digest = hashlib.sha256()
@@ -92,34 +220,67 @@ def sha256_regular(path: Path) -> str:
 def walk(directory: Path) -> Iterator[Entry]:
     """Yield everything below `directory` except directories, in a fixed order; links are not followed.
 
-    Only the first of several hard links to a file is yielded.
+    Only the first of several hard links to a file is yielded. A directory that is replaced by a link after it was found
+    is not listed.
     """
     seen: set[tuple[int, int]] = set()
-    pending = [(directory, "")]
+    pending: list[tuple[Path, str, tuple[int, int] | None]] = [(directory, "", None)]
     while pending:
-        folder, prefix = pending.pop()
+        folder, prefix, identity = pending.pop()
         try:
-            with os.scandir(folder) as entries:
-                children = sorted(entries, key=lambda child: os.fsencode(child.name))
+            children = _children(folder, identity)
         except OSError as error:
             yield Entry(folder, prefix.rstrip("/") or ".", reason=f"cannot be listed ({_reason(error)})", lost=True)
             continue
         below = []
         for child in children:
-            path, relative = Path(child.path), prefix + printable(child.name)
-            try:
-                status = child.stat(follow_symlinks=False)
-            except OSError as error:
-                yield Entry(path, relative, reason=f"cannot be read ({_reason(error)})", lost=True)
+            path, relative, status = folder / child.name, prefix + printable(child.name), child.status
+            if isinstance(status, OSError):
+                yield Entry(path, relative, reason=f"cannot be read ({_reason(status)})", lost=True)
                 continue
             if stat.S_ISDIR(status.st_mode):
-                below.append((path, f"{relative}/"))
+                below.append((path, f"{relative}/", (status.st_dev, status.st_ino)))
             elif found_kind := kind(status.st_mode):
                 yield Entry(path, relative, reason=f"{found_kind}, not opened")
             elif (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
                 yield Entry(path, relative, status.st_size, changed=status.st_ctime_ns)
         pending.extend(reversed(below))
+
+
+class _Child(NamedTuple):
+    name: str
+    status: os.stat_result | OSError
+
+
+def _children(folder: Path, identity: tuple[int, int] | None) -> list[_Child]:
+    """Return the entries of a directory by name.
+
+    Args:
+        folder: the directory.
+        identity: device and inode that it must have; None for the first one, which may be a link.
+
+    Raises:
+        OSError: it cannot be listed, or it is another one.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (os.O_NOFOLLOW if identity else 0))
+    try:
+        opened = os.fstat(fd)
+        if identity not in (None, (opened.st_dev, opened.st_ino)):
+            raise OSError(errno.ESTALE, "it was replaced")
+        with os.scandir(fd) as entries:
+            return [
+                _Child(entry.name, _status(entry)) for entry in sorted(entries, key=lambda one: os.fsencode(one.name))
+            ]
+    finally:
+        os.close(fd)
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | OSError:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return error
 
 
 def read_json(path: Path, limit: int, containers: int | None = None) -> Any:

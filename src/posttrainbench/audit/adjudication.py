@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import Adjudication, Finding
+from posttrainbench.untrusted import UnreadableError, read_below
 
 NAME = "adjudications.jsonl"
 NAMESPACE = "posttrainbench"
@@ -72,7 +73,12 @@ def read_adjudications(folder: Path) -> list[Adjudication]:
     """
     adjudications = []
     path = folder / NAME
-    lines = path.read_bytes().splitlines() if path.exists() else []
+    try:
+        lines = read_below(folder.parent, path).splitlines()
+    except FileNotFoundError:
+        lines = []
+    except UnreadableError as error:
+        raise InputError(f"{path} cannot be read: {error}; restore or remove it.") from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -25,6 +25,7 @@ from posttrainbench.run.imported import as_unchecked, imported_outcome, imported
 from posttrainbench.run.model_cache import machine_cache
 from posttrainbench.run.prepare import local_directory
 from posttrainbench.run.progress import ProgressListener
+from posttrainbench.untrusted import UnreadableError, read_text_below
 
 JUDGE = "judge"
 """Detector whose earlier findings are kept, because the judge runs separately: `ptb judge`."""
@@ -141,20 +142,22 @@ def recompute_verdict(last: Path, out: Path, rules: str, change: Callable[[Path]
 
 
 def read_audit(folder: Path) -> tuple[Sequence[Finding], list[Coverage], Verdict]:
-    """Read the findings, highest level first, the coverage and the verdict of an audit.
+    """Read the findings, highest level first, the coverage and the verdict of an audit, a directory in a run.
 
     Raises:
         InputError: a file is missing or unreadable. Skipping a finding could make a run clean.
     """
+    run = folder.parent
     try:
         findings = [
             Finding.model_validate_json(line)
-            for line in (folder / "findings.jsonl").read_text(encoding="utf-8").split("\n")
+            for line in read_text_below(run, folder / "findings.jsonl").split("\n")
             if line
         ]
-        coverage = [Coverage.model_validate(entry) for entry in json.loads((folder / "coverage.json").read_text())]
-        verdict = Verdict.model_validate_json((folder / "verdict.json").read_text())
-    except (OSError, ValueError, ValidationError) as error:
+        listed = json.loads(read_text_below(run, folder / "coverage.json"))
+        coverage = [Coverage.model_validate(entry) for entry in listed]
+        verdict = Verdict.model_validate_json(read_text_below(run, folder / "verdict.json"))
+    except (OSError, ValueError, ValidationError, TypeError, RecursionError, UnreadableError) as error:
         raise InputError(
             f"The audit in {folder} cannot be read; `ptb audit {folder.parent}` repeats it. {one_line(error)}"
         ) from None

@@ -18,9 +18,10 @@ from typing import IO, Literal
 from pydantic import ValidationError
 
 from posttrainbench.errors import InputError, one_line
-from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, read_jsonl, require_directory
+from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, require_directory
 from posttrainbench.records import Change, EngineChoice, JournalEntry, OutputLine, Result, RunSpec, Stage, Status
 from posttrainbench.records.experiment import EXPERIMENT_FILE
+from posttrainbench.untrusted import UnreadableError, read_lines_below, read_text_below
 
 TAIL_BYTES = 8192
 EARLIER = re.compile(r"\.attempt-\d+$")
@@ -66,8 +67,8 @@ class Run:
     def spec(self) -> RunSpec:
         """The content of `run.json`."""
         try:
-            return RunSpec.model_validate_json((self.root / "run.json").read_text())
-        except (ValidationError, UnicodeDecodeError) as error:
+            return RunSpec.model_validate_json(read_text_below(self.root, self.root / "run.json"))
+        except (ValidationError, UnreadableError) as error:
             raise InputError(
                 f"{self.root / 'run.json'} was not written by this version or is damaged; start a new run. "
                 f"{one_line(error)}"
@@ -102,10 +103,10 @@ class Run:
         """Return the result, or None if there is none yet."""
         path = self.root / "result.json"
         try:
-            return Result.model_validate_json(path.read_text())
+            return Result.model_validate_json(read_text_below(self.root, path))
         except FileNotFoundError:
             return None
-        except (ValidationError, UnicodeDecodeError) as error:
+        except (ValidationError, UnreadableError) as error:
             raise InputError(
                 f"{path} is damaged; recompute it with `ptb audit {self.root}`. {one_line(error)}"
             ) from None
@@ -118,10 +119,10 @@ class Run:
         """
         path = self.root / CHANGES
         try:
-            return [Change.model_validate_json(line) for line in path.read_text().splitlines()]
+            return [Change.model_validate_json(line) for line in read_text_below(self.root, path).splitlines()]
         except FileNotFoundError:
             return []
-        except (ValidationError, UnicodeDecodeError) as error:
+        except (ValidationError, UnreadableError) as error:
             raise InputError(f"{path} is damaged; restore it: {one_line(error)}") from None
 
     @property
@@ -145,8 +146,8 @@ class Run:
         """
         path = self.root / "journal.jsonl"
         try:
-            return [JournalEntry.model_validate(entry) for entry in read_jsonl(path)]
-        except ValidationError as error:
+            return [JournalEntry.model_validate(entry) for entry in read_lines_below(self.root, path)]
+        except (ValidationError, UnreadableError) as error:
             raise InputError(f"{path} is damaged; restore it, or start a new run. {one_line(error)}") from None
 
     def log(
@@ -288,6 +289,17 @@ def find_roots(path: Path) -> list[Path]:
     if not roots:
         raise InputError(f"{path} contains no run with a run.json; `ptb status {path}` shows what is wrong.")
     return roots
+
+
+def link_to(top: Path, root: Path) -> Path | None:
+    """Return the first symbolic link on the way from `top` to a run below it; None without one.
+
+    A directory that somebody received can contain a link to any run on this machine, so what is published leaves these
+    out.
+    """
+    parts = root.relative_to(top).parts
+    places = (top.joinpath(*parts[: number + 1]) for number in range(len(parts)))
+    return next((place for place in places if place.is_symlink()), None)
 
 
 def run_directories(path: Path) -> list[Path]:

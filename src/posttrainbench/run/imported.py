@@ -12,6 +12,7 @@ from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import AgentEnd, Coverage, ImportedRun, Outcome, Quote, Result, Status
 from posttrainbench.records.audit import Verdict
 from posttrainbench.run.directory import Run
+from posttrainbench.untrusted import UnreadableError, read_below
 
 IMPORTED = "imported.json"
 NOTE = "imported"
@@ -29,10 +30,10 @@ def imported_run(run: Run) -> ImportedRun | None:
     """
     path = run.root / IMPORTED
     try:
-        return ImportedRun.model_validate_json(path.read_bytes())
+        return ImportedRun.model_validate_json(read_below(run.root, path))
     except FileNotFoundError:
         return None
-    except ValidationError as error:
+    except (ValidationError, UnreadableError) as error:
         raise InputError(f"{path} is damaged; import the run again. {one_line(error)}") from None
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from posttrainbench.errors import InputError
 from posttrainbench.records import EngineChoice, Metrics, Record, Result, RunSpec, Status
+from posttrainbench.untrusted import UnreadableError, read_below
 
 R = TypeVar("R", bound=Record)
 
@@ -138,14 +139,16 @@ def load_cell(path: Path) -> Cell:
     Raises:
         InputError: as in `load_cells`.
     """
-    spec = _read(path / "run.json", RunSpec)
+    spec = _read(path, path / "run.json", RunSpec)
     if spec is None:
         raise InputError(f"{path} is not a run directory: it has no run.json.")
     evaluate = path / "evaluate"
-    metrics, base, instruct = (_metrics(evaluate / f"{name}.json", spec) for name in ("metrics", "base", "instruct"))
+    metrics, base, instruct = (
+        _metrics(path, evaluate / f"{name}.json", spec) for name in ("metrics", "base", "instruct")
+    )
     cell = Cell(
         spec=spec,
-        result=_read(path / "result.json", Result),
+        result=_read(path, path / "result.json", Result),
         base=base,
         instruct=instruct,
         raw_items=metrics.items if metrics else None,
@@ -200,14 +203,14 @@ def baselines_of(cells: Iterable[Cell]) -> dict[tuple[str, str], BaselineScores]
     }
 
 
-def _read(path: Path, record: type[R]) -> R | None:
-    """Read a record from a file; None if the file is missing."""
+def _read(run: Path, path: Path, record: type[R]) -> R | None:
+    """Read a record from a file of a run; None if the file is missing."""
     try:
-        return record.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+        return record.model_validate_json(read_below(run, path))
+    except FileNotFoundError:
         return None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnreadableError as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -217,8 +220,8 @@ def _read(path: Path, record: type[R]) -> R | None:
         ) from error
 
 
-def _metrics(path: Path, spec: RunSpec) -> Metrics | None:
-    metrics = _read(path, Metrics)
+def _metrics(run: Path, path: Path, spec: RunSpec) -> Metrics | None:
+    metrics = _read(run, path, Metrics)
     if metrics is None:
         return None
     if metrics.benchmark != spec.benchmark:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import Certificate, Record, RuleState
 from posttrainbench.scoring.proportions import CorrectedRate, corrected_rate
+from posttrainbench.untrusted import UnreadableError, read_below
 
 
 class FlagRate(Record):
@@ -56,7 +57,7 @@ def flag_rates(runs: Iterable[Path]) -> list[FlagRate]:
     Raises:
         InputError: a judgement cannot be read.
     """
-    judged = [found for run in runs if (found := _read(run / "audit" / "judgement.json")) is not None]
+    judged = [found for run in runs if (found := _read(run)) is not None]
     groups: dict[str, list[_Judged]] = {}
     for one in judged:
         measured = one.certificate.model_dump_json() if one.certificate else ""
@@ -105,13 +106,14 @@ def _rate(group: list[_Judged], rule: str) -> FlagRate:
     return FlagRate(judge=group[0].judge, rule=rule, flagged=flagged, runs=runs, corrected=corrected)
 
 
-def _read(path: Path) -> _Judged | None:
+def _read(run: Path) -> _Judged | None:
+    path = run / "audit" / "judgement.json"
     try:
-        stored = json.loads(path.read_bytes())
+        stored = json.loads(read_below(run, path))
         return _Judged.model_validate({name: stored.get(name, default) for name, default in MISSING.items()})
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, AttributeError, ValidationError, UnreadableError) as error:
         raise InputError(f"{path} cannot be read; judge the run again, or remove the file. {one_line(error)}") from None
 
 

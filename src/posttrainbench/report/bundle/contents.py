@@ -15,11 +15,12 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from posttrainbench.redaction import Redactor
-from posttrainbench.untrusted import Entry, UnreadableError, kind, open_regular, printable, sha256_regular, walk
+from posttrainbench.untrusted import Entry, UnreadableError, kind, open_below, printable, walk
 
 WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".npy", ".h5", ".onnx", ".msgpack"}
 LOG = re.compile(r"[^/]+/(evaluate[^/]*|off_target/[^/]+)/logs/[^/]+\.eval")
@@ -41,7 +42,8 @@ class Content:
 
     Attributes:
         name: path in the bundle.
-        path: the file.
+        folder: the directory of the run or the experiment.
+        path: the file, in `folder`.
         size, sha256: of the file in the bundle, or of the file that is left out; 0 and "" if it cannot be read.
         redacted: number of lines with secrets.
         withheld: reason to leave it out; "" for a file of the bundle.
@@ -49,6 +51,7 @@ class Content:
     """
 
     name: str
+    folder: Path
     path: Path
     size: int = 0
     sha256: str = ""
@@ -78,7 +81,7 @@ def contents(folders: Iterable[tuple[Path, str, int]], secrets: Redactor) -> lis
             number = 2
             while name in found:  # names with different undecodable characters, or with different secrets
                 name, number = f"{secrets.line(entry.relative)} ({number})", number + 1
-            found[name] = _content(entry, name, secrets)
+            found[name] = _content(folder, entry, name, secrets)
     return [found[name] for name in sorted(found)]
 
 
@@ -86,9 +89,10 @@ def write_content(content: Content, secrets: Redactor, file: IO[bytes]) -> None:
     """Write the bytes of a file of the bundle.
 
     Raises:
-        UnreadableError: the file has disappeared or is no longer text.
+        FileNotFoundError: the file has disappeared.
+        UnreadableError: it is no longer text.
     """
-    with open_regular(content.path) as source:
+    with open_below(content.folder, content.path) as source:
         if not content.redacted:
             while data := source.read(2**20):
                 file.write(data)
@@ -116,24 +120,31 @@ def _entries(folder: Path, prefix: str, levels: int) -> Iterator[Entry]:
             yield Entry(path, name, status.st_size, f"{file_kind}, not opened" if file_kind else "")
 
 
-def _content(entry: Entry, name: str, secrets: Redactor) -> Content:
+def _content(folder: Path, entry: Entry, name: str, secrets: Redactor) -> Content:
+    whole = partial(Content, name, folder, entry.path)
     if entry.reason:
-        return Content(name, entry.path, withheld=entry.reason)
+        return whole(withheld=entry.reason)
     try:
-        with open_regular(entry.path) as file:
-            if LOG.fullmatch(entry.relative):
-                _search_log(file, secrets)
-                size, redacted = entry.size, 0
-                digest = sha256_regular(entry.path)
-            else:
-                size, digest, redacted = _search_text(file, secrets)
+        with open_below(folder, entry.path) as file:
+            try:
+                if LOG.fullmatch(entry.relative):
+                    _search_log(file, secrets)
+                    return whole(entry.size, _digest(file))
+                return whole(*_search_text(file, secrets))
+            except _UnsearchableError as error:
+                weights = entry.path.suffix.lower() in WEIGHTS
+                reason = "it contains weights" if weights else str(error)
+                return whole(entry.size, _digest(file), withheld=reason, weights=weights)
+    except FileNotFoundError:
+        return whole(withheld="it disappeared during the export")
     except UnreadableError as error:
-        return Content(name, entry.path, withheld=str(error))
-    except _UnsearchableError as error:
-        weights = entry.path.suffix.lower() in WEIGHTS
-        reason = "it contains weights" if weights else str(error)
-        return Content(name, entry.path, entry.size, sha256_regular(entry.path), withheld=reason, weights=weights)
-    return Content(name, entry.path, size, digest, redacted)
+        return whole(withheld=str(error))
+
+
+def _digest(file: IO[bytes]) -> str:
+    """Return the hash of a whole file."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _search_text(file: IO[bytes], secrets: Redactor) -> tuple[int, str, int]:

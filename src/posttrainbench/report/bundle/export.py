@@ -24,9 +24,9 @@ from posttrainbench.records import BundledFile, BundleManifest, Stage, WithheldF
 from posttrainbench.redaction import Redactor
 from posttrainbench.report.bundle.contents import Content, contents, redactor, write_content
 from posttrainbench.report.bundle.limits import LEADERBOARD, MANIFEST, MAX_MANIFEST, MAX_TOTAL
-from posttrainbench.run import Run, find_runs
+from posttrainbench.run import Run
 from posttrainbench.run.audit import read_audit
-from posttrainbench.run.directory import BusyError, is_busy
+from posttrainbench.run.directory import BusyError, find_roots, is_busy, link_to
 from posttrainbench.run.solve_supervisor import NOTES, is_alive
 from posttrainbench.scoring import baselines_of, load_cells
 from posttrainbench.scoring import leaderboard as rank_agents
@@ -64,8 +64,10 @@ def export(path: Path, out: Path | None, secrets: Iterable[str]) -> Exported:
         InputError: there is no run, several experiments or a run that is being worked on; `out` exists or is inside
             the directory; or a file changed during the export.
     """
-    runs = find_runs(path)
     root = path.resolve()
+    runs = [Run(one) for one in find_roots(path) if link_to(root, one) is None]
+    if not runs:
+        raise InputError(f"{path} contains only links to runs, which are not followed; give a directory with runs.")
     name, kind, folders = _scope(root, runs)
     out = Path(f"{name}.tar.zst") if out is None else out
     _check_target(out, [folder for folder, _, _ in folders])
@@ -92,7 +94,11 @@ def _scope(root: Path, runs: Sequence[Run]) -> tuple[str, Literal["run", "experi
     """Return the name of a bundle, its kind, and the directories in it, as `contents` expects them."""
     if [run.root for run in runs] == [root]:
         attempt = re.compile(rf"{re.escape(root.name)}\.attempt-\d+")
-        earlier = sorted(place for place in root.parent.iterdir() if place.is_dir() and attempt.fullmatch(place.name))
+        earlier = sorted(
+            place
+            for place in root.parent.iterdir()
+            if attempt.fullmatch(place.name) and place.is_dir() and not place.is_symlink()
+        )
         return root.name, "run", [(place, f"{place.name}/", 0) for place in (root, *earlier)]
     if places := {run.root.parent for run in runs} - {root}:
         raise InputError(
@@ -215,7 +221,7 @@ def _add_content(archive: tarfile.TarFile, content: Content, secrets: Redactor) 
     with tempfile.SpooledTemporaryFile(max_size=MEMORY) as copy:
         try:
             write_content(content, secrets, copy)
-        except UnreadableError:
+        except (FileNotFoundError, UnreadableError):
             size = -1
         else:
             size = copy.tell()

@@ -11,17 +11,19 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import mimetypes
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from posttrainbench.errors import InputError
@@ -29,6 +31,7 @@ from posttrainbench.report.site.build import write_all
 from posttrainbench.report.site.groups import group_runs
 from posttrainbench.report.site.run_page import write_run_page
 from posttrainbench.report.site.runs import SiteRun, read_experiments
+from posttrainbench.untrusted import UnreadableError, open_below
 
 WATCHED = ("run.json", "result.json", "journal.jsonl", "solve.partial/usage.jsonl", "solve.partial/output.jsonl")
 """Files of a run whose change is shown; the first two change the leaderboard."""
@@ -112,15 +115,17 @@ def application(site: LiveSite, token: str, interval: float = INTERVAL) -> Starl
     async def page(request: Request) -> Response:
         if not _may(request, token):
             return Response("Not found\n", 404, HEADERS)
-        path = (site.out / request.path_params["path"]).resolve()
-        if path.is_dir():
-            path /= "index.html"
-        if not path.is_relative_to(site.out.resolve()) or not path.is_file():
+        file = open_page(site.out, request.path_params["path"])
+        if file is None:
             return Response("Not found\n", 404, HEADERS)
-        if path.suffix != ".html":
-            return FileResponse(path, headers=HEADERS)
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        if kind != "text/html":
+            size = {"Content-Length": str(os.fstat(file.content.fileno()).st_size)}
+            return StreamingResponse(_chunks(file.content), headers=HEADERS | size, media_type=kind)
+        with file.content:
+            text = file.content.read().decode("utf-8")
         script = f'<script src="/{token}/assets/live.js" defer></script></head>'
-        return HTMLResponse(path.read_text(encoding="utf-8").replace("</head>", script, 1), headers=HEADERS)
+        return HTMLResponse(text.replace("</head>", script, 1), headers=HEADERS)
 
     async def events(request: Request) -> Response:
         if not _may(request, token):
@@ -165,6 +170,30 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
+class PageFile(NamedTuple):
+    """An open file of the site. Its name determines its type."""
+
+    name: str
+    content: BinaryIO
+
+
+def open_page(site: Path, path: str) -> PageFile | None:
+    """Open the file of a URL, or the `index.html` of a directory; None if the site has none or a link is on the way."""
+    parts = [part for part in path.split("/") if part]
+    if path.startswith("/") or any(part in (".", "..") or "\0" in part for part in parts):
+        return None
+    for names in (parts, [*parts, "index.html"]):
+        with suppress(OSError, UnreadableError):
+            return PageFile((names or [""])[-1], open_below(site, site.joinpath(*names)))
+    return None
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while data := file.read(2**18):
+            yield data
+
+
 def _may(request: Request, token: str) -> bool:
     """Return True if the request has the token and was sent to this machine's own name."""
     host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
@@ -194,7 +223,7 @@ async def _events(site: LiveSite, request: Request, interval: float) -> AsyncIte
 def _state(path: Path) -> tuple[int, int]:
     """Return the change time and size of a file; zeros if there is none."""
     try:
-        status = os.stat(path)  # noqa: PTH116 fast
+        status = os.lstat(path)
     except OSError:
         return 0, 0
     return status.st_mtime_ns, status.st_size

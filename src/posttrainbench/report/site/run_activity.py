@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from posttrainbench.files import read_jsonl
 from posttrainbench.records import EgressRequest, JournalEntry, MonitorSample, Outcome, Stage
 from posttrainbench.records.units import short_duration
 from posttrainbench.report.site.run_charts import Chart, line_chart
 from posttrainbench.report.text import plain
+from posttrainbench.untrusted import UnreadableError, read_below, read_lines_below
 
 LINES = 200_000
 """Most lines of a record that are read."""
@@ -101,7 +103,7 @@ def solve_folder(run: Path) -> Path:
 def monitor_charts(folder: Path) -> list[Chart]:
     """Return charts of the agent's resources from `monitor.jsonl`."""
     samples = []
-    for row in _rows(folder / "monitor.jsonl"):
+    for row in _rows(folder, folder / "monitor.jsonl"):
         try:
             samples.append(MonitorSample.model_validate(row))
         except ValidationError:
@@ -136,12 +138,10 @@ class Evaluation:
 def own_evaluations(folder: Path, workspace: Path) -> list[Evaluation]:
     """Return the agent's evaluations in order; of a working agent, as it logs them itself."""
     path = folder / "evaluations.jsonl"
-    if not path.is_file() and not workspace.is_symlink():
+    if not path.is_file():
         path = workspace / "evaluations.jsonl"
-    if path.is_symlink() or not path.is_file():
-        return []
     found = []
-    for row in _rows(path):
+    for row in _rows(folder, path):
         time, score, items = row.get("time"), row.get("score"), row.get("items")
         if _is_number(time) and _is_number(score) and isinstance(items, int):
             found.append(Evaluation(float(str(time)), float(str(score)), items, plain(str(row.get("checkpoint")), 12)))
@@ -183,7 +183,7 @@ class Destination:
 def destinations(folder: Path) -> tuple[list[Destination], int]:
     """Return the requests in `egress.jsonl` by destination, denied ones first, and the number of all destinations."""
     found: dict[tuple[str, ...], Destination] = {}
-    for row in _rows(folder / "egress.jsonl"):
+    for row in _rows(folder, folder / "egress.jsonl"):
         try:
             one = EgressRequest.model_validate(row)
         except ValidationError:
@@ -209,22 +209,21 @@ def destinations(folder: Path) -> tuple[list[Destination], int]:
 def read_outcome(folder: Path) -> Outcome | None:
     """Return how the agent ended; None if that is not recorded or damaged."""
     try:
-        return Outcome.model_validate_json((folder / "outcome.json").read_bytes())
-    except (OSError, ValidationError):
+        return Outcome.model_validate_json(read_below(folder.parent, folder / "outcome.json"))
+    except (OSError, ValidationError, UnreadableError):
         return None
 
 
-def _rows(path: Path) -> Iterator[dict[str, object]]:
-    for number, row in enumerate(read_jsonl(path)):
-        if number >= LINES:
-            return
-        yield row
+def _rows(folder: Path, path: Path) -> Iterator[dict[str, object]]:
+    """Yield the rows of a record of the run that contains `folder`; none of one that cannot be read."""
+    with suppress(UnreadableError):
+        yield from islice(read_lines_below(folder.parent, path), LINES)
 
 
 def started_at(folder: Path, journal: Sequence[JournalEntry], created: str) -> float:
     """Return the agent's start in seconds since 1970: by the host's record, the journal, or the run's creation."""
     try:
-        return float(json.loads((folder / "integrity.json").read_bytes())["started"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return float(json.loads(read_below(folder.parent, folder / "integrity.json"))["started"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UnreadableError):
         times = [entry.time for entry in journal if entry.stage is Stage.SOLVE and entry.event == "start"]
         return _moment(times[-1] if times else created)

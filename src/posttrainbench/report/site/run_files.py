@@ -6,6 +6,7 @@ only regular files are opened, reads are bounded, and names are data of the page
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from posttrainbench.redaction import Redactor
 from posttrainbench.report.site.run_data import visible, write_data
-from posttrainbench.untrusted import Entry, UnreadableError, open_regular, walk
+from posttrainbench.untrusted import Entry, UnreadableError, open_below, walk
 
 LISTED = 4000
 PREVIEW_BYTES = 48 * 1024
@@ -100,7 +101,9 @@ def write_files(run: Path, directory: Path, quoted: Iterable[tuple[str, int | No
                 reason = "the previews of this run are as large as they may be"
             else:
                 try:
-                    chunks = _preview(entry.path, wanted or set())
+                    chunks = _preview(run, entry.path, wanted or set())
+                except FileNotFoundError:
+                    reason = "it no longer exists"
                 except UnreadableError as error:
                     reason = str(error)
             if chunks is not None:
@@ -130,18 +133,23 @@ def _entries(run: Path, index: FileIndex) -> Iterator[tuple[str, Entry]]:
     index.complete = next(entries, None) is None and index.files <= LISTED
     yield from late[: max(0, LISTED - listed)]
     for name in RECORDS:
-        path = run / name
-        if path.is_file() and not path.is_symlink():
-            yield name, Entry(path, name, path.stat().st_size)
+        try:
+            with open_below(run, run / name) as file:
+                yield name, Entry(run / name, name, os.fstat(file.fileno()).st_size)
+        except FileNotFoundError:
+            continue
+        except UnreadableError as error:
+            yield name, Entry(run / name, name, reason=str(error))
 
 
-def _preview(path: Path, wanted: set[int]) -> list[list[object]]:
+def _preview(run: Path, path: Path, wanted: set[int]) -> list[list[object]]:
     """Return chunks of a text file, each [number of its first line, its text].
 
     Raises:
+        FileNotFoundError: it has been removed.
         UnreadableError: it is not a regular file, or not text.
     """
-    with open_regular(path) as file:
+    with open_below(run, path) as file:
         start = file.read(PREVIEW_BYTES)
         text = _decoded(start)
         rest = file.read(1)
@@ -152,19 +160,19 @@ def _preview(path: Path, wanted: set[int]) -> list[list[object]]:
     chunks: list[list[object]] = [[1, _bounded(lines)]]
     beyond = sorted(number for number in wanted if number > len(lines))
     if beyond and not whole:
-        chunks += _windows(path, beyond)
+        chunks += _windows(run, path, beyond)
     elif not whole:
         chunks.append([0, ""])
     return chunks
 
 
-def _windows(path: Path, wanted: list[int]) -> list[list[object]]:
+def _windows(run: Path, path: Path, wanted: list[int]) -> list[list[object]]:
     """Return the lines around some lines further down, and the mark that others are left out."""
     near = {number for line in wanted[:40] for number in range(line - AROUND, line + AROUND + 1)}
     chunks: list[list[object]] = []
     current: list[str] = []
     first = last = size = 0
-    with open_regular(path) as file:
+    with open_below(run, path) as file:
         for number, line in enumerate(iter(lambda: file.readline(QUOTED_BYTES + 1), b""), 1):
             size += len(line)
             if number > max(near) or size > QUOTED_BYTES:

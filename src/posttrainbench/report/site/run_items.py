@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
 from posttrainbench.records import Metrics
 from posttrainbench.report.site.run_data import visible, write_data
+from posttrainbench.untrusted import UnreadableError, names_below, open_below, read_below
 
 ITEMS = 20_000
 PAGE = 50
@@ -50,10 +51,10 @@ class _Sample:
 
 
 def read_metrics(path: Path) -> Metrics | None:
-    """Return the metrics of an evaluation; None if there are none or they are damaged."""
+    """Return the metrics in a directory of a run; None if there are none or they are damaged."""
     try:
-        return Metrics.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return Metrics.model_validate_json(read_below(path.parent.parent, path))
+    except (OSError, ValidationError, UnreadableError):
         return None
 
 
@@ -95,18 +96,23 @@ def _samples(logs: Path) -> tuple[dict[str, _Sample], str]:
     with suppress(ModuleNotFoundError):  # Python 3.14 needs no help
         import zipfile_zstd  # noqa: F401  teaches `zipfile` the compression of Inspect's logs
     found: dict[str, _Sample] = {}
-    problem = "" if logs.is_dir() else "The evaluation's log is missing, so questions and answers cannot be shown."
-    for log in sorted(logs.glob("*.eval")) if logs.is_dir() else []:
+    run = logs.parent.parent
+    names = [name for name in names_below(run, logs) if name.endswith(".eval")]
+    problem = "" if names else "The evaluation's log is missing, so questions and answers cannot be shown."
+    for log in map(logs.joinpath, names):
         seed = log.stem.rpartition("-seed")[2] if "-seed" in log.stem else ""
         try:
-            for sample in _read(log):
-                _add(found, sample, seed)
+            with open_below(run, log) as file:
+                for sample in _read(file):
+                    _add(found, sample, seed)
+        except UnreadableError as error:
+            problem = f"The log {visible(log.name, 80)} cannot be read: {error}."
         except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, RecursionError) as error:
             problem = f"The log {visible(log.name, 80)} cannot be read completely ({type(error).__name__})."
     return found, problem
 
 
-def _read(log: Path) -> Iterator[dict[str, Any]]:
+def _read(log: BinaryIO) -> Iterator[dict[str, Any]]:
     with zipfile.ZipFile(log) as archive:
         for entry in archive.infolist():
             if entry.filename.startswith(SAMPLES) and entry.file_size <= MAX_SAMPLE:

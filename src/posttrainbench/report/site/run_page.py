@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -51,7 +51,9 @@ from posttrainbench.run import Run
 from posttrainbench.run.audit import read_audit
 from posttrainbench.run.imported import imported_run
 from posttrainbench.scoring.remarks import remarks, restart_remark
+from posttrainbench.untrusted import UnreadableError, read_below
 
+R = TypeVar("R", SubmissionManifest, ModelUsage)
 MANIFEST_FILES = 60
 STATUS = {
     Status.SCORED: "scored",
@@ -149,7 +151,7 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
     heading = f"{plain(spec.agent.name)} · {plain(spec.model)} · {plain(spec.benchmark)} · seed {spec.seed}"
     result, journal, imported = _result(run, absent), _journal(run, absent), _imported(run, absent)
     outcome, audit = read_outcome(folder), _audit(run, absent)
-    manifest = _manifest(run.root / Stage.COLLECT.folder / "manifest.json")
+    manifest = _record(run.root, run.root / Stage.COLLECT.folder / "manifest.json", SubmissionManifest)
     evaluations = own_evaluations(folder, run.workspace)
     started = started_at(folder, journal, spec.created)
     counting = [one for one in audit.findings if one.state in COUNTING] if audit else []
@@ -174,7 +176,7 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
             imported=imported is not None,
         ),
         details=_details(result),
-        facts=run_facts(run, outcome, _usage(folder), imported),
+        facts=run_facts(run, outcome, _record(run.root, folder / "usage.json", ModelUsage), imported),
         trace=write_trace_page(
             run,
             directory,
@@ -266,17 +268,11 @@ def _audit(run: Run, absent: dict[str, str]) -> AuditSummary | None:
         return None
 
 
-def _manifest(path: Path) -> SubmissionManifest | None:
+def _record(run: Path, path: Path, record: type[R]) -> R | None:
+    """Return a record; None if there is none or it is damaged."""
     try:
-        return SubmissionManifest.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def _usage(folder: Path) -> ModelUsage | None:
-    try:
-        return ModelUsage.model_validate_json((folder / "usage.json").read_bytes())
-    except (OSError, ValidationError):
+        return record.model_validate_json(read_below(run, path))
+    except (OSError, ValidationError, UnreadableError):
         return None
 
 

@@ -12,9 +12,12 @@ from pydantic import ValidationError
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import ModelUsage, Outcome, Stage
 from posttrainbench.report.site.shell import link_path
-from posttrainbench.run import Run, find_runs
+from posttrainbench.run import Run
+from posttrainbench.run.directory import find_roots, link_to
 from posttrainbench.scoring import Cell, load_cells
+from posttrainbench.untrusted import UnreadableError, read_below
 
+LINKED = "It is a symbolic link, and links in experiments are not followed; name the run's own experiment instead."
 R = TypeVar("R", Outcome, ModelUsage)
 
 
@@ -76,8 +79,13 @@ def read_experiments(paths: Sequence[Path]) -> Experiments:
     runs: list[SiteRun] = []
     damaged: list[Damaged] = []
     for path, name in zip(paths, names, strict=True):
-        found = find_runs(path)
-        places = _numbered(run.root.relative_to(path.resolve()).as_posix() for run in found)
+        top = path.resolve()
+        links = {root: link_to(top, root) for root in find_roots(path)}
+        damaged += [
+            Damaged(name, link.relative_to(top).as_posix(), LINKED) for link in sorted({*filter(None, links.values())})
+        ]
+        found = [Run(root) for root, link in links.items() if link is None]
+        places = _numbered(run.root.relative_to(top).as_posix() for run in found)
         for run, place in zip(found, places, strict=True):
             try:
                 runs.append(_site_run(run, name, f"runs/{name}/{place}"))
@@ -88,7 +96,8 @@ def read_experiments(paths: Sequence[Path]) -> Experiments:
 
 def _site_run(run: Run, experiment: str, place: str) -> SiteRun:
     solve = run.stage(Stage.SOLVE)
-    outcome, usage = _read(solve / "outcome.json", Outcome), _read(solve / "usage.json", ModelUsage)
+    outcome = _read(run.root, solve / "outcome.json", Outcome)
+    usage = _read(run.root, solve / "usage.json", ModelUsage)
     return SiteRun(
         run=run,
         cell=load_cells([run.root])[0],
@@ -100,12 +109,12 @@ def _site_run(run: Run, experiment: str, place: str) -> SiteRun:
     )
 
 
-def _read(path: Path, record: type[R]) -> R | None:
+def _read(run: Path, path: Path, record: type[R]) -> R | None:
     try:
-        return record.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+        return record.model_validate_json(read_below(run, path))
+    except FileNotFoundError:
         return None
-    except ValidationError as error:
+    except (ValidationError, UnreadableError) as error:
         raise InputError(f"{path} is damaged. {one_line(error)}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from posttrainbench.report.site.shell import count, write_page
 from posttrainbench.report.site.trace_data import Trace, write_trace
 from posttrainbench.run import Run
 from posttrainbench.run.imported import imported_run
+from posttrainbench.untrusted import UnreadableError, open_below
 
 RAW = "trajectory.json"
 FOLDER = "trace"
@@ -37,17 +39,14 @@ def write_trace_page(
     Returns:
         What was written, or one sentence on why there is no trace.
     """
-    finished = run.stage(Stage.SOLVE) / RAW
+    directory.mkdir(parents=True, exist_ok=True)
     try:
-        if finished.is_file():
-            trace = _write(finished, directory, evaluations)
-        elif (output := _output(run)) is None:
+        if not _copy(run.root, run.stage(Stage.SOLVE) / RAW, directory / RAW) and not _convert(run, directory / RAW):
             return "There is no trace: the agent has not been started."
-        else:
-            with tempfile.TemporaryDirectory(prefix="ptb-trace-") as scratch:
-                trace = _write(_converted(run, output, Path(scratch) / RAW), directory, evaluations)
-    except (InputError, OSError, ValueError) as error:
+        trace = write_trace(directory / RAW, directory / FOLDER, evaluations)
+    except (InputError, OSError, ValueError, UnreadableError) as error:
         shutil.rmtree(directory / FOLDER, ignore_errors=True)
+        (directory / RAW).unlink(missing_ok=True)
         return f"There is no trace: {error}"
     if not trace.steps:
         return "There is no trace: the trajectory has no steps."
@@ -84,22 +83,39 @@ def size_text(size: int) -> str:
     return f"{count(size)}B" if size >= 1000 else f"{size} bytes"
 
 
-def _write(trajectory: Path, directory: Path, evaluations: Sequence[tuple[float, float, int]]) -> Trace:
-    trace = write_trace(trajectory, directory / FOLDER, evaluations)
-    shutil.copyfile(trajectory, directory / RAW)
-    return trace
+def _copy(run: Path, source: Path, destination: Path) -> bool:
+    """Copy a file of a run; return False if there is none.
+
+    Raises:
+        UnreadableError: it is a link or another thing than a regular file.
+    """
+    try:
+        with open_below(run, source) as file:
+            temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
+            with temporary.open("wb") as copy:
+                shutil.copyfileobj(file, copy, 2**20)
+            temporary.replace(destination)
+    except FileNotFoundError:
+        return False
+    return True
 
 
-def _output(run: Run) -> Path | None:
-    """Return the recorded output of an agent without a trajectory, such as one that is working."""
-    for folder in (run.stage(Stage.SOLVE), run.root / f"{Stage.SOLVE.folder}.partial"):
-        if (folder / "output.jsonl").is_file() and (folder / "prompt.md").is_file():
-            return folder / "output.jsonl"
-    return None
+def _convert(run: Run, destination: Path) -> bool:
+    """Write the trajectory of the recorded output of an agent that has none, such as one that is working.
+
+    The output is copied first, so that no part of its path is resolved a second time. Return False without an output.
+    """
+    with tempfile.TemporaryDirectory(prefix="ptb-trace-") as scratch:
+        for folder in (run.stage(Stage.SOLVE), run.root / f"{Stage.SOLVE.folder}.partial"):
+            copies = {name: Path(scratch, name) for name in ("output.jsonl", "prompt.md")}
+            if all(_copy(run.root, folder / name, copy) for name, copy in copies.items()):
+                _converted(run, copies["output.jsonl"], destination)
+                return True
+    return False
 
 
-def _converted(run: Run, output: Path, destination: Path) -> Path:
-    """Write the trajectory of a recorded output, and return its path."""
+def _converted(run: Run, output: Path, destination: Path) -> None:
+    """Write the trajectory of a recorded output, which lies beside the prompt."""
     from posttrainbench.trajectory import write_trajectory
 
     imported = imported_run(run)
@@ -108,4 +124,3 @@ def _converted(run: Run, output: Path, destination: Path) -> Path:
     started = None if imported else datetime.fromisoformat(times[-1] if times else run.spec.created)
     prompt = output.with_name("prompt.md").read_text(errors="replace")
     write_trajectory(run.spec, prompt, output, destination, format, started)
-    return destination
