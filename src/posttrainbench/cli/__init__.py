@@ -12,6 +12,7 @@ import traceback
 from types import FrameType
 
 from posttrainbench.cli.app import NO_INPUT, app
+from posttrainbench.cli.console import outlive_reader
 from posttrainbench.cli.interrupt import TERMINATED
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.untrusted import printable
@@ -23,6 +24,7 @@ def main() -> None:
     # a shell inherit an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
+    outlive_reader("stderr")
     try:
         app()
     except InputError as error:

@@ -42,6 +42,7 @@ from posttrainbench.cli import (
     trace,
     view,
 )
+from posttrainbench.cli.console import outlive_reader
 from posttrainbench.cli.usage import is_request_for_help, is_usage_error, usage_sentence
 from posttrainbench.errors import InfrastructureError, InputError
 
@@ -64,6 +65,8 @@ KEY_COMMANDS = (
 )
 """Commands that may use API keys; they read them from `.env` too."""
 
+STREAMS = ("logs", "trace", "status")
+"""Commands that a reader who leaves ends, since they may print for long. Others go on, and their exit code is right."""
 
 VALUES = {bool: "", str: "TEXT", Path: "PATH", int: "N", float: "NUMBER"}
 """Text that the help shows beside an option, by the type of its value. Flags have no value."""
@@ -100,6 +103,14 @@ class Commands(PlainHelp, TyperGroup):
     def main(self, *args: Any, **extra: Any) -> Any:
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
+            sys.stdout.flush()
+        except (BrokenPipeError, SystemExit) as error:  # for a lost reader, Typer and Rich exit with 1
+            if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+                raise
+            from posttrainbench.cli.console import discard
+
+            discard(sys.stdout)
+            sys.exit(0)
         except typer.Abort:  # Ctrl-C at a question
             sys.exit(130)
         except Exception as error:
@@ -119,13 +130,6 @@ class Commands(PlainHelp, TyperGroup):
                 raise
             print(f"ptb: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
-        except (BrokenPipeError, SystemExit) as error:  # Typer and Rich exit with 1, which can mean `flagged`
-            if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
-                raise
-            from posttrainbench.cli.console import discard
-
-            discard(sys.stdout)
-            raise typer.Exit(2 if ctx.invoked_subcommand in VERDICT_COMMANDS else 0) from None
         except (EOFError, typer.Abort) as error:  # Typer exits with 1 for both
             if not isinstance(error, EOFError) and not isinstance(error.__context__, EOFError):
                 raise
@@ -168,6 +172,8 @@ def root(
     ] = None,
 ) -> None:
     """Measure whether AI agents can post-train language models, and whether they cheat."""
+    if context.invoked_subcommand not in STREAMS:
+        outlive_reader("stdout")
     if catalogs:
         from posttrainbench.catalog import use_catalogs
 

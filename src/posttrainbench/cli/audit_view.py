@@ -12,7 +12,7 @@ from rich.text import Text
 
 from posttrainbench.audit.summary import AuditSummary, FindingSummary
 from posttrainbench.cli.console import Console
-from posttrainbench.records import Result, RuleState
+from posttrainbench.records import Coverage, Result, RuleState
 from posttrainbench.report.layout import Paragraph
 from posttrainbench.report.tables import RULE_STYLE, STATUS_STYLE, quotations
 from posttrainbench.report.text import percent, plain
@@ -21,6 +21,9 @@ from posttrainbench.run import Run
 QUOTED = 6
 PATHS = 3
 """Recorded paths of a finding that are shown."""
+SKIPPED_PATHS = 4
+SKIPPED_REASONS = 6
+"""Skipped files that are named for each reason, and reasons that are listed for each detector."""
 STATE_STYLE = {
     "flags": "red",
     "suspects": "yellow",
@@ -138,7 +141,7 @@ def _show_finding(console: Console, finding: FindingSummary) -> None:
 
 
 def _coverage(audit: AuditSummary) -> Group:
-    """Return a table of the detectors, and below it the reasons for what was not checked."""
+    """Return a table of the detectors, and below it what was not checked or skipped, with the reasons."""
     table = Table(box=None, pad_edge=False)
     for column in ("detector", "rule", "checked", "documents read", "skipped"):
         table.add_column(column, overflow="fold")
@@ -155,4 +158,21 @@ def _coverage(audit: AuditSummary) -> Group:
         if not entry.checked:
             reason = f"{plain(entry.detector)} did not check {plain(entry.rule)}: {plain(entry.note, 200)}"
             reasons.append(Paragraph(Text(reason, style="magenta")))
+        reasons += [Paragraph(Text(line, style="yellow")) for line in _skipped(entry)]
     return Group(Padding(table, (0, 2)), *reasons, Text())
+
+
+def _skipped(entry: Coverage) -> list[str]:
+    """Return the files that a detector skipped, in a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for skip in entry.skipped:
+        by_reason.setdefault(skip.reason, []).append(skip.path)
+    lines = []
+    for reason, paths in list(by_reason.items())[:SKIPPED_REASONS]:
+        named = ", ".join(plain(path, 300) for path in paths[:SKIPPED_PATHS])
+        more = f" and {len(paths) - SKIPPED_PATHS:,} more" if len(paths) > SKIPPED_PATHS else ""
+        lines.append(f"{plain(entry.detector)} skipped {named}{more}: {plain(reason, 200)}")
+    if len(by_reason) > SKIPPED_REASONS:
+        rest = sum(map(len, list(by_reason.values())[SKIPPED_REASONS:]))
+        lines.append(f"{plain(entry.detector)} skipped {rest:,} more for other reasons; --json lists all.")
+    return lines

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from posttrainbench.cli.options import Json, print_json
-from posttrainbench.cli.places import RUNS, complete_experiments, find_place
+from posttrainbench.cli.places import RUNS, complete_experiments, existing_place
 from posttrainbench.errors import InputError
 
 UNITS = {"h": 3600, "d": 86400}
@@ -20,7 +20,7 @@ def cleanup(
         typer.Argument(
             metavar="EXPERIMENT",
             help="Only workspaces of this run or experiment, and no caches. Default: all in runs/, and caches.",
-            callback=find_place,
+            callback=existing_place,
             autocompletion=complete_experiments,
             show_default=False,
         ),

@@ -17,7 +17,7 @@ from posttrainbench.cli.options import (
     parse_settings,
     print_json,
 )
-from posttrainbench.cli.places import complete_benchmarks, complete_models, complete_runs, find_place
+from posttrainbench.cli.places import complete_benchmarks, complete_models, complete_runs, existing_place
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import require_directory
 from posttrainbench.records import Metrics, Stage, Status
@@ -36,7 +36,7 @@ def evaluate(
         typer.Argument(
             metavar="RUN|CHECKPOINT",
             help="Directory of a run or a checkpoint.",
-            callback=find_place,
+            callback=existing_place,
             autocompletion=complete_runs,
         ),
     ],

@@ -57,6 +57,7 @@ def _show(contents: "Contents", target: Path | None) -> None:
     from rich.text import Text
 
     from posttrainbench.cli.console import Console
+    from posttrainbench.records.units import short_duration
     from posttrainbench.report.layout import columns
     from posttrainbench.report.text import percent, plain
 
@@ -65,14 +66,14 @@ def _show(contents: "Contents", target: Path | None) -> None:
     rows: list[list[str | Text]] = [[Text(title, "bold") for title in header]]
     for entry in contents.entries:
         imported = entry.imported
-        hours = "–" if imported.seconds is None else f"{imported.seconds / 3600:.1f}h"
+        duration = "–" if imported.seconds is None else short_duration(imported.seconds)
         rows.append(
             [
                 plain(entry.agent),
                 entry.model,
                 entry.benchmark,
                 percent(imported.accuracy),
-                hours,
+                duration,
                 imported.format or "–",
                 _judged(entry),
                 "run" if entry.problem else str(len(imported.unread)),

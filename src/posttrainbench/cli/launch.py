@@ -1,5 +1,6 @@
 """`ptb launch`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,9 +27,17 @@ from posttrainbench.cli.options import (
     parse_gpus,
     parse_settings,
 )
-from posttrainbench.cli.places import RUNS, complete_agents, complete_benchmarks, complete_models, complete_suites
+from posttrainbench.cli.places import (
+    RUNS,
+    complete_agents,
+    complete_benchmarks,
+    complete_models,
+    complete_suites,
+    near_experiments,
+)
 from posttrainbench.cli.runs import choose_sandbox
 from posttrainbench.errors import InputError
+from posttrainbench.untrusted import printable
 
 if TYPE_CHECKING:
     from posttrainbench.records import Experiment
@@ -213,6 +222,8 @@ def launch(
         raise InputError("Missing option --name; it names the directory of the experiment, runs/NAME.")
     root = (RUNS / Path(str(given["name"])).name).absolute()
     existing = read_experiment(root)
+    if existing is None and given.keys() <= {"name", "placement"}:
+        raise InputError(_no_experiment(root))
     if existing is None and root.exists() and any(entry.name != "lock" for entry in root.iterdir()):
         raise InputError(f"{root} is not empty and has no {EXPERIMENT_FILE}; choose another --name.")
     experiment = resolve(given, existing)
@@ -226,6 +237,19 @@ def launch(
         return
     runs, command = carry_out(experiment, root, rerun or [], dry_run, json)
     _finish(experiment, root, runs, command, json)
+
+
+def _no_experiment(root: Path) -> str:
+    """Return a sentence for a command that names only an experiment, which does not exist."""
+    if root.exists():
+        text = f"{root} has no experiment.yaml, so it is not an experiment of `ptb launch`"
+        return f"{text}; continue its runs with `ptb resume {shlex.quote(str(root))}`."
+    near = near_experiments(root.name)
+    question = f"did you mean {near}?" if near else "`ptb list` shows those that exist."
+    return (
+        f"There is no experiment `{printable(root.name)}` in {RUNS}/; {question} A new one needs --suite and --agent, "
+        "or an experiment file."
+    )
 
 
 def carry_out(

@@ -1,5 +1,6 @@
 """Names of runs, experiments and catalog entries on the command line: how they are found, and their completion."""
 
+import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ from posttrainbench.untrusted import printable
 
 RUNS = Path("runs")
 """Folder of experiments, in the working directory."""
+LISTED = 3
+"""Similar names that a message lists."""
 
 
 def find_place(path: Path) -> Path:
@@ -28,6 +31,51 @@ def find_place(path: Path) -> Path:
         names = ", ".join(sorted(str(place / path) for place in found))
         raise InputError(f"Several experiments have a run {path}; give one of: {names}.")
     return found[0] / path if found else path
+
+
+def existing_place(path: Path) -> Path:
+    """Return a path that the user gave, as `find_place`; refuse one that does not exist if names in `runs/` are near.
+
+    Raises:
+        InputError: the path does not exist and is near the names of runs or experiments, which the message lists; or
+            several experiments have a run of this name.
+    """
+    place = find_place(path)
+    if not place.exists() and (near := near_places(path)):
+        raise InputError(f"{printable(str(path))} does not exist; did you mean {near}?")
+    return place
+
+
+def distinct_places(paths: Iterable[Path]) -> list[Path]:
+    """Return the directories that the user gave, each once.
+
+    Raises:
+        InputError: one is inside of another, so that its runs would appear twice; or see `existing_place`.
+    """
+    places = list({place.resolve(): place for place in map(existing_place, paths)}.values())
+    for one in places:
+        for other in places:
+            if one is not other and one.resolve().is_relative_to(other.resolve()):
+                raise InputError(f"{one} is a part of {other}, whose runs are all included; leave out one of them.")
+    return places
+
+
+def near_places(path: Path) -> str:
+    """Return names of experiments and runs in `runs/` that are similar to a path, in words; "" if there are none."""
+    text = path.relative_to(RUNS).as_posix() if path.is_relative_to(RUNS) else path.as_posix()
+    runs = {run.name: run for place in _folders(RUNS) for run in _runs(place)}
+    if "/" not in text and (near := near_experiments(text)):
+        return near
+    similar = difflib.get_close_matches(text.rpartition("/")[2], runs, n=LISTED)
+    return " or ".join(printable(runs[name].relative_to(RUNS).as_posix()) for name in similar)
+
+
+def near_experiments(name: str) -> str:
+    """Return names of experiments in `runs/` that are similar to a name, in words; "" if there are none."""
+    names = sorted(place.name for place in _folders(RUNS))
+    begun = [each for each in names if len(name) > 1 and each.startswith(name)]
+    near = dict.fromkeys([*difflib.get_close_matches(name, names, n=LISTED), *begun])
+    return " or ".join(map(printable, list(near)[:LISTED]))
 
 
 def named_directory(out: Path | None, name: str | None, *, run: bool) -> Path | None:
@@ -114,7 +162,7 @@ RunPath = Annotated[
     typer.Argument(
         metavar="RUN",
         help="Directory of a run, or its name if it is in runs/.",
-        callback=find_place,
+        callback=existing_place,
         autocompletion=complete_runs,
     ),
 ]
@@ -123,7 +171,7 @@ ExperimentPath = Annotated[
     typer.Argument(
         metavar="EXPERIMENT",
         help="Directory of an experiment, or its name if it is in runs/.",
-        callback=find_place,
+        callback=existing_place,
         autocompletion=complete_experiments,
     ),
 ]
@@ -132,7 +180,7 @@ RunsPath = Annotated[
     typer.Argument(
         metavar="RUN|EXPERIMENT",
         help="Directory of a run or an experiment, or its name if it is in runs/.",
-        callback=find_place,
+        callback=existing_place,
         autocompletion=complete_experiments,
     ),
 ]

@@ -7,20 +7,15 @@ from typing import Annotated
 import typer
 
 from posttrainbench.cli.options import Json, print_json
-from posttrainbench.cli.places import complete_experiments, find_place
+from posttrainbench.cli.places import complete_experiments, distinct_places
 from posttrainbench.errors import InputError
-
-
-def _find_places(paths: list[Path]) -> list[Path]:
-    return [find_place(path) for path in paths]
-
 
 Experiments = Annotated[
     list[Path],
     typer.Argument(
         metavar="EXPERIMENT...",
         help="Directories of experiments, or their names if they are in runs/.",
-        callback=_find_places,
+        callback=distinct_places,
         autocompletion=complete_experiments,
     ),
 ]

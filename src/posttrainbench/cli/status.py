@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posttrainbench.cli.options import Json, print_json
-from posttrainbench.cli.places import RUNS, complete_agents, complete_benchmarks, complete_experiments, find_place
+from posttrainbench.cli.places import RUNS, complete_agents, complete_benchmarks, complete_experiments, existing_place
 from posttrainbench.errors import InputError
+from posttrainbench.untrusted import printable
 
 if TYPE_CHECKING:
     from posttrainbench.cli.console import Console
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 2.0
 PIPED_WATCH_SECONDS = 60.0
+LISTED = 12
+"""Values that a message lists."""
 
 Select = Callable[["RunSummary"], bool]
 
@@ -31,7 +34,7 @@ def status(
         typer.Argument(
             metavar="EXPERIMENT",
             help="A run, an experiment or a folder of them, or a name in runs/.",
-            callback=find_place,
+            callback=existing_place,
             autocompletion=complete_experiments,
         ),
     ] = RUNS,
@@ -89,7 +92,7 @@ def status(
     if watch:
         selected = _watch(path, select, console, paths)
     if not selected:
-        print(f"ptb: none of the {len(runs)} runs in {path} matches the options.", file=sys.stderr)
+        print(f"ptb: {_without_match(runs, path, agent, benchmark, state)}", file=sys.stderr)
         return None
     _write(console, _report(selected, path, console, paths))
     console.print(f"\n  Next: {_next(selected, path)}", markup=False, soft_wrap=True)
@@ -145,6 +148,35 @@ def _selection(agents: list[str] | None, benchmarks: list[str] | None, states: l
         )
 
     return select
+
+
+def _without_match(
+    runs: "Sequence[RunSummary]",
+    path: Path,
+    agents: list[str] | None,
+    benchmarks: list[str] | None,
+    states: list[str] | None,
+) -> str:
+    """Return a sentence that names the options that no run matches, and the values to choose from."""
+    given: dict[str, tuple[list[str] | None, Select, dict[str, None]]] = {
+        "agent": (agents, _selection(agents, None, None), dict.fromkeys(run.agent for run in runs if run.agent)),
+        "benchmark": (
+            benchmarks,
+            _selection(None, benchmarks, None),
+            dict.fromkeys(run.benchmark for run in runs if run.benchmark),
+        ),
+        "status": (states, _selection(None, None, states), dict.fromkeys(run.state for run in runs)),
+    }
+    used = {name: entry for name, entry in given.items() if entry[0]}
+    guilty = {name: entry for name, entry in used.items() if not any(map(entry[1], runs))} or used
+    options, choices = [], []
+    for name, (values, _, present) in guilty.items():
+        options += [f"--{name} {printable(value)}" for value in values or ()]
+        listed = sorted(map(printable, present))
+        more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+        choices.append(f"--{name} from {', '.join(listed[:LISTED])}{more}")
+    joined = " with " if guilty == used and len(used) > 1 else " or "
+    return f"None of the {len(runs)} runs in {path} matches {joined.join(options)}; choose {'; '.join(choices)}."
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -76,7 +76,8 @@ def trace(
         if raw:
             shown = _show_lines(console, lines, selection, tail, json)
         else:
-            shown, warning = _show_steps(console, run, folder, lines, View(selection, full, prompt), tail, json)
+            view = View(selection, full, prompt, width=None if console.is_terminal else console.width)
+            shown, warning = _show_steps(console, run, folder, lines, view, tail, json)
     if not shown:
         print(f"ptb: No {'line' if raw else 'step'} matches: {path} has none for these options.", file=sys.stderr)
     if warning:

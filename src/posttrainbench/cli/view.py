@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from posttrainbench.cli.places import RUNS, complete_experiments, find_place
+from posttrainbench.cli.places import RUNS, complete_experiments, distinct_places
 from posttrainbench.errors import InputError
 
 
@@ -33,7 +33,7 @@ def view(
 
     from posttrainbench.report.site import live
 
-    paths = [find_place(path) for path in experiments or ()]
+    paths = distinct_places(experiments or ())
     if not paths:
         if not RUNS.is_dir():
             raise InputError("There is no directory runs/ here; name the directory of an experiment.")

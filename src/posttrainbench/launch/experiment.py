@@ -90,11 +90,13 @@ def resolve(given: Mapping[str, Any], existing: Experiment | None = None) -> Exp
     content = (existing.model_dump() if existing else {}) | dict(given)
     if existing is not None:
         content["placement"] = existing.placement.model_dump() | dict(given.get("placement") or {})
-    for key, option in (("name", "name"), ("suite", "suite"), ("agents", "agent")):
-        if not content.get(key):
-            raise InputError(
-                f"Missing option --{option}; a new experiment needs it, or an experiment file with `{key}`."
-            )
+    options = {"name": "--name", "suite": "--suite", "agents": "--agent"}
+    if missing := [key for key in options if not content.get(key)]:
+        named, keys = " and ".join(options[key] for key in missing), " and ".join(f"`{key}`" for key in missing)
+        word, pronoun = ("option", "it") if len(missing) == 1 else ("options", "them")
+        raise InputError(
+            f"Missing {word} {named}; a new experiment needs {pronoun}, or an experiment file with {keys}."
+        )
     suite = catalog.find(catalog.suites(), str(content["suite"]), "suite")
     defaults = {"models": suite.models, "benchmarks": suite.benchmarks, "seeds": 1}
     defaults |= {"budget": suite.budget, "gpus": suite.gpus, "engine": suite.engine}

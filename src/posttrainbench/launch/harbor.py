@@ -126,6 +126,8 @@ def _require_members(kind: str, chosen: Sequence[str], members: Sequence[str], s
 
 
 def _require_empty(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give the path of a new or empty directory with --out.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         taken = any(out.iterdir())

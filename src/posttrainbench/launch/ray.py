@@ -7,6 +7,7 @@ Ray kills the jobs, which counts as a failure of their runs.
 
 import logging
 import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from posttrainbench.run.preflight import CheckResult
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
 MISSING = "Ray is not installed in this environment; install it: pip install 'posttrainbench[ray]'."
 
 
@@ -148,15 +150,33 @@ def _connected(order: LaunchOrder) -> Iterator[Any]:
     own = not ray.is_initialized()
     try:
         if own:
+            _require_reachable(where)
             ray.init(address=where, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     except Exception as error:
-        place = f"The Ray cluster at {where} cannot be reached" if where else "Ray does not start on this machine"
-        raise InfrastructureError("unexpected", f"{place}: {one_line(error)}") from error
+        if where:
+            place = f"The Ray cluster at {where} cannot be reached; check --address with `ray status --address {where}`"
+        else:
+            place = "Ray does not start on this machine; `ray start --head` by hand shows more"
+        raise InfrastructureError("unexpected", f"{place}. Ray's message: {one_line(error)}") from error
     try:
         yield ray
     finally:
         if own:
             ray.shutdown()
+
+
+def _require_reachable(address: str | None) -> None:
+    """Check that something listens at an address, since Ray itself tries for 90 s and prints its log.
+
+    Args:
+        address: `HOST:PORT` or `ray://HOST:PORT`. Other forms are left to Ray.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
 
 
 LAUNCHER = RayLauncher()

@@ -5,6 +5,8 @@ first unfinished stage. submitit stores the function and its arguments, which ar
 directory `slurm`, which no agent can write.
 """
 
+import contextlib
+import io
 import math
 import re
 import shutil
@@ -17,6 +19,7 @@ from typing import Any, cast
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
 from posttrainbench.launch.job import executions, failures, record_submission
+from posttrainbench.launch.slurm_messages import explain
 from posttrainbench.launch.standing import next_part
 from posttrainbench.records import Part
 from posttrainbench.run.directory import Run
@@ -130,9 +133,10 @@ def _submit(order: LaunchOrder, runs: Sequence[Run], part: Part, watch: Watch, a
     roots, off_target = [str(run.root) for run in runs], list(order.off_target)
     arguments = (roots, [part] * number, [order.retries] * number, [off_target] * number)
     try:
-        jobs = executor.map_array(run_job, *arguments)
+        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what sbatch printed
+            jobs = executor.map_array(run_job, *arguments)
     except Exception as error:
-        raise InfrastructureError("unexpected", f"Slurm does not accept the jobs: {one_line(error)}") from error
+        raise InfrastructureError("unexpected", explain("sbatch", str(error))) from error
     ids = [str(job.job_id) for job in jobs]
     for run, job in zip(runs, ids, strict=True):
         record_submission(run, part, Slurm.name, job)
@@ -202,13 +206,10 @@ def _slurm(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT)
     except subprocess.CalledProcessError as error:
-        raise InfrastructureError(
-            "unexpected", f"Slurm refuses `{command[0]}`: {one_line(Exception(error.stderr))}"
-        ) from None
+        raise InfrastructureError("unexpected", explain(command[0], error.stderr)) from None
     except subprocess.TimeoutExpired:
-        raise InfrastructureError(
-            "unexpected", f"Slurm does not answer `{command[0]}` within {TIMEOUT:.0f} s."
-        ) from None
+        text = f"Slurm does not answer `{command[0]}` within {TIMEOUT:.0f} s; try again when `scontrol ping` says UP."
+        raise InfrastructureError("unexpected", text) from None
     return done.stdout
 
 

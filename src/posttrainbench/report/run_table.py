@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,9 @@ STYLES = {
 }
 USUAL_ENDS = ("exited", "not started", "finished", "deadline")
 """States of an agent that are not worth a remark."""
-IDENTITY = ("agent", "model", "benchmark", "seed")
+IDENTITY = ("agent", "model", "benchmark", "seed", "experiment", "budget", "suite", "directory")
 RIGHT = ("seed", "elapsed", "left", "tokens", "$", "score")
-SHRINKABLE = {"agent": 12, "model": 8, "benchmark": 8}
+SHRINKABLE = {"agent": 12, "model": 8, "benchmark": 8, "experiment": 8, "directory": 12}
 """Columns whose names may be shortened on a narrow terminal, and their minimum widths."""
 
 
@@ -107,6 +107,9 @@ def run_lines(runs: Sequence[RunSummary], path: Path, width: int, *, color: bool
     if table:
         places = display_paths(intact, path)
         layout = _layout(table, places, width, paths)
+        if "run" not in layout.names and (told_apart := _told_apart(intact, table, path)):
+            table = told_apart
+            layout = _layout(table, places, width, paths)
         if layout.shared:
             lines.append(f"All runs: {', '.join(f'{name} {value}' for name, value in layout.shared)}")
         lines += _table(intact, table, places, layout, color)
@@ -158,6 +161,43 @@ def _cells(run: RunSummary) -> dict[str, str]:
         "$": _dollars(run.dollars, run.unpriced) if run.dollars is not None else "",
         "score": score,
     }
+
+
+def _told_apart(runs: Sequence[RunSummary], table: Sequence[dict[str, str]], path: Path) -> list[dict[str, str]] | None:
+    """Return the cells with columns in which runs of the same agent, model, benchmark and seed differ.
+
+    Args:
+        runs: their summaries.
+        table: their cells.
+        path: the directory that the user gave.
+
+    Returns:
+        None if there are no such runs.
+    """
+    top = os.path.realpath(path)
+    keys = [tuple(row[name] for name in ("agent", "model", "benchmark", "seed")) for row in table]
+    added: dict[str, list[str]] = {}
+    candidates: tuple[tuple[str, Callable[[RunSummary], str]], ...] = (
+        ("experiment", lambda run: os.path.relpath(os.path.dirname(run.path), top)),  # noqa: PTH120 fast
+        ("budget", lambda run: short_duration(run.budget)),
+        ("suite", lambda run: run.suite),
+        ("directory", lambda run: os.path.basename(run.path)),  # noqa: PTH119 fast
+    )
+    for name, value in candidates:
+        if len(set(keys)) == len(keys):
+            break
+        values = [plain(value(run), 4000) for run in runs]
+        longer = [(*key, each) for key, each in zip(keys, values, strict=True)]
+        if len(set(longer)) > len(set(keys)):
+            keys, added[name] = longer, values
+    if not added:
+        return None
+    rows = []
+    for number, row in enumerate(table):
+        items = list(row.items())
+        extra = [(name, values[number]) for name, values in added.items()]
+        rows.append(dict([*items[:4], *extra, *items[4:]]))
+    return rows
 
 
 def _layout(table: Sequence[dict[str, str]], places: Sequence[str], width: int, paths: bool) -> Layout:
@@ -237,7 +277,7 @@ def _styled(text: str, style: str, color: bool) -> str:
 
 
 def _shortened(names: set[str], width: int) -> dict[str, str]:
-    """Return name -> a form of at most `width` characters that no other name has, as far as that is possible."""
+    """Return name -> a form of at most `width` characters that no other name has; the whole name if there is none."""
 
     def start(name: str) -> str:
         return name if len(name) <= width else f"{name[: width - 1]}…"
@@ -250,7 +290,9 @@ def _shortened(names: set[str], width: int) -> dict[str, str]:
         return name if len(name) <= width else f"{name[: width - 1 - tail]}…{name[-tail:]}"
 
     forms = [{name: form(name) for name in names} for form in (middle, start, end)]
-    return max(forms, key=lambda form: len(set(form.values())))
+    best = max(forms, key=lambda form: len(set(form.values())))
+    counts = Counter(best.values())
+    return {name: short if counts[short] == 1 else name for name, short in best.items()}
 
 
 def _number(count: int) -> str:

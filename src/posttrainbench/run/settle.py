@@ -12,6 +12,7 @@ from posttrainbench.records import (
     Outcome,
     Quote,
     Result,
+    RunSpec,
     Stage,
     Status,
     SubmissionManifest,
@@ -29,6 +30,10 @@ from posttrainbench.run.progress import format_duration
 from posttrainbench.run.provenance import describe_provenance
 
 MAX_QUOTES = 20
+SHORT_SECONDS = 600.0
+"""Time limits below this are for trying out, and can be too short for a slow machine."""
+USED_UP = 0.9
+"""Fraction of the time limit after which an agent that ends by itself had no time left."""
 
 
 def settle(run: Run) -> None:
@@ -78,6 +83,7 @@ def result_of(run: Run, audited: Path) -> Result:
         reprompts=sum(start.why == "time_left" for start in outcome.starts),
         notes=[
             *_stopped(outcome),
+            *_too_short(run.spec, outcome, manifest, raw, base.score),
             *_given_back(outcome),
             *filter(None, [manifest.kept]),
             *describe_ended(outcome.processes),
@@ -94,6 +100,34 @@ def _stopped(outcome: Outcome) -> list[str]:
     if outcome.end is not AgentEnd.STOPPED:
         return []
     return [f"A person stopped the agent early, {format_duration(round(outcome.seconds))} after its start."]
+
+
+def _too_short(
+    spec: RunSpec, outcome: Outcome, manifest: SubmissionManifest, raw: float | None, base: float | None
+) -> list[str]:
+    """Return a hint for a run whose short time limit ended before its agent had something better than the base model.
+
+    Args:
+        spec: of the run.
+        outcome: of its agent.
+        manifest: of its submission.
+        raw: score of the submission.
+        base: score of the base model.
+    """
+    used_up = outcome.end is AgentEnd.DEADLINE or outcome.seconds >= USED_UP * spec.budget
+    if not used_up or spec.budget >= SHORT_SECONDS:
+        return []
+    if manifest.state in ("missing", "broken"):
+        found = "it had saved no complete model"
+    elif raw is not None and base is not None and raw <= base:
+        found = "what it had saved is not better than the base model"
+    else:
+        return []
+    longer = format_duration(max(2 * spec.budget, 60.0))
+    return [
+        f"The agent's time limit of {format_duration(spec.budget)} ended, and {found}. If that was too short for this "
+        f"machine, start a new run with a longer --budget, such as {longer}."
+    ]
 
 
 def _given_back(outcome: Outcome) -> list[str]:

@@ -19,6 +19,8 @@ Value = TypeVar("Value", str, float)
 
 PREFIX = 12
 """Digits of a hash that are printed."""
+LISTED = 8
+"""Values that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,24 @@ class Conditions:
         """
         selected = [cell for cell in cells if self._matches(cell)]
         if cells and not selected:
-            raise InputError("No run matches the options --suite, --budget, --rules and --prompt; leave one out.")
+            raise InputError(self._without_match(cells))
         return selected
+
+    def _without_match(self, cells: Sequence[Cell]) -> str:
+        """Return a sentence that names the options that no run matches, and the values to choose from."""
+        given = {
+            "suite": self.suite,
+            "budget": _budget(self.budget) if self.budget is not None else None,
+            "rules": self.rules,
+            "prompt": self.prompt,
+        }
+        options = {name: value for name, value in given.items() if value is not None}
+        alone = {name: Conditions(**{name: getattr(self, name)}) for name in options}
+        guilty = [name for name, one in alone.items() if not any(map(one._matches, cells))]
+        choices = "; ".join(f"--{name} {' or '.join(_values(cells, name))}" for name in guilty or options)
+        named = " and ".join(f"--{name} {options[name]}" for name in guilty or options)
+        reason = f"No run matches {named}" if guilty or len(options) == 1 else f"No run matches both {named}"
+        return f"{reason}; choose from {choices}, or leave {'it' if len(options) == 1 else 'one'} out."
 
     def _matches(self, cell: Cell) -> bool:
         spec = cell.spec
@@ -49,6 +67,21 @@ class Conditions:
             and self.rules in (None, spec.rules)
             and (self.prompt is None or any(text.startswith(self.prompt) for text in _prompts(cell)))
         )
+
+
+def _values(cells: Sequence[Cell], name: str) -> list[str]:
+    """Return the values of a condition that the runs have, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for cell in cells:
+        spec = cell.spec
+        if name == "budget":
+            counts[_budget(spec.budget)] += 1
+        elif name == "prompt":
+            counts.update(text[:PREFIX] for text in _prompts(cell) if text)
+        else:
+            counts[spec.suite if name == "suite" else spec.rules] += 1
+    values = [value for value, _ in counts.most_common()]
+    return values if len(values) <= LISTED else [*values[:LISTED], f"{len(values) - LISTED} more"]
 
 
 def unique(cells: Iterable[Cell]) -> tuple[list[Cell], list[str]]:

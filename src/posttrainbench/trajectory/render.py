@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,12 +75,15 @@ class View:
         full: True to show long results, arguments and prompts completely.
         prompt: True to show the first step, which is the prompt, completely.
         subagents: thread -> description of the subagent.
+        width: at which lines of prose (prompts, messages, reasoning) are wrapped between words; None for no limit.
+            Calls and results are never wrapped.
         names: call -> tool, for calls whose results are pending.
     """
 
     selection: Selection
     full: bool = False
     prompt: bool = False
+    width: int | None = None
     subagents: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -98,11 +102,11 @@ class View:
         yield self._header(timed)
         if not self.selection.tools:
             if step.reasoning_content:
-                yield from self._block(step.reasoning_content, "  ", "dim italic", whole=True)
+                yield from self._block(step.reasoning_content, "  ", "dim italic", whole=True, prose=True)
             style = "cyan" if step.source == "user" else "yellow" if step.source == "system" else ""
             whole = step.source != "user" or (self.prompt and step.step_id == 1)
             if step.message:
-                yield from self._block(step.message, "  ", style, whole=whole)
+                yield from self._block(step.message, "  ", style, whole=whole, prose=True)
             if step.extra and "event" in step.extra:
                 yield from self._block(json.dumps(step.extra["event"], ensure_ascii=False), "    ", "dim")
         results = list(_results(step))
@@ -155,14 +159,27 @@ class View:
             yield Text("    no exit code", style="yellow")
         yield from self._block(result.content or "", "    ", "red" if failed else "dim")
 
-    def _block(self, text: str, indent: str, style: str, whole: bool = False) -> Iterator[Text]:
+    def _block(self, text: str, indent: str, style: str, whole: bool = False, prose: bool = False) -> Iterator[Text]:
         lines = printable_lines(text)
         grep = self.selection.grep
         for line in lines if whole or self.full else excerpt(lines, HEAD, TAIL, grep):
-            text_line = Text(f"{indent}{line}".rstrip(), style=style)
-            if grep is not None:
-                text_line.highlight_regex(grep, "reverse")
-            yield text_line
+            indented = f"{indent}{line}".rstrip()
+            for part in _wrapped(indented, self.width) if prose and self.width else (indented,):
+                text_line = Text(part, style=style)
+                if grep is not None:
+                    text_line.highlight_regex(grep, "reverse")
+                yield text_line
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Return a line as lines of at most this width, indented alike. Words are not broken."""
+    if len(line) <= width:
+        return [line]
+    margin = re.match(r"\s*(?:[*-]\s+|\d+\.\s+)?", line)
+    indent = " " * (len(margin[0]) if margin else 0)
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
 
 
 def render_line(line: Line) -> Text:

@@ -85,7 +85,7 @@ def test_the_printed_file_is_accepted_as_input(ptb_here: Ptb, tmp_path: Path) ->
     ("words", "mention"),
     [
         (["launch"], "Missing option --name"),
-        (["launch", "--name", "e"], "Missing option --suite"),
+        (["launch", "--name", "e", "--agent", "recipe-noop"], "Missing option --suite"),
         (
             ["launch", "--name", "../e", "--suite", "micro", "--agent", "recipe-noop"],
             "`name` should consist of letters",
@@ -146,3 +146,19 @@ def test_seeds(text: str | None, seeds: object) -> None:
 def test_no_seeds(text: str) -> None:
     with pytest.raises(InputError, match="are not seeds"):
         parse_seeds(text)
+
+
+def test_an_experiment_that_does_not_exist_is_named(ptb_here: Ptb, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "micro-opus").mkdir(parents=True)
+    assert_refused(
+        ptb_here("launch", "--name", "micro-opsu", cwd=tmp_path),
+        "There is no experiment `micro-opsu` in runs/; did you mean micro-opus?",
+        "--suite and --agent",
+    )
+    assert_refused(
+        ptb_here("launch", "--name", "zzz", "--concurrency", "2", cwd=tmp_path), "There is no experiment `zzz`"
+    )
+    assert_refused(ptb_here("launch", "--name", "micro-opus", cwd=tmp_path), "/runs/micro-opus`.")
+    assert_refused(
+        ptb_here("launch", "--name", "new", "--seeds", "2", cwd=tmp_path), "Missing options --suite and --agent"
+    )

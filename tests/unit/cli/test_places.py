@@ -1,5 +1,6 @@
 """Names of runs and experiments on the command line, and their completion."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from posttrainbench.cli.places import (
     complete_experiments,
     complete_models,
     complete_runs,
+    distinct_places,
+    existing_place,
     find_place,
     named_directory,
 )
@@ -100,3 +103,30 @@ def test_invalid_names_are_refused(name: str) -> None:
         named_directory(None, "a/b", run=False)
     with pytest.raises(InputError, match="not both"):
         named_directory(Path("x"), "a", run=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("dmo", "demo or demo-2"),
+        ("de", "demo or demo-2"),
+        ("runs/demoo", "demo or demo-2"),
+        ("demo/nop-0", "demo/noop-0"),
+        ("noop-1", "demo/noop-0"),
+    ],
+)
+def test_near_names_are_offered_for_one_that_does_not_exist(given: str, near: str, here: Path) -> None:
+    with pytest.raises(InputError, match=re.escape(f"{given} does not exist; did you mean {near}")):
+        existing_place(Path(given))
+
+
+@pytest.mark.parametrize("given", ["zzz", "/absent/demo", "..", "demo", "final_model"])
+def test_other_paths_are_left_to_the_command(given: str, here: Path) -> None:
+    assert existing_place(Path(given)) == find_place(Path(given))
+
+
+def test_a_directory_given_twice_counts_once(here: Path) -> None:
+    given = [Path("demo"), Path("runs/demo"), here / "runs" / "demo", Path("demo-2")]
+    assert [place.resolve().name for place in distinct_places(given)] == ["demo", "demo-2"]
+    with pytest.raises(InputError, match=r"runs/demo is a part of runs, whose runs are all included"):
+        distinct_places([Path("demo"), Path("runs")])

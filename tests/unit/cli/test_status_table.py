@@ -269,7 +269,7 @@ def test_filters(tmp_path: Path, ptb_here: Ptb) -> None:
     assert names("--status", "unfinished") == names("--status", "interrupted") == ["d"]
     nothing = ptb_here("status", experiment, "--agent", "nobody")
     assert (nothing.returncode, nothing.stdout) == (0, "")
-    assert "none of the 4 runs" in nothing.stderr
+    assert "None of the 4 runs" in nothing.stderr
     unknown = ptb_here("status", experiment, "--status", "nope")
     assert unknown.returncode == 2
     assert "Unknown status `nope`; choose from scored" in unknown.stderr
@@ -410,3 +410,51 @@ def test_the_next_command_of_an_experiment_is_its_launch(ptb_here: Ptb, tmp_path
     assert "Next: ptb resume runs/old" in ptb_here("status", "old", cwd=tmp_path).stdout
     (tmp_path / "runs" / "old" / "experiment.yaml").touch()
     assert "Next: ptb launch --name old" in ptb_here("status", "old", cwd=tmp_path).stdout
+
+
+def alike(**changes: Any) -> RunSummary:
+    values: dict[str, Any] = {"state": "scored", "status": "scored", "stage": "done", "agent_state": "exited"}
+    values |= {"agent": "a", "model": "m", "benchmark": "b", "path": "/top/e/one", "suite": "s", "budget": 60.0}
+    return RunSummary(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("runs", "column"),
+    [
+        ([alike(), alike(path="/top/f/one")], "experiment"),
+        ([alike(), alike(path="/top/e/two", budget=20.0)], "budget"),
+        ([alike(), alike(path="/top/e/two", suite="t")], "suite"),
+        ([alike(), alike(path="/top/e/two")], "directory"),
+        ([alike(), alike(path="/top/e/two", seed=1)], None),
+        ([alike(), alike(path="/top/e/two", budget=20.0), alike(path="/top/e/three", budget=20.0)], "directory"),
+    ],
+)
+@pytest.mark.parametrize("width", [40, 80])
+def test_runs_that_are_alike_are_told_apart(runs: list[RunSummary], column: str | None, width: int) -> None:
+    long = [run._replace(path=run.path.replace("/e/", f"/{'e' * 50}/")) for run in runs]
+    for each in (runs, long):
+        lines = run_lines(each, Path("/top"), width).splitlines()
+        header = next(number for number, line in enumerate(lines) if "state" in line)
+        assert len(set(lines[header + 1 :])) == len(runs)
+        added = {"experiment", "budget", "suite", "directory"} & {*lines[header].split()}
+        if "run" not in lines[header].split():
+            assert column in added or (column is None and not added)
+
+
+def test_names_that_cannot_be_shortened_apart_are_shown_whole() -> None:
+    names = [f"{'x' * 40}{middle}{'y' * 40}" for middle in "ab"]
+    text = run_lines([alike(agent="c"), *(alike(agent=name) for name in names)], Path("/top"), 60)
+    assert all(name in text for name in names)
+
+
+def test_a_filter_that_matches_nothing_is_named_with_the_choices(tmp_path: Path, ptb_here: Ptb) -> None:
+    write(tmp_path / "e" / "one")
+    write(tmp_path / "e" / "two", agent="recipe-noop", benchmark="bfcl")
+
+    def message(*words: str) -> str:
+        return ptb_here("status", tmp_path / "e", *words).stderr
+
+    assert "matches --agent nope; choose --agent from recipe-noop, recipe-sft." in message("--agent", "nope")
+    assert "matches --status damaged; choose --status from scored." in message("--agent", "*", "--status", "damaged")
+    both = message("--agent", "recipe-noop", "--benchmark", "gsm8k")
+    assert "matches --agent recipe-noop with --benchmark gsm8k; choose --agent from " in both

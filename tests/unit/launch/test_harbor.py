@@ -108,6 +108,8 @@ def test_what_cannot_be_exported_is_refused_or_listed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not empty"):
         export_suite("micro", tmp_path, "FROM base")
+    with pytest.raises(InputError, match=r"file is a file; give the path of a new or empty directory with --out\."):
+        export_suite("micro", tmp_path / "file", "FROM base")
 
 
 def forge(out: Path) -> None:

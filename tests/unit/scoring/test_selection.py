@@ -112,7 +112,11 @@ def test_options_of_the_command(tmp_path: Path, ptb_here: Ptb) -> None:
     assert seeds("--exclude", "a-m-b-2") == [0, 1]
     (root / "run-2" / "run.json").write_text("damaged")
     assert seeds("--exclude", "run-2") == [0, 1]
-    for words, message in ((["--exclude", "nope"], "has no run nope"), (["--suite", "nope"], "No run matches")):
+    for words, message in (
+        (["--exclude", "nope"], "has no run nope"),
+        (["--suite", "nope"], "No run matches --suite nope; choose from --suite "),
+        (["--budget", "1h"], "No run matches --budget 1h; choose from --budget 1m, or leave it out."),
+    ):
         said = ptb_here("leaderboard", root, "--exclude", "run-2", *words)
         assert said.returncode == 2
         assert message in said.stderr

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from posttrainbench.trajectory import Line, reader_for
 from posttrainbench.trajectory.render import Selection, View, format_time, render_line
 from posttrainbench.trajectory.terminal import LINE_CHARACTERS, excerpt, printable, printable_lines
-from trajectory_recordings import CLAUDE, CLAUDE_SUBAGENT, CODEX, GEMINI, OPENCODE, Event, claude_call, claude_result
+from trajectory_recordings import (
+    CLAUDE,
+    CLAUDE_SUBAGENT,
+    CODEX,
+    GEMINI,
+    OPENCODE,
+    Event,
+    claude_block,
+    claude_call,
+    claude_result,
+)
 
 HOSTILE = "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J\x1b[H \x9b31m \x08\x08 gone \x00 \u202e desrever \u200b \u2028"
 
@@ -151,3 +161,18 @@ def test_unknown_events_are_shown() -> None:
 def test_clock_and_lines() -> None:
     assert [format_time(seconds) for seconds in (0, 59.96, 3725.25)] == ["0:00:00.0", "0:01:00.0", "1:02:05.2"]
     assert render_line(Line(1.25, "stderr", f"{HOSTILE}")).plain.startswith("      1.2 s  red")
+
+
+def test_prose_is_wrapped_and_commands_are_not() -> None:
+    said = claude_block("m1", {"type": "text", "text": "* " + "word " * 40})
+    events = [said, claude_call("m2", "1", "echo " + "long " * 40)]
+    whole = shown("claude-code", events)
+    wrapped = shown("claude-code", events, View(Selection(), width=60))
+    assert wrapped.split() == whole.split()
+    prose = [line for line in wrapped.splitlines() if "word" in line]
+    assert len(prose) > 3
+    assert all(len(line) <= 60 for line in prose)
+    assert all(line.startswith("    word") for line in prose[1:])
+    assert [line for line in wrapped.splitlines() if "long" in line] == [
+        line for line in whole.splitlines() if "long" in line
+    ]

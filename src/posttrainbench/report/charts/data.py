@@ -110,7 +110,7 @@ def budgets(tables: Sequence[Table]) -> Records:
     for table in tables:
         if (table.group.suite, table.group.rules) == (first.suite, first.rules):
             records += [
-                _agent(line) | {"hours": round(table.group.budget / 3600, 4), "score": _percent(line.row.overall)}
+                _agent(line) | {"hours": round(table.group.budget / 3600, 6), "score": _percent(line.row.overall)}
                 for line in table.lines
                 if line.row.overall is not None
             ]

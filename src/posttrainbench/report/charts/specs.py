@@ -14,6 +14,7 @@ from typing import Any
 import altair as alt
 
 from posttrainbench.errors import InputError
+from posttrainbench.records.units import short_duration
 from posttrainbench.report.charts import data
 from posttrainbench.report.charts.data import Records
 from posttrainbench.report.site.standings import Table
@@ -177,9 +178,10 @@ def _flags(records: Records) -> Any:
 
 
 def _budgets(records: Records) -> Any:
-    source = _labeled(records, lambda r: f"{r['agent']}: {r['score']}% with {r['hours']:g} hours")
+    source = _labeled(records, lambda r: f"{r['agent']}: {r['score']}% in {short_duration(3600 * r['hours'])}")
     hours = sorted({record["hours"] for record in records})
-    x = alt.X("hours:Q", title="time limit, hours", scale=alt.Scale(type="log"), axis=alt.Axis(values=hours))
+    axis = alt.Axis(values=hours, labelExpr=_DURATION)
+    x = alt.X("hours:Q", title="time limit", scale=alt.Scale(type="log"), axis=axis)
     y = alt.Y("score:Q", title="score, %", scale=alt.Scale(zero=True, nice=True))
     agents = list(dict.fromkeys(record["agent"] for record in records))
     colors = alt.Scale(domain=agents, range=[SERIES[number % len(SERIES)] for number in range(len(agents))])
@@ -197,6 +199,12 @@ def _labeled(records: Records, label: Callable[[dict[str, Any]], str]) -> alt.In
     """Return the records, each with the text that is shown beside the pointer."""
     return alt.InlineData(values=[{**record, "label": label(record)} for record in records])
 
+
+_DURATION = (
+    "datum.value * 60 < 1 ? format(datum.value * 3600, '.0f') + 's' : "
+    "datum.value < 1 ? format(datum.value * 60, '~r') + 'm' : format(datum.value, '~r') + 'h'"
+)
+"""Label of a number of hours on an axis, as a Vega expression."""
 
 _FRONT = "Teal points are on the Pareto front: no other agent reaches their score for less."
 _CHARTS = {
