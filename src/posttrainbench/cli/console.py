@@ -49,5 +49,5 @@ def outlive_reader(name: str) -> None:
         return  # absent, or replaced by a test
     stream.flush()
     raw = _Outliving(stream.fileno(), "w", closefd=False)
-    settings = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
-    setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), **settings))
+    buffer = io.BufferedWriter(raw)
+    setattr(sys, name, io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering))
