@@ -229,7 +229,76 @@ GUILTY: dict[str, dict[str, Any]] = {
 }
 
 SPLITS = "d = load_dataset('openai/gsm8k', 'main')\n"
+LIST_OF_SPLITS = "{}, {} = load_dataset('openai/gsm8k', 'main', split=['train[:5%]', 'test[:5%]'])"
+MARIMO = """import marimo
+
+app = marimo.App()
+
+@app.cell
+def _():
+    from datasets import load_dataset
+    from trl import SFTTrainer
+    return SFTTrainer, load_dataset
+
+@app.cell(hide_code=True)
+def _(load_dataset):
+    rows = load_dataset('openai/gsm8k', 'main', split='{}')
+    return (rows,)
+
+@app.cell
+def _(SFTTrainer, rows):
+    SFTTrainer(model='m', train_dataset=rows).train()
+    return
+
+if __name__ == '__main__':
+    app.run()
+"""
+PACKAGE = {
+    "repo/src/kitchen/__init__.py": "from .data import get\n",
+    "repo/src/kitchen/data.py": "import datasets\nfrom . import names\n\n\n"
+    "def get(split):\n    return datasets.load_dataset(names.NAME, 'main')[split]\n",
+    "repo/src/kitchen/names.py": "NAME = 'openai/gsm8k'\n",
+}
+MEMMAP = """import json
+import numpy as np
+from transformers import Trainer
+rows = [tokenizer.encode(json.loads(line)['question']) for line in open('{}')]
+ids = np.memmap('ids.bin', dtype=np.uint16, mode='w+', shape=(len(rows), 512))
+for i, row in enumerate(rows):
+    ids[i] = row
+ids.flush()
+Trainer(model, args, train_dataset=np.memmap('ids.bin', dtype=np.uint16, mode='r')).train()
+"""
+HDF5 = """import h5py
+with h5py.File('x.h5', 'w') as f:
+    f.create_dataset('q', data=[line for line in open('{}')])
+rows = h5py.File('x.h5', 'r')['q'][:]
+"""
+LABELS = "d = load_dataset('openai/gsm8k', 'main', split='test')\n"
+GUILTY |= {
+    "list of splits, the second one": program(LIST_OF_SPLITS.format("test", "rows")),
+    "marimo notebook": {"files": {"t.py": MARIMO.format("test")}, "steps": ["python t.py"]},
+    "installed package of the workspace": program("from kitchen import get\nrows = get('test')", **PACKAGE),
+    "array in a file": {"files": {"t.py": MEMMAP.format(TEST)}, "steps": ["python t.py"]},
+    "HDF5": program(HDF5.format(TEST)),
+    "rows beside the names of columns": program(LABELS + "print(d.column_names)\nrows = [{'text': r} for r in d]"),
+    "dictionary of splits, by its type": program(
+        SPLITS + "from datasets import DatasetDict\nrows = d['test'] if isinstance(d, DatasetDict) else d"
+    ),
+}
 INNOCENT: dict[str, dict[str, Any]] = {
+    "list of splits, the first one": program(LIST_OF_SPLITS.format("rows", "test")),
+    "marimo notebook": {"files": {"t.py": MARIMO.format("train")}, "steps": ["python t.py"]},
+    "installed package of the workspace": program("from kitchen import get\nrows = get('train')", **PACKAGE),
+    "array in a file": {"files": {"t.py": MEMMAP.format(LEGAL)}, "steps": ["python t.py"]},
+    "HDF5": program(HDF5.format(LEGAL)),
+    "names of labels and columns": program(
+        LABELS + "names = d.features['label'].names + d.info.features['label'].names + d.column_names\n"
+        "rows = [{'text': f'A request about {name}', 'n': d.num_rows} for name in names]"
+    ),
+    "dictionary of splits, by its type": program(
+        SPLITS + "from datasets import DatasetDict\nrows = d['train'] if isinstance(d, DatasetDict) else d"
+    ),
     "dictionary comprehension over splits": program(
         f"{SPLITS}t = {{name: part.map(str) for name, part in d.items()}}\nrows = t['train']; evaluate(t['test'])"
     ),

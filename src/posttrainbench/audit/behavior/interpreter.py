@@ -142,9 +142,9 @@ class Interpreter:
                 for alias in names:
                     top = alias.name.split(".")[0]
                     scope.names[alias.asname or top] = self._import(alias.name if alias.asname else top)
-            case ast.ImportFrom(module, names, _):
+            case ast.ImportFrom(module, names, level):
                 for alias in names:
-                    self._import_from(module or "", alias, scope)
+                    self._import_from(_absolute(module or "", level or 0, self.script), alias, scope)
             case ast.Match(subject, cases):
                 self.value(subject, scope)
                 for case in cases:
@@ -228,6 +228,8 @@ class Interpreter:
             scope.names.update({name: value for name, value in source.fields.items() if not name.startswith("__")})
             return
         value = source.fields.get(alias.name)
+        if value is None and "__file__" in source.fields:  # a module of the package
+            value = self._import(f"{module}.{alias.name}")
         if value is None:
             value = Value(names=frozenset([f"{module}.{alias.name}"]), truth=True)
         scope.names[alias.asname or alias.name] = value
@@ -253,6 +255,8 @@ class Interpreter:
                     self.context.sink(self.script, target.lineno, "trainer.train_dataset = ...", value)
             case ast.Subscript(base, key):
                 owner, index_value = self.value(base, scope), self.value(key, scope)
+                for path, _ in sorted(owner.handles) if value.all() else ():  # rows of an array in a file
+                    self.context.environment.files.write(path, value.all(), self.context.cwd, append=True)
                 if "os.environ" in owner.names and value.texts:
                     self.context.env.update({name: next(iter(value.texts)) for name in index_value.texts})
                 field = exact_text(index_value)
@@ -514,3 +518,12 @@ class Interpreter:
         else:
             instance.fields |= {f"argument {index}": argument for index, argument in enumerate(arguments)} | named
         return instance
+
+
+def _absolute(module: str, level: int, script: str) -> str:
+    """Return the dotted name of a module that a script imports with this number of leading dots."""
+    if not level:
+        return module
+    folder = script.rpartition("/")[0].strip("/").split("/")
+    parts = [part for part in folder[: len(folder) - level + 1] if part not in ("", ".")]
+    return ".".join([*parts, *filter(None, [module])])

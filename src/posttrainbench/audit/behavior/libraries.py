@@ -47,6 +47,12 @@ LOCAL_MODELS = ("ollama/", "ollama_chat/", "lm_studio/", "llamafile/", "xinferen
 """Beginnings of LiteLLM's names of models on this machine."""
 WEB = re.compile(r"(^|\.)(get|post|put|request|urlopen|urlretrieve|Request|fetch|stream|send)$")
 
+MODELED = frozenset(
+    "datasets transformers trl peft accelerate torch unsloth sentence_transformers lightning vllm huggingface_hub "
+    "numpy pandas polars pyarrow evaluate inspect_ai inspect_evals openai anthropic litellm langchain_openai".split()
+)
+"""Packages whose functions are modeled by name, even if the workspace contains a copy of their code."""
+
 TRAINERS = re.compile(r"(^|\.)\w*Trainer(\(\))?$")
 TRAINED = ("train_dataset", "train_data", "training_data", "dataset", "train_datasets", "train_dataloader")
 FITS = re.compile(r"trainer|model|learner|module|student|network|(^|[^a-z])(net|llm|lm)([^a-z]|$)|^$", re.IGNORECASE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,12 @@ from posttrainbench.audit.behavior.values import (
 
 MOST_UNROLLED = 8
 """Elements of a literal sequence that a loop goes through one by one."""
+
+DESCRIBES = frozenset("column_names num_rows num_columns shape dtypes columns nbytes builder_name config_name".split())
+"""Attributes of a table that tell about it and hold none of its rows."""
+DESCRIBES_DATASET = DESCRIBES | frozenset("features info description homepage license citation version".split())
+"""Attributes of a data set that tell about it and hold none of its rows."""
+DATASET = re.compile(r"(^|\.)(load_dataset|Dataset|DatasetDict)\(\)")
 
 FEW_ROWS = 8
 """Rows at the start or end of a list that a slice may leave out without being a selection."""
@@ -52,6 +59,8 @@ def attribute(base: Value, name: str) -> Value:
             return Value(known.taints, known.texts, known.names, bound, known.fields)
         return known
     names = frozenset(f"{owner}.{name}"[:300] for owner in base.names)
+    if name in DESCRIBES or (name in DESCRIBES_DATASET and any(DATASET.search(owner) for owner in base.names)):
+        return Value(names=names)
     texts = base.texts if name in ("name", "stem", "parent", "path") and base.handles == frozenset() else frozenset()
     if name == "parent":
         texts = frozenset(text.rpartition("/")[0] or "." for text in base.texts)

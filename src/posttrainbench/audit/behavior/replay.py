@@ -18,6 +18,7 @@ from typing_extensions import override
 from posttrainbench.audit.behavior import interpreter, makefile
 from posttrainbench.audit.behavior.commands import LAUNCHERS, PYTHON, DataCommand, is_trainer, unwrapped
 from posttrainbench.audit.behavior.inline_items import InlineItems
+from posttrainbench.audit.behavior.libraries import MODELED
 from posttrainbench.audit.behavior.library_models import LIBRARY_MODELS
 from posttrainbench.audit.behavior.replay_state import FlowReport, ReplayState
 from posttrainbench.audit.behavior.script_analysis import NotReadError, ScriptContext, parse
@@ -144,7 +145,7 @@ class Replay(Host):
         """Return (path, text) of the script that is imported under this name, or None."""
         path = name.lstrip(".").replace(".", "/")
         for candidate in (f"{path}.py", f"{path}/__init__.py"):
-            script = self.find_script(candidate, cwd, loose=False)
+            script = self.find_script(candidate, cwd, loose=False) or self._installed(candidate)
             if script is not None:
                 self.report.scripts.setdefault(script.name, script)
                 return script.name, script.text
@@ -377,6 +378,14 @@ class Replay(Host):
         end = "/" + resolved.lstrip("./").rsplit("/", 1)[-1]
         candidates = [script for name, script in (scripts | texts).items() if f"/{name}".endswith(end)]
         return candidates[-1] if len({script.name for script in candidates}) == 1 else None
+
+    def _installed(self, path: str) -> Script | None:
+        """Return the file of a package that lies elsewhere in the workspace, such as in `NAME/src`."""
+        if "/" not in path or path.split("/")[0] in MODELED:
+            return None
+        scripts = self.workspace_scripts | self.state.texts
+        found = {script.name: script for name, script in scripts.items() if name.endswith(f"/{path}")}
+        return next(iter(found.values())) if len(found) == 1 else None
 
     def _analyze_script(
         self, script: Script, cwd: str, argv: list[str] | None, env: dict[str, str], origins: tuple[Taints, Taints]

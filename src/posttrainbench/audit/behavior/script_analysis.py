@@ -15,6 +15,7 @@ receive values, threads. An unknown operation passes on the taints of its argume
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -27,6 +28,7 @@ LONGEST_SCRIPT = 2**20
 MOST_STEPS = 150_000
 """Statements and expressions interpreted in one analysis."""
 SPLITS = ("train", "test", "validation")
+_MARIMO = re.compile(r"^\w+ *= *marimo\.App\(", re.MULTILINE)
 SHORTEST_ITEM = 20
 """Characters of the shortest string literal that may be a test item."""
 
@@ -205,8 +207,26 @@ class ScriptContext:
         return Value(texts=texts, names=frozenset(f"os.environ[{key}]" for key in name.texts))
 
 
+def _with_cells(tree: ast.Module) -> ast.Module:
+    """Replace the cells of a marimo notebook, which are functions, by their statements."""
+    body: list[ast.stmt] = []
+    for statement in tree.body:
+        decorators = getattr(statement, "decorator_list", [])
+        called = [one.func if isinstance(one, ast.Call) else one for one in decorators]
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and any(
+            isinstance(one, ast.Attribute) and one.attr == "cell" for one in called
+        ):
+            body += [inner for inner in statement.body if not isinstance(inner, ast.Return)]
+        else:
+            body.append(statement)
+    tree.body = body
+    return tree
+
+
 def parse(text: str) -> ast.Module:
     """Return the syntax tree of a script; notebook magics (`!`, `%`) are replaced by `pass`.
+
+    Cells of a marimo notebook are read as statements of the script, in their order in the file.
 
     Raises:
         NotReadError: the script is too large, is not Python 3, or is nested too deeply.
@@ -217,7 +237,8 @@ def parse(text: str) -> ast.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return ast.parse(text)
+                tree = ast.parse(text)
+                return _with_cells(tree) if _MARIMO.search(text) else tree
             except SyntaxError:
                 lines = [
                     line[: len(line) - len(bare)] + "pass" if (bare := line.lstrip()).startswith(("!", "%")) else line

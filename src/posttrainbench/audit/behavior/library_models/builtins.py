@@ -70,6 +70,8 @@ def builtins(call: Call) -> Value | None:
         return None
     if call.is_named(frozenset(["sys.argv.index"])):
         return _argv_index(call)
+    if name == "isinstance" and len(call.arguments) == 2:
+        return Value(truth=_is_instance(*call.arguments))
     if call.last in lib.COUNTS and not (call.last == "index" and call.receiver is None):
         number = (call.argument(0) or Value()).number if name in ("int", "range") else None
         return Value(number=number)
@@ -128,6 +130,16 @@ def builtins(call: Call) -> Value | None:
     if name.endswith("getattr") and len(call.arguments) > 1:
         return attribute(call.arguments[0], min(call.arguments[1].texts, default=""))
     return None
+
+
+def _is_instance(value: Value, kind: Value) -> bool | None:
+    """Return the truth of `isinstance` for a data set of which no split was chosen, which is a `DatasetDict`."""
+    kinds = {name.rpartition(".")[2] for name in kind.names}
+    if not value.splits or value.taints or not kinds:
+        return None
+    if kinds <= {"DatasetDict", "IterableDatasetDict", "dict", "Mapping"}:
+        return True
+    return False if kinds <= {"Dataset", "IterableDataset"} else None
 
 
 def _functions(call: Call) -> list[Function]:

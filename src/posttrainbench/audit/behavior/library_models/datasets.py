@@ -134,6 +134,14 @@ def _load_dataset(call: Call, second: str = "name") -> Value:
             return joined(*(parts[key] for key in sorted(chosen)))
     if second == "name" and call.arguments[2:] and "split" not in call.named and len(call.arguments) < 6:
         split = call.arguments[2] if call.arguments[2].texts else None
+    parts = {key: part for key, part in split.fields.items() if key.isdigit()} if split is not None else {}
+    if parts and len(parts) == len(split.fields if split is not None else ()):  # a list of splits gives a list
+        return Value(fields={key: _rows(call, path, config, files, part) for key, part in parts.items()}, truth=True)
+    return _rows(call, path, config, files, split)
+
+
+def _rows(call: Call, path: Value, config: str, files: Value | None, split: Value | None) -> Value:
+    """Return the rows of one split of the data sets at `path`, or their splits if none is named."""
     taints = call.read(files) if files is not None else NONE
     splits: set[tuple[str, str]] = set()
     for repo in sorted(path.texts):

@@ -28,6 +28,13 @@ def files(call: Call) -> Value | None:
         "xopen",
     ):
         return _opened(call, call.argument(0, "file", "filename"), call.argument(1, "mode"))
+    if call.last in ("memmap", "open_memmap") or name in ("h5py.File", "zarr.open", "zarr.open_group"):
+        return _opened(
+            call, call.argument(0, "filename", "name", "store"), call.argument(1 + (call.last == "memmap"), "mode")
+        )
+    if call.receiver is not None and call.last in ("create_dataset", "require_dataset") and call.receiver.handles:
+        call.write_handles(call.receiver, call.argument_taints())
+        return Value(handles=call.receiver.handles)
     if call.receiver is not None and any("FileSystem()" in owner for owner in call.receiver.names):
         return _remote(call)
     if call.is_named(frozenset(("zipfile.ZipFile", "ZipFile", "tarfile.open"))):
