@@ -11,6 +11,7 @@ $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[local,report]"
+	@$(BIN)/python -m posttrainbench.audit.compile_kernels || echo "The audit's kernels were not compiled; the first audit or scan does it."
 	@touch $@
 
 # Additional packages for tests and linters.

@@ -4,7 +4,3 @@
 people's decisions on findings, and `summary` prepares an audit for display. One package for each kind of evidence:
 `contamination`, `lineage`, `integrity`, `behavior`, `judge`.
 """
-
-from posttrainbench.audit.evidence import Detector, Evidence
-
-__all__ = ["Detector", "Evidence"]

@@ -87,11 +87,15 @@ def _scan(
     workers: int | None,
 ) -> "ScanReport":
     from posttrainbench.audit.contamination.scan import scan as scan_files
+    from posttrainbench.audit.contamination.scan.jit import compiled_before
     from posttrainbench.cli.console import Console
 
     console = Console(stderr=True)
     began = reported = time.monotonic()
-    with console.status("indexing the test items") as spinner:
+    first = "" if compiled_before() else "compiling the search, once after the installation (20 seconds); "
+    if first and not console.is_terminal:
+        console.print(first.rstrip("; "), highlight=False)
+    with console.status(f"{first}indexing the test items") as spinner:
 
         def progress(size: int, flagged: int) -> None:
             nonlocal reported

@@ -6,12 +6,15 @@ arithmetic, is widened to float32 by the caller.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
+
+from posttrainbench.audit.kernel_cache import cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +102,6 @@ def _add_sums(
 # Reassociation lets the compiler vectorize the sums. `nnan` and `ninf` stay off: NaN and infinity must propagate.
 add_sums = cast(
     "Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float64]], None]",
-    njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")(_add_sums),
+    cached(njit(nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")(_add_sums), [Path(__file__)]),
 )
 """Add the sums over three flat arrays of equal length (candidate, base, forbidden) to an array of shape (FIELDS,)."""

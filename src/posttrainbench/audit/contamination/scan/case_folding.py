@@ -5,6 +5,7 @@ letters, ligatures), composed and decomposed text, and the most common look-alik
 characters are dropped. Ideographs and kana are words of their own, because they are not separated by spaces.
 """
 
+import itertools
 import unicodedata
 from functools import lru_cache
 
@@ -24,6 +25,9 @@ _LOOK_ALIKES = str.maketrans("аеорсухіѕјԁһкмтвнґαορνικτ
 _INVISIBLE = ("Mn", "Me", "Cf")
 _UNASSIGNED = ("Cn", "Co", "Cs")
 _HANGUL = range(0xAC00, 0xD7A4)
+_IDEOGRAPHS = range(0x3400, 0x4DC0), range(0x4E00, 0xA000)
+_UNUSED = range(0xD800, 0xF900)
+"""Surrogates and the private use area."""
 
 
 @lru_cache(maxsize=1)
@@ -34,7 +38,12 @@ def folding() -> NDArray[np.uint64]:
         Shape (LAST,). An entry is 0 (invisible), `SEPARATOR`, or up to three letters of 21 bits each, with the flag
         `ALONE` if the character is a word of its own.
     """
-    table = np.array([_fold(chr(code)) for code in range(LAST)], dtype=np.uint64)
+    table = np.arange(LAST, dtype=np.uint64) | np.uint64(ALONE)
+    table[_UNUSED.start : _UNUSED.stop] = SEPARATOR
+    # Ideographs and unused codes are a third of the table and need no look at each character.
+    known = [*_IDEOGRAPHS, _HANGUL, _UNUSED]
+    for before, after in itertools.pairwise([range(0), *known, range(LAST, LAST)]):
+        table[before.stop : after.start] = [_fold(chr(code)) for code in range(before.stop, after.start)]
     syllable = np.arange(len(_HANGUL), dtype=np.uint64)
     lead, vowel, tail = 0x1100 + syllable // 588, 0x1161 + syllable % 588 // 28, 0x11A7 + syllable % 28
     tail[::28] = 0

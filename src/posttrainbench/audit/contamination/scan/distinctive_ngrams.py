@@ -1,5 +1,6 @@
 """Select distinctive n-grams of test items: drop the benchmark's boilerplate and permitted text."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from posttrainbench.audit.contamination.scan.grams import PLAIN, Finder, masked_grams, nameless_grams, plain_grams
 from posttrainbench.audit.contamination.scan.item_parts import PROGRAM, Unit
 from posttrainbench.audit.contamination.scan.table import make_table
-from posttrainbench.audit.contamination.scan.tokens import Hashes, Tokenizer, words
+from posttrainbench.audit.contamination.scan.tokens import Hashes, Tokenizer, Words, words, words_of_each
 
 NUMERIC = ("tests", "choices", "answer", "solution")
 """Units that are mostly numbers in a common form, which are not searched for with masked numbers."""
@@ -37,8 +38,9 @@ def bodies_of(parts: Sequence[Unit], items: int) -> list[Hashes]:
         parts: the units.
         items: number of items.
     """
-    texts = [words(part.text.encode()).hashes[:LONGEST] for part in parts]
-    sentences = [_sentences(part.text) if part.kind == "question" else [] for part in parts]
+    texts = [found.hashes[:LONGEST] for found in words_of_each([part.text.encode() for part in parts])]
+    questions = iter(words_of_each([_by_sentence(part.text) for part in parts if part.kind == "question"]))
+    sentences = [_lines(next(questions)) if part.kind == "question" else [] for part in parts]
     counts = Counter(key for parts_of in sentences for key in {part.tobytes() for part in parts_of})
     often = {key for key, count in counts.items() if count >= max(SHARED, BOILERPLATE * items)}
     bodies = []
@@ -53,12 +55,14 @@ def bodies_of(parts: Sequence[Unit], items: int) -> list[Hashes]:
     return bodies
 
 
-def _sentences(text: str) -> list[Hashes]:
-    """Return the words of each sentence."""
-    found = words(text.replace("? ", "?\n").replace(". ", ".\n").replace("! ", "!\n").encode())
-    if not found.size:
-        return []
-    return np.split(found.hashes, np.flatnonzero(np.diff(found.lines)) + 1)
+def _by_sentence(text: str) -> bytes:
+    return text.replace("? ", "?\n").replace(". ", ".\n").replace("! ", "!\n").encode()
+
+
+def _lines(found: Words) -> list[Hashes]:
+    """Return the words of each line."""
+    cuts = [0, *(np.flatnonzero(found.lines[1:] != found.lines[:-1]) + 1).tolist(), found.size]
+    return [found.hashes[first:last] for first, last in itertools.pairwise(cuts)] if found.size else []
 
 
 def unique(hashes: Hashes) -> Hashes:

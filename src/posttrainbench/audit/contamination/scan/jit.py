@@ -1,13 +1,5 @@
-"""Compile the kernels once, cache them on disk, and run them without the global interpreter lock.
+"""Compile the kernels of the scanner once, keep them on disk, and run them without the global interpreter lock."""
 
-The machine code is stored in the user's cache directory (`XDG_CACHE_HOME`, else `~/.cache`; `NUMBA_CACHE_DIR` takes
-precedence), in a directory whose name depends on the source of all modules in this package, because Numba does not
-notice changes in functions that a kernel calls. If that directory is not writable, every process compiles the kernels
-again, which takes several seconds.
-"""
-
-import hashlib
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +9,8 @@ import numba
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
+
+from posttrainbench.audit.kernel_cache import are_compiled, cached
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -31,30 +25,19 @@ def inlined(function: Function) -> Function:
     return _compile(function, "always")
 
 
+def compiled_before() -> bool:
+    """Return True if the kernels are on disk, so that a scan starts at once."""
+    return are_compiled(_sources())
+
+
 def _compile(function: Function, inline: Literal["never", "always"]) -> Function:
-    config: Any = numba.config
-    directory, before = _directory(), config.CACHE_DIR
-    config.CACHE_DIR = before or directory
-    try:
-        made: Any = numba.njit(cache=bool(before or directory), nogil=True, inline=inline)(function)
-    finally:
-        config.CACHE_DIR = before
-    return cast("Function", made)
+    return cast("Function", cached(numba.njit(nogil=True, inline=inline)(function), _sources()))
 
 
 @lru_cache(maxsize=1)
-def _directory() -> str:
-    """Return the cache directory for these sources, or "" if it is not writable."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        path = base / "posttrainbench" / f"kernels-{digest.hexdigest()[:16]}"
-        path.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return ""
-    return str(path) if os.access(path, os.W_OK) else ""
+def _sources() -> tuple[Path, ...]:
+    """Return all modules of this package: kernels call functions of other modules."""
+    return tuple(sorted(Path(__file__).parent.glob("*.py")))
 
 
 @intrinsic

@@ -26,7 +26,7 @@ from posttrainbench.audit.contamination.scan.item_parts import Unit
 from posttrainbench.audit.contamination.scan.jit import compiled
 from posttrainbench.audit.contamination.scan.numerals import SCALE, Values, numbers_in
 from posttrainbench.audit.contamination.scan.table import Table, make_table
-from posttrainbench.audit.contamination.scan.tokens import Hashes, Numbers, words
+from posttrainbench.audit.contamination.scan.tokens import Hashes, Numbers, words, words_of_each
 
 REWORDING, NUMBERS = "rewording", "numbers"
 MIN_JACCARD = 0.75
@@ -121,15 +121,18 @@ def find_problems(units: Sequence[Unit], answers: Sequence[str], excluded: Colle
         excluded: units to leave out.
     """
     problems: list[_Problem] = []
-    letters = words(b"a b c d e f g h i j k l m n o p q r s t u v w x y z").hashes
-    for number, unit in enumerate(units):
-        if unit.kind != "question" or "def " in unit.text or number in excluded:
-            continue
-        data = unit.text.encode()
-        text = words(data)
+    letters = np.sort(words(b"a b c d e f g h i j k l m n o p q r s t u v w x y z").hashes)
+    chosen = [
+        number
+        for number, unit in enumerate(units)
+        if unit.kind == "question" and "def " not in unit.text and number not in excluded
+    ]
+    questions = [units[number].text.encode() for number in chosen]
+    finals = [answers[units[number].item].encode() for number in chosen]
+    for number, data, text, answer, answer_words in zip(
+        chosen, questions, words_of_each(questions), finals, words_of_each(finals), strict=True
+    ):
         values, positions = numbers_in(data, text)
-        answer = answers[unit.item].encode()
-        answer_words = words(answer)
         final, at = numbers_in(answer, answer_words)
         if (
             MIN_NUMBERS <= len(values) <= MAX_NUMBERS
@@ -137,7 +140,7 @@ def find_problems(units: Sequence[Unit], answers: Sequence[str], excluded: Colle
             and at[-1] >= answer_words.size - _FINAL_WORDS
             and text.size >= 12
         ):
-            hashes = text.hashes[(text.hashes & np.uint64(1) == 0) & ~np.isin(text.hashes, letters)]
+            hashes = text.hashes[(text.hashes & np.uint64(1) == 0) & ~among(text.hashes, letters)]
             problems.append(
                 _Problem(
                     number,

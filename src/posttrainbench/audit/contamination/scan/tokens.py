@@ -5,6 +5,7 @@ entities, and folded by `case_folding`. Everything else that is not a letter or 
 of binary formats.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[np.int32]
 
+_BETWEEN = b"\n\n"
 LONG = 20
 """Length from which a word may be part of base64 or hexadecimal data."""
 LINES, LONG_WORDS, LETTER_RUN, NUMBER_RUN = range(4)
@@ -93,6 +95,17 @@ class Tokenizer:
 def words(text: bytes) -> Words:
     """Return the words of a short text."""
     return Tokenizer(len(text) // 2 + 1)(text)
+
+
+def words_of_each(texts: Sequence[bytes]) -> list[Words]:
+    """Return the words of short texts, split in one call, which is faster; `counts` are those of all texts."""
+    joined = words(_BETWEEN.join(texts))
+    starts = np.cumsum([0, *(len(text) + len(_BETWEEN) for text in texts)], dtype=np.int32)
+    cuts = np.searchsorted(joined.starts, starts)
+    return [
+        Words(joined.hashes[first:last], joined.starts[first:last] - start, joined.lines[first:last], joined.counts)
+        for first, last, start in zip(cuts[:-1], cuts[1:], starts, strict=False)
+    ]
 
 
 def word_hashes(text: bytes) -> list[int]:
