@@ -1,4 +1,4 @@
-"""`ptb export` and `ptb verify`: share runs as one file, and verify such a file."""
+"""`ptb export` and `ptb verify`: share runs as one file or in the formats of other tools, and verify such a file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posttrainbench.cli.options import Json, print_json
-from posttrainbench.cli.places import RunsPath
+from posttrainbench.cli.places import complete_experiments, find_place
+from posttrainbench.errors import InputError
 
 if TYPE_CHECKING:
     from posttrainbench.records import BundleCheck, Verification
@@ -17,18 +18,37 @@ MAX_ALIKE = 10
 """Statements about the same subject that are printed."""
 
 
+FORMATS = ("atif", "docent", "scout", "otel")
+"""Formats of trajectories; the keys of `exchange.trajectory_export.FORMATS`, which is slow to import."""
+
+
 def export(
-    path: RunsPath,
+    target: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[FORMAT] RUN|EXPERIMENT",
+            help="A run or an experiment: its directory, or its name if it is in runs/. Two arguments: a format "
+            f"({', '.join(FORMATS)}) and a run.",
+            autocompletion=complete_experiments,
+        ),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="The bundle. Default: NAME.tar.zst.", show_default=False),
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="What is written. Default: NAME.tar.zst, or NAME with an ending for the format.",
+            show_default=False,
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a run or an experiment to one file that others can verify.
+    """Write a run or an experiment to one file that others can verify, or a run's trajectory for another tool.
 
-    It contains everything but weights and other binary files, of which it names the hashes. Secrets are redacted. It
-    contains the benchmark's test items and what the agent wrote: read before you publish.
+    With one argument, a bundle. It contains everything but weights and other binary files, of which it names the
+    hashes. With a format before the run, only the trajectory: atif (a file for Harbor), docent (an agent run for
+    Docent), scout (a transcript database of Inspect Scout) or otel (OpenTelemetry spans). Secrets are redacted. Both
+    contain what the agent wrote, and a bundle the benchmark's test items: read before you publish.
 
     Example:  [bold]ptb export runs/demo --out demo.tar.zst[/bold]
     """
@@ -40,7 +60,10 @@ def export(
     from posttrainbench.report.text import plain
     from posttrainbench.run.recorder import host_secrets
 
-    written = write_bundle(path, out, host_secrets(os.environ))
+    if len(target) > 1:
+        _export_trajectory(target, out, json)
+        return
+    written = write_bundle(find_place(Path(target[0])), out, host_secrets(os.environ))
     manifest = written.manifest
     redacted = sum(file.redacted > 0 for file in manifest.files.values())
     weights = sum(file.weights for file in manifest.withheld.values())
@@ -67,6 +90,30 @@ def export(
     console = Console()
     for line in lines:
         console.print(plain(line, 4000), markup=False, highlight=False, soft_wrap=True)
+
+
+def _export_trajectory(target: list[str], out: Path | None, json: bool) -> None:
+    import os
+
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.exchange.trajectory_export import export_trajectory
+    from posttrainbench.report.text import plain
+    from posttrainbench.run import Run
+    from posttrainbench.run.recorder import host_secrets
+
+    if len(target) > 2 or target[0] not in FORMATS:
+        raise InputError(
+            f"Give one run or experiment for a bundle, or a format ({', '.join(FORMATS)}) and one run: "
+            "ptb export atif RUN."
+        )
+    run = Run(find_place(Path(target[1])))
+    written = export_trajectory(run, target[0], out, host_secrets(os.environ))
+    if json:
+        print_json({"path": str(written.path), "format": target[0], "redacted": written.redacted})
+        return
+    lines = f"{written.redacted} line{'' if written.redacted == 1 else 's'}"
+    text = f"{written.path}: the trajectory as {target[0]}; secrets were redacted in {lines}"
+    Console().print(plain(text, 4000), markup=False, highlight=False, soft_wrap=True)
 
 
 def verify(

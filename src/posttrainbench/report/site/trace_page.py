@@ -41,7 +41,7 @@ def write_trace_page(
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        if not _copy(run.root, run.stage(Stage.SOLVE) / RAW, directory / RAW) and not _convert(run, directory / RAW):
+        if not copy_trajectory(run, directory / RAW):
             return "There is no trace: the agent has not been started."
         trace = write_trace(directory / RAW, directory / FOLDER, evaluations)
     except (InputError, OSError, ValueError, UnreadableError) as error:
@@ -81,6 +81,16 @@ def describe(trace: Trace) -> str:
 def size_text(size: int) -> str:
     """Return a file size such as `12.3 MB`."""
     return f"{count(size)}B" if size >= 1000 else f"{size} bytes"
+
+
+def copy_trajectory(run: Run, destination: Path) -> bool:
+    """Write a run's trajectory to a file, made from the recorded output if there is none; return False without both.
+
+    Raises:
+        InputError: an imported run is damaged.
+        UnreadableError: a file is a link or another thing than a regular file.
+    """
+    return _copy(run.root, run.stage(Stage.SOLVE) / RAW, destination) or _convert(run, destination)
 
 
 def _copy(run: Path, source: Path, destination: Path) -> bool:
