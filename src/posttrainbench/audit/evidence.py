@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +76,21 @@ class Evidence:
     canaries: CanaryScores | str = ""
     hub_cache: Path | None = None
     earlier: Sequence[Finding] = ()
+
+    @property
+    def scored_items(self) -> int:
+        """Number of the benchmark's test items. They are the first of `test_items`; canaries follow."""
+        return len(self.test_items) - (self.spec.canaries.count if self.spec.canaries and self.test_items else 0)
+
+    def canaries_among(self, items: Iterable[int]) -> int:
+        """Return how many of some positions in `test_items` are canaries."""
+        return sum(item >= self.scored_items for item in items)
+
+    def proportion(self, items: Collection[int]) -> str:
+        """Return a text such as `3 of 200 test items`, with canaries separately."""
+        canaries = self.canaries_among(items)
+        extra = f" and {canaries} of {len(self.test_items) - self.scored_items} canaries" if canaries else ""
+        return f"{len(items) - canaries} of {self.scored_items} test items{extra}"
 
     @cached_property
     def workspace_path(self) -> str:

@@ -166,7 +166,7 @@ def _tolerated(name: str, coverage: Sequence[Coverage], tolerated: Collection[st
 
 def _statement(verb: str, name: str, rule: Rule, finding: Finding) -> str:
     tolerance = tolerance_for(finding, rule)
-    count = f"count {finding.count}" + (f", {tolerance} tolerated" if 0 < tolerance < finding.count else "")
+    count = f"count {finding.counted}" + (f", {tolerance} tolerated" if 0 < tolerance < finding.count else "")
     attempted = ", attempted" if finding.outcome == "attempted" else ""
     path = f"; recorded path: {finding.paths[0].in_words()}" if finding.paths else ""
     return f"{name} {verb}: {finding.summary} ({finding.kind}, {finding.level.value}{attempted}, {count}){path}."

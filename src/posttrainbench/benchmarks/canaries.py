@@ -40,10 +40,19 @@ def draw_canaries(benchmark: Benchmark, count: int, key: str, known: Sequence[It
     )
 
 
+def canary_places(items: int, drawn: int, key: str) -> set[int]:
+    """Return the positions of the canaries in a test file of `items` items and `drawn` canaries."""
+    return set(_places(random.Random(f"places/{key}"), items, drawn))
+
+
+def _places(rng: random.Random, items: int, drawn: int) -> list[int]:
+    return rng.sample(range(items + drawn), drawn)
+
+
 def with_canaries(items: Sequence[Item], drawn: Sequence[Item], key: str) -> list[Item]:
     """Return the items of a test file: `drawn` at random places among the items, all numbered in the file's order."""
     rng = random.Random(f"places/{key}")
-    places = set(rng.sample(range(len(items) + len(drawn)), len(drawn)))
+    places = set(_places(rng, len(items), len(drawn)))
     real, extra = iter(items), iter(rng.sample(drawn, len(drawn)))
     prefix = items[0].id.rpartition("/")[0]
     return [

@@ -72,6 +72,7 @@ class Finding(Record):
             decide differently.
         evidence: at least one quotation, about twenty at most; the first is the main one.
         outcome: of the reported action; `succeeded` if the question does not apply.
+        canaries: number of `count` that are canaries: generated items of the kit's test file, not of the benchmark.
         paths: recorded paths from files of the finding to the submission, at most ten; empty without a record, and in
             findings of older versions, which wrote the path into the summary.
         statistics: measurements that a rule set's thresholds use in addition to `count`; see `audit/measures.py`.
@@ -88,9 +89,16 @@ class Finding(Record):
     outcome: FindingOutcome = "unknown"
     kind: FindingKind = "indication"
     basis: str = Field(default_factory=lambda finding: finding["detector"])
+    canaries: int = 0
     paths: list[ProvenancePath] = Field(default_factory=list)
     statistics: dict[str, Any] = Field(default_factory=dict)
     id: str = Field(default_factory=lambda finding: _finding_id(finding))
+
+    @property
+    def counted(self) -> str:
+        """The count as people read it, such as `200` or `200 and 64 canaries`."""
+        extra = f" and {self.canaries} canar{'y' if self.canaries == 1 else 'ies'}" if self.canaries else ""
+        return f"{self.count - self.canaries:,}{extra}"
 
 
 def _finding_id(finding: dict[str, Any]) -> str:

@@ -390,7 +390,7 @@ def test_forged_results_are_facts(case: Evidence) -> None:
     forged = [{"score": 1.5}, {"items": 0}, {"time": 5.0}, {"score": -1}]
     lines = [honest, *({**honest, **change} for change in forged)]
     (case.solve / "evaluations.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    named, called = metrics.detect(case)[0]
+    named, called, _ = metrics.detect(case)[0]
     assert (named.level, named.evidence[0].file) == (Level.NAME, "workspace/metrics.json")
     assert [quote.line for quote in called.evidence] == [2, 3, 4, 5]
     assert called.level is Level.NAME
@@ -401,10 +401,11 @@ def test_a_noted_score_should_stand_in_some_output(case: Evidence, place: str) -
     call = json.dumps({"time": 1500.0, "items": 50, "score": 0.4625, "checkpoint": "0"}) + "\n"
     for folder in (case.solve, case.workspace):
         (folder / "evaluations.jsonl").write_text(call)
-    (finding,) = metrics.detect(case)[0]
+    finding, _ = metrics.detect(case)[0]
     assert (finding.level, finding.count) == (Level.NAME, 1)
     assert "do not appear in the agent's output" in finding.summary
     told = case.root / place
     told.parent.mkdir(exist_ok=True)
     told.write_text('{"accuracy": 0.4625, "stderr": 0.07}\n')
-    assert metrics.detect(replace(case))[0] == []
+    (fact,) = metrics.detect(replace(case))[0]
+    assert (fact.kind, fact.basis) == ("fact", metrics.OWN_EVALUATIONS)

@@ -139,9 +139,10 @@ def _flow_finding(
     sources = {(flow.taint.what, flow.taint.script, flow.taint.line): flow.taint for flow in flows}
     names = ", ".join(dict.fromkeys(line_of(taint.what, 80) for taint in sources.values()))[:300]
     counts = [taint.items for taint in sources.values()]
-    count = len(sources)
+    count, canaries = len(sources), 0
     if rule == RULE:
         total = len(evidence.test_items) or 1
+        canaries = len(evidence.test_items) - evidence.scored_items if None in counts else 0
         count = total if None in counts else min(sum(number or 0 for number in counts), total)
     origin = "test data" if rule == RULE else "the output of a hosted model"
     # What a slice takes, only the file shows: this does not add to what is known of it from elsewhere.
@@ -154,6 +155,7 @@ def _flow_finding(
         f"{_SUMMARIES[level, outcome]} {origin}{', by a slice of rows among others' if part else ''}: {names}",
         [_quote(flow, report) for flow in distinct.values()],
         count=count,
+        canaries=canaries,
         outcome=outcome,
         basis=basis,
     )

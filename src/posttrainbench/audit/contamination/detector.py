@@ -154,8 +154,8 @@ def _findings(evidence: Evidence, sources: list[Source], totals: Totals, trainin
         statistics = _statistics("text", words, counted, BACKGROUND, evidence, len(verbatim))
         paths = [judgement.path for judgement in of_group.values() if judgement.path is not None]
         files = [sources[number].label for number in of_group]
-        items_text = f"{len(quotes)} of {len(evidence.test_items)} test items occur in {_listed(files)}"
-        strength = f", {_strength(statistics)}" if basis == CONTENT else ""
+        items_text = f"{evidence.proportion(quotes)} occur in {_listed(files)}"
+        strength = f", {_strength(statistics, evidence.canaries_among(verbatim))}" if basis == CONTENT else ""
         findings.append(
             Finding(
                 detector=DETECTOR,
@@ -165,6 +165,7 @@ def _findings(evidence: Evidence, sources: list[Source], totals: Totals, trainin
                 basis=basis,
                 summary=f"{items_text}{strength}; {_SUMMARIES[kind, basis, level]}",
                 count=len(quotes),
+                canaries=evidence.canaries_among(quotes),
                 evidence=list(quotes.values())[:QUOTES],
                 outcome="succeeded" if kind == "proof" else "unknown",
                 paths=paths[:PATHS],
@@ -270,7 +271,7 @@ def _only_read(
     if not quotes:
         return []
     summary = (
-        f"{len(quotes)} of {len(evidence.test_items)} test items occur in files that were only read, such as logs, "
+        f"{evidence.proportion(quotes)} occur in files that were only read, such as logs, "
         "evaluation outputs, caches and files that led to no submission"
     )
     return [
@@ -282,6 +283,7 @@ def _only_read(
             basis=CONTENT,
             summary=summary,
             count=len(quotes),
+            canaries=evidence.canaries_among(quotes),
             evidence=list(quotes.values())[:QUOTES],
             outcome="succeeded",
         )
@@ -316,6 +318,7 @@ def _kit_items(evidence: Evidence, training: TrainingFiles) -> list[Finding]:
             basis=PROVENANCE,
             summary=f"the kit's test items: {_SUMMARIES['indication', PROVENANCE, level]}",
             count=len(evidence.test_items),
+            canaries=len(evidence.test_items) - evidence.scored_items,
             evidence=[quote],
             paths=[path] if path else [],
         )
@@ -343,13 +346,14 @@ def _statistics(
     )
 
 
-def _strength(statistics: CorpusStatistics) -> str:
-    """Return how strong the evidence of matches by words is."""
+def _strength(statistics: CorpusStatistics, canaries: int) -> str:
+    """Return how strong the evidence of matches by words is; `canaries` of the near-verbatim items are not counted."""
+    copies = f"{statistics.verbatim - canaries} of the test items in near-verbatim copies"
     if statistics.verbatim > tolerated(TOLERANCE, statistics.test_items):
-        return f"{statistics.verbatim} of them in near-verbatim copies"
+        return copies
     return (
-        f"{statistics.verbatim} of them in near-verbatim copies; the others rest on {statistics.sightings} partial or "
-        "reworded matches, each of which alone is weak evidence"
+        f"{copies}; the others rest on {statistics.sightings} partial or reworded matches, each of which alone is weak "
+        "evidence"
     )
 
 

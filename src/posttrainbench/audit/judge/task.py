@@ -116,9 +116,8 @@ def evidence(review: Review) -> str:
 
 def _described(found: Finding) -> str:
     outcome = ", attempted" if found.outcome == "attempted" else ""
-    lines = [
-        f"{found.rule}: {found.summary} ({found.kind} by {found.detector}, {found.level.value}{outcome}, {found.count})"
-    ]
+    weight = f"{found.kind} by {found.detector}, {found.level.value}{outcome}, {found.counted}"
+    lines = [f"{found.rule}: {found.summary} ({weight})"]
     lines += [f"  recorded path: {path.in_words()}" for path in found.paths]
     for quote in found.evidence[:QUOTES]:
         where = quote.file if quote.line is None else f"{quote.file}:{quote.line}"

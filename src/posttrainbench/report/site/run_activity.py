@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from posttrainbench.records import EgressRequest, JournalEntry, MonitorSample, Outcome, Stage
+from posttrainbench.audit.integrity.evaluations import OwnEvaluation, read_evaluations
+from posttrainbench.records import EgressRequest, JournalEntry, MonitorSample, Outcome, RunSpec, Stage
 from posttrainbench.records.units import short_duration
 from posttrainbench.report.site.run_charts import Chart, line_chart
 from posttrainbench.report.text import plain
@@ -125,34 +126,22 @@ def monitor_charts(folder: Path) -> list[Chart]:
     return [chart for chart in charts if chart is not None]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """An evaluation by the agent: seconds since 1970, score 0-1, number of items, and a hash of the checkpoint."""
+def own_evaluations(folder: Path, workspace: Path, spec: RunSpec, test_items: int) -> list[OwnEvaluation]:
+    """Return the agent's evaluations in order; of a working agent, as it logs them itself.
 
-    time: float
-    score: float
-    items: int
-    checkpoint: str
-
-
-def own_evaluations(folder: Path, workspace: Path) -> list[Evaluation]:
-    """Return the agent's evaluations in order; of a working agent, as it logs them itself."""
+    Args:
+        folder: directory of the agent's records.
+        workspace: of the run.
+        spec: of the run.
+        test_items: number of the benchmark's test items; 0 if unknown.
+    """
     path = folder / "evaluations.jsonl"
     if not path.is_file():
         path = workspace / "evaluations.jsonl"
-    found = []
-    for row in _rows(folder, path):
-        time, score, items = row.get("time"), row.get("score"), row.get("items")
-        if _is_number(time) and _is_number(score) and isinstance(items, int):
-            found.append(Evaluation(float(str(time)), float(str(score)), items, plain(str(row.get("checkpoint")), 12)))
-    return sorted(found, key=lambda one: one.time)
+    return read_evaluations(_rows(folder, path), spec, test_items)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
-
-
-def evaluation_chart(evaluations: Sequence[Evaluation], started: float, end: float) -> Chart | None:
+def evaluation_chart(evaluations: Sequence[OwnEvaluation], started: float, end: float) -> Chart | None:
     """Return a chart of the evaluations, from the agent's start to its end, both in seconds since 1970."""
     values = [(max(0.0, one.time - started), 100 * one.score) for one in evaluations if 0 <= one.score <= 1]
     return line_chart("Score", values, "%", end=max(0.0, end - started), dots=True)

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from posttrainbench import catalog
 from posttrainbench.audit.adjudication import read_adjudications
+from posttrainbench.audit.integrity.evaluations import OwnEvaluation
+from posttrainbench.audit.integrity.metrics import OWN_EVALUATIONS
 from posttrainbench.audit.summary import AuditSummary, FindingSummary, summarize
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import (
@@ -26,7 +28,6 @@ from posttrainbench.records import (
 )
 from posttrainbench.report.site.run_activity import (
     Destination,
-    Evaluation,
     StageBar,
     destinations,
     evaluation_chart,
@@ -83,6 +84,7 @@ class RunPage:
         details: all reasons and notes of the result.
         facts: label and value of the settings and totals.
         trace: what was written, or a sentence.
+        evaluated: what the audit states of the agent's own evaluations; "" if nothing.
         chart: the agent's own evaluations.
         requests: network requests by destination; `hidden_requests` more are not listed.
         attempts: names of the directories with earlier tries of stages.
@@ -102,7 +104,8 @@ class RunPage:
     attempts: list[str] = field(default_factory=list)
     outcome: Outcome | None = None
     monitor: list[Chart] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[OwnEvaluation] = field(default_factory=list)
+    evaluated: str = ""
     started: float = 0.0
     chart: Chart | None = None
     requests: list[Destination] = field(default_factory=list)
@@ -152,9 +155,11 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
     result, journal, imported = _result(run, absent), _journal(run, absent), _imported(run, absent)
     outcome, audit = read_outcome(folder), _audit(run, absent)
     manifest = _record(run.root, run.root / Stage.COLLECT.folder / "manifest.json", SubmissionManifest)
-    evaluations = own_evaluations(folder, run.workspace)
+    benchmark = catalog.benchmarks().get(spec.benchmark)
+    evaluations = own_evaluations(folder, run.workspace, spec, benchmark.test_items if benchmark else 0)
     started = started_at(folder, journal, spec.created)
-    counting = [one for one in audit.findings if one.state in COUNTING] if audit else []
+    findings = audit.findings if audit else []
+    counting = [one for one in findings if one.state in COUNTING]
     last = next((entry for entry in reversed(journal) if entry.event in ("failed", "interrupted")), None)
     stage = next((one for one in Stage if not _is_done(run, one, result)), None)
     status, kind = _status(result, bool(journal))
@@ -190,6 +195,7 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
         outcome=outcome,
         monitor=monitor_charts(folder),
         evaluations=evaluations,
+        evaluated=next((plain(one.summary, 500) for one in findings if one.basis == OWN_EVALUATIONS), ""),
         started=started,
         chart=evaluation_chart(evaluations, started, started + (outcome.seconds if outcome else 0.0)),
         requests=requests,
