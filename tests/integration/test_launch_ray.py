@@ -10,7 +10,9 @@ import pytest
 
 from launch_orders import STUBS_PATH, Messages, done, log, make_order
 from posttrainbench.launch.base import LaunchOrder
+from posttrainbench.launch.experiment import resolve
 from posttrainbench.launch.job import executions
+from posttrainbench.launch.plan import make_plan
 from posttrainbench.launch.ray import LAUNCHER
 from posttrainbench.records import Placement
 from support import eventually
@@ -57,6 +59,18 @@ def test_the_cluster_is_checked(cluster: Any, tmp_path: Path) -> None:
     assert result(1) == ("ok", "Ray, 2 nodes")
     assert result(3) == ("problem", "No node of the Ray cluster has 1 CPU, 3 GPU for a run.")
     assert result(0, cpus=5)[0] == "problem"
+
+
+def test_a_dry_run_makes_the_checks_on_every_node(cluster: Any, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"name": "e", "suite": "micro", "agents": ["recipe-noop"], "benchmarks": ["micro-math"]}
+    given["placement"] = {"launcher": "ray", "address": cluster.address}
+    given |= {"sandbox": "podman", "image": "localhost/absent:none"}
+    plan = make_plan(resolve(given), tmp_path / "e", with_nodes=True)
+    assert plan.notes[1].startswith("checked on ")
+    assert plan.notes[1].count(":") == 2  # two nodes by host and port
+    assert [problem.check for problem in plan.problems] == ["sandbox"]
+    assert plan.problems[0].text.startswith("On ")
+    assert not (tmp_path / "e").exists()
 
 
 def test_failures_lose_nothing_and_repeat_nothing(cluster: Any, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from launch_orders import STUBS_PATH, Messages, done, log, make_order
 from posttrainbench.launch.base import LaunchOrder, Watch
+from posttrainbench.launch.experiment import resolve
 from posttrainbench.launch.job import executions
+from posttrainbench.launch.plan import make_plan
 from posttrainbench.launch.slurm import LAUNCHER
 from posttrainbench.records import Placement
 from slurm_cluster import Slurm, slurm_cluster, why_unavailable
@@ -30,6 +32,28 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 def order(root: Path, names: str, **options: Any) -> LaunchOrder:
     return make_order(root, names, launcher="slurm", **options)
+
+
+def test_a_dry_run_makes_the_checks_on_every_node(slurm: Slurm, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"name": "e", "suite": "micro", "agents": ["recipe-noop"], "benchmarks": ["micro-math"]}
+    given["placement"] = {"launcher": "slurm"}
+    plan = make_plan(resolve(given), tmp_path / "e", with_nodes=True)
+    assert not plan.problems
+    assert plan.notes[1:] == ["checked on n1, n2"]
+    assert not (tmp_path / "e").exists()
+
+    slurm.kill_node("n2")
+    eventually(lambda: slurm.call("sinfo", "-h", "-N", "-t", "down", "-o", "%N").split() == ["n2"])
+    absent = resolve(given | {"sandbox": "podman", "image": "localhost/absent:none"})
+    plan = make_plan(absent, tmp_path / "e", with_nodes=True)  # this machine's sandbox does not matter
+    assert [problem.check for problem in plan.problems] == ["sandbox"]
+    assert plan.problems[0].text.startswith("On n1: ")
+    assert plan.notes[1:] == [
+        "checked on n1",
+        "n2 was not checked: it is busy or down; the jobs check it when they start",
+    ]
+    slurm.start_node("n2")
+    eventually(lambda: slurm.idle_nodes() == ["n1", "n2"])
 
 
 def test_failures_of_a_node_and_a_job_lose_nothing_and_repeat_nothing(slurm: Slurm, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ KEY_COMMANDS = (
     "launch",
     "reproduce",
     "job",
+    "check-node",
     "resume",
     "stop",
     "evaluate",
@@ -191,6 +192,7 @@ app.command(rich_help_panel=RUN)(demo.demo)
 app.command(rich_help_panel=RUN)(runs.run)
 app.command(rich_help_panel=RUN)(launch.launch)
 app.command(hidden=True)(launch.job)
+app.command("check-node", hidden=True)(launch.check_node)
 app.command(rich_help_panel=RUN)(runs.resume)
 app.command(rich_help_panel=RUN)(runs.stop)
 app.command("list", rich_help_panel=LOOK)(status.list_experiments)

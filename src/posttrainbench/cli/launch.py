@@ -36,7 +36,7 @@ from posttrainbench.cli.places import (
     near_experiments,
 )
 from posttrainbench.cli.runs import choose_sandbox
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, one_line
 from posttrainbench.untrusted import printable
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def carry_out(
     command += " --insecure-no-sandbox" if experiment.sandbox == "process" else ""
     require_idle(root)
     repeated = select(standings(experiment, root), rerun)
-    plan = make_plan(experiment, root, repeated)
+    plan = make_plan(experiment, root, repeated, with_nodes=dry_run)
     if dry_run:
         print_plan(plan, json)
         raise typer.Exit(2 if plan.problems else 0)
@@ -341,6 +341,21 @@ def job(
     if end.text:
         print(f"ptb: {end.text}", file=sys.stderr)
     raise typer.Exit(EXIT_CODES[end.ending or "failed"])
+
+
+def check_node(
+    content: Annotated[str, typer.Argument(metavar="JSON")], root: Annotated[Path, typer.Argument(metavar="DIR")]
+) -> None:
+    """Make the checks of an experiment on this machine, for a dry run on another one; see `launch.node_checks`."""
+    from posttrainbench.launch.node_answers import to_line
+    from posttrainbench.launch.node_checks import check_here
+    from posttrainbench.records import Experiment
+
+    try:
+        experiment = Experiment.model_validate_json(content)
+    except ValueError as error:
+        raise InputError(f"This is not an experiment: {one_line(error)}") from None
+    print(to_line(check_here(experiment, root)))
 
 
 def parse_seeds(text: str | None) -> int | list[int] | None:

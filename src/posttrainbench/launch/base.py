@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from posttrainbench.launch.job import EXIT_CODES, executions
+from posttrainbench.launch.node_answers import NodeAnswer
 from posttrainbench.plugins import load_plugin
 from posttrainbench.records import Ending, Part, Placement
 from posttrainbench.run.directory import Run, last_lines
@@ -76,6 +77,17 @@ class Launcher(Protocol):
 
     def check(self, order: LaunchOrder) -> Iterator[CheckResult]:
         """Yield checks of the scheduler. Nothing is changed."""
+
+    def check_nodes(self, order: LaunchOrder, command: Sequence[str], seconds: float) -> Sequence[NodeAnswer]:
+        """Run a command on the nodes that can execute the runs, and return their answers; see `launch.node_answers`.
+
+        Nodes that do not answer in time are named. Empty if the launcher cannot run a command on a node.
+
+        Args:
+            order: the order.
+            command: the command line.
+            seconds: in which all nodes must answer.
+        """
 
     def launch(self, order: LaunchOrder, watch: Watch) -> None:
         """Execute the runs, or submit them.

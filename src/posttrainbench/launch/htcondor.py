@@ -18,6 +18,7 @@ from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.files import write_text
 from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
 from posttrainbench.launch.job import EXIT_CODES, executions, failures, record_submission
+from posttrainbench.launch.node_answers import NodeAnswer
 from posttrainbench.launch.standing import next_part
 from posttrainbench.records import Part
 from posttrainbench.run.directory import Run
@@ -66,6 +67,10 @@ class HTCondor:
         else:
             text = f"No machine of the HTCondor pool fits a job with {order.gpus} GPUs and the other options."
             yield CheckResult("launcher", "problem", text)
+
+    def check_nodes(self, order: LaunchOrder, command: Sequence[str], seconds: float) -> Sequence[NodeAnswer]:
+        """Return nothing: HTCondor runs a command only as a job, which waits in the queue."""
+        return ()
 
     def launch(self, order: LaunchOrder, watch: Watch) -> None:
         """Submit the runs that no DAG of an earlier launch will execute; see `Launcher`."""

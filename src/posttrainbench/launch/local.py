@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
+from posttrainbench.launch.node_answers import NodeAnswer
 from posttrainbench.launch.queue import Job
 from posttrainbench.launch.session import Session
 from posttrainbench.records import Ending
@@ -39,6 +40,10 @@ class Local:
         number = _concurrency(order)
         text = "as many runs at a time as there are free GPUs" if number is None else f"{number} runs at a time"
         yield CheckResult("launcher", "ok", f"this machine, {text}")
+
+    def check_nodes(self, order: LaunchOrder, command: Sequence[str], seconds: float) -> Sequence[NodeAnswer]:
+        """Return nothing: this machine has been checked."""
+        return ()
 
     def launch(self, order: LaunchOrder, watch: Watch) -> None:
         """Execute all runs; see `Launcher`."""

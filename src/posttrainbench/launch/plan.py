@@ -2,15 +2,17 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posttrainbench import catalog
-from posttrainbench.errors import InputError, PtbError, one_line
+from posttrainbench.errors import InfrastructureError, InputError, PtbError, one_line
 from posttrainbench.evaluation.items import load_items
 from posttrainbench.launch.base import MACHINE_CHECKS, Launcher, LaunchOrder, load_launcher
 from posttrainbench.launch.estimate import Costs, estimate
+from posttrainbench.launch.node_answers import NodeAnswer, NodeProblem, describe, merged
+from posttrainbench.launch.node_checks import NODE_SECONDS, command
 from posttrainbench.launch.standing import Standing, State, gpus_of_job, request_for, run_directories, standing
 from posttrainbench.records import Experiment, Placement, RunKey
 from posttrainbench.run.directory import Run
@@ -80,16 +82,17 @@ def standings(experiment: Experiment, root: Path) -> list[Standing]:
 
 
 ON_NODES = "GPUs, limits and sandbox are checked on each node, right before an agent starts there"
-"""Which checks a dry run cannot make, because nodes may differ from this machine; see `MACHINE_CHECKS`."""
+"""Which checks are not made here, because nodes may differ from this machine; see `MACHINE_CHECKS`."""
 
 
-def make_plan(experiment: Experiment, root: Path, repeated: Sequence[Standing] = ()) -> Plan:
+def make_plan(experiment: Experiment, root: Path, repeated: Sequence[Standing] = (), with_nodes: bool = False) -> Plan:
     """Examine an experiment. Nothing is changed.
 
     Args:
         experiment: the experiment.
         root: its directory.
         repeated: runs that are to be repeated.
+        with_nodes: also make the checks on the nodes of a cluster.
 
     Raises:
         InputError: the launcher is unknown, or cannot do what is asked.
@@ -108,14 +111,32 @@ def make_plan(experiment: Experiment, root: Path, repeated: Sequence[Standing] =
             problems.append(Problem(result.name, result.text))
         else:
             notes.append(result.text)
+    answers = _ask_nodes(launcher, experiment, root) if with_nodes and launcher.elsewhere and not problems else []
     if launcher.elsewhere:
-        notes.append(ON_NODES)
+        notes += describe(answers) or [ON_NODES]
     new = [entry for entry in entries if entry.state is State.NEW]
     found, missing = _examine(experiment, new, launcher)
     due = [entry for entry in entries if entry.state.is_due]
     costs = estimate(experiment, due, root)
     problems += [*found, *_off_target(experiment), *_disk(costs, root, due)]
+    here = {problem.text for problem in problems}
+    for one in merged([replace(answer, problems=_others(answer, here)) for answer in answers]):
+        problems.append(Problem(one.check, one.text, one.keys))
     return Plan(experiment, root, entries, problems, frozenset(missing), notes, costs)
+
+
+def _ask_nodes(launcher: Launcher, experiment: Experiment, root: Path) -> list[NodeAnswer]:
+    """Return the answers of a cluster's nodes; empty if the cluster fails."""
+    try:
+        answers = launcher.check_nodes(_order(experiment, root, []), command(experiment, root), NODE_SECONDS)
+    except (InputError, InfrastructureError) as error:
+        return [NodeAnswer("the cluster", False, reason=str(error))]
+    return list(answers)
+
+
+def _others(answer: NodeAnswer, texts: Collection[str]) -> list[NodeProblem]:
+    """Return the problems of a node that this machine does not have too."""
+    return [problem for problem in answer.problems if problem.text not in texts]
 
 
 def create_due_runs(plan: Plan) -> list[Run]:

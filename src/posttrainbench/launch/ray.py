@@ -8,6 +8,7 @@ Ray kills the jobs, which counts as a failure of their runs.
 import logging
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
+from posttrainbench.launch.node_answers import NodeAnswer, choose_nodes, read_answer
 from posttrainbench.launch.queue import Job
 from posttrainbench.launch.session import Session
 from posttrainbench.records import Ending, Part
@@ -49,6 +51,32 @@ class RayLauncher:
                 yield CheckResult("launcher", "ok", f"Ray, {len(total)} node{'s' * (len(total) != 1)}")
         except (InputError, InfrastructureError) as error:
             yield CheckResult("launcher", "problem", str(error))
+
+    def check_nodes(self, order: LaunchOrder, command: Sequence[str], seconds: float) -> Sequence[NodeAnswer]:
+        """Run the command as a task on each node; see `Launcher`."""
+        with _connected(order) as ray:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            alive = [node for node in ray.nodes() if node["Alive"]]
+            nodes = choose_nodes(alive, lambda node: str(sorted(_capacity(node).items())))
+            task = ray.remote(num_cpus=0, num_gpus=order.gpus, max_retries=0)(run_check)
+            asked = {
+                task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+                    list(command), seconds
+                ): f"{node['NodeManagerHostname']}:{node['NodeManagerPort']}"
+                for node in nodes
+            }
+            ready, waiting = ray.wait(list(asked), num_returns=len(asked), timeout=seconds)
+            late = f"it did not answer within {seconds:.0f} s"
+            answers = [NodeAnswer(asked[each], False, reason=late) for each in waiting]
+            for each in waiting:
+                ray.cancel(each, force=True)
+            for each in ready:
+                try:
+                    answers.append(read_answer(asked[each], *ray.get(each)))
+                except ray.exceptions.RayError as error:
+                    answers.append(NodeAnswer(asked[each], False, reason=one_line(error)[:200]))
+            return sorted(answers, key=lambda answer: answer.node)
 
     def launch(self, order: LaunchOrder, watch: Watch) -> None:
         """Execute all runs; see `Launcher`."""
@@ -125,6 +153,25 @@ def run_job(root: str, part: str, retries: int, off_target: list[str]) -> Ending
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             process.wait(STOP_SECONDS)
+
+
+def run_check(command: list[str], seconds: float) -> tuple[str, str]:
+    """Run a command in a task of Ray. Return what it printed on standard output and standard error."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except OSError as error:
+        return "", f"{error.filename}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return "", f"it did not answer within {seconds:.0f} s"
+    return done.stdout, done.stderr
+
+
+def _capacity(node: Any) -> dict[str, float]:
+    """Return the CPUs, GPUs and memory of a node in rounded numbers."""
+    resources = node["Resources"]
+    return {name: round(resources.get(name, 0)) for name in ("CPU", "GPU")} | {
+        "memory": resources.get("memory", 0) // 2**33
+    }
 
 
 def _resources(order: LaunchOrder) -> dict[str, float]:

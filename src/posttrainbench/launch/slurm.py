@@ -13,12 +13,15 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
 from posttrainbench.launch.job import executions, failures, record_submission
+from posttrainbench.launch.node_answers import NodeAnswer, choose_nodes, read_answer
 from posttrainbench.launch.slurm_messages import explain
 from posttrainbench.launch.standing import next_part
 from posttrainbench.records import Part
@@ -29,6 +32,7 @@ FOLDER = "slurm"
 AGENT_MARGIN = 15 * 60.0
 """Seconds of an agent's job, in addition to the budget: to start, and to record the end."""
 TIMEOUT = 60.0
+STOP_SECONDS = 10.0
 NODE_FIELDS = "%N|%G|%f|%c|%m"
 OPTIONS = frozenset({"partition", "account", "constraint", "split_evaluation"})
 
@@ -55,6 +59,17 @@ class Slurm:
         names = ",".join(node["name"] for node in fitting)
         limit = _minutes(order, "agent" if order.placement.split_evaluation else "all")
         yield CheckResult("launcher", "ok", f"Slurm, nodes {names}, time limit {limit} minutes")
+
+    def check_nodes(self, order: LaunchOrder, command: Sequence[str], seconds: float) -> Sequence[NodeAnswer]:
+        """Run the command by `srun` on each node that fits a job, all at a time; see `Launcher`."""
+        fitting = [node for node in _nodes(order.placement.partition) if not _misfit(node, order)]
+        nodes = choose_nodes(fitting, lambda node: tuple(value for name, value in node.items() if name != "name"))
+        if not nodes:
+            return ()
+        words = [_srun(order, node["name"], seconds) for node in nodes]
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            ask = partial(_answer, command=command, seconds=seconds)
+            return list(pool.map(ask, [node["name"] for node in nodes], words))
 
     def launch(self, order: LaunchOrder, watch: Watch) -> None:
         """Submit the runs that no job of an earlier launch will execute; see `Launcher`."""
@@ -192,6 +207,40 @@ def _is_queued(run: Run, queued: set[str]) -> bool:
 def _queued_jobs(*options: str) -> set[str]:
     """Return the ids of this user's jobs that wait or run."""
     return set(_slurm("squeue", "--me", "--noheader", "--array", "--format=%i", *options).split())
+
+
+def _srun(order: LaunchOrder, node: str, seconds: float) -> list[str]:
+    """Return the beginning of a command that runs another one on a node, with what a job would get there."""
+    placement = order.placement
+    words = ["srun", "--quiet", f"--nodelist={node}", "--nodes=1", "--ntasks=1", "--job-name=ptb-check"]
+    words += [f"--immediate={math.ceil(seconds / 4)}", f"--time={math.ceil(seconds / 60)}"]
+    options = {"partition": placement.partition, "account": placement.account, "constraint": placement.constraint}
+    words += [f"--{name}={value}" for name, value in options.items() if value]
+    words += [f"--{name}={value}" for name, value in placement.options.items() if name in ("qos", "reservation")]
+    return [*words, f"--gres=gpu:{order.gpus}"] if order.gpus else words
+
+
+def _answer(node: str, words: Sequence[str], command: Sequence[str], seconds: float) -> NodeAnswer:
+    """Run a command on a node by `srun`, and return the node's answer."""
+    process = subprocess.Popen(
+        [*words, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # cancels the job
+        try:
+            process.communicate(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        return NodeAnswer(node, False, reason=f"it did not answer within {seconds:.0f} s")
+    answer = read_answer(node, output, errors)
+    if answer.reached:
+        return answer
+    if any(sign in errors for sign in ("Unable to allocate", "not available", "busy", "Immediate execution")):
+        return NodeAnswer(node, False, reason="it is busy or down; the jobs check it when they start")
+    return NodeAnswer(node, False, reason=explain("srun", errors))
 
 
 def _slurm(*command: str) -> str:

@@ -17,7 +17,6 @@ from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.files import read_jsonl
 from posttrainbench.records import SolveNote
 from posttrainbench.run.directory import Run, last_output_line
-from posttrainbench.run.preflight import require_ready
 from posttrainbench.run.progress import ProgressListener
 from posttrainbench.run.recorder import clock
 
@@ -42,6 +41,8 @@ def solve_in_subprocess(run: Run, out: Path, listener: ProgressListener) -> None
     notes = out / NOTES
     started = None
     if not notes.exists():
+        from posttrainbench.run.preflight import require_ready  # slow to import, and listing runs needs this module
+
         require_ready(run)
         started = _start(run, out)
     if started is None and is_alive(out):
