@@ -1,6 +1,8 @@
 """Load plugins, built-in and third-party, from the entry points in the groups `posttrainbench.*`."""
 
-from importlib.metadata import entry_points
+import sys
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any
 
 from posttrainbench.errors import InputError, one_line
@@ -15,7 +17,7 @@ def load_plugin(group: str, name: str) -> Any:
     Raises:
         InputError: no installed package registers the name, or loading it fails.
     """
-    points = entry_points(group=f"posttrainbench.{group}")
+    points = _points(f"posttrainbench.{group}", tuple(sys.path))
     if name not in points.names:
         known = ", ".join(sorted(points.names))
         raise InputError(f"`{name}` is not among the installed {group}; choose from: {known}.")
@@ -26,3 +28,9 @@ def load_plugin(group: str, name: str) -> Any:
             f"The entry point `{name}` ({points[name].value}) of `posttrainbench.{group}` cannot be loaded: "
             f"{one_line(error)}"
         ) from error
+
+
+@cache
+def _points(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """Return the entry points of a group. Finding them reads the metadata of every package on `sys.path`."""
+    return entry_points(group=group)

@@ -1,6 +1,5 @@
 """`ptb judge`: an LLM reviews a run and decides questions that the detectors leave open."""
 
-import asyncio
 import re
 import sys
 from pathlib import Path
@@ -126,6 +125,8 @@ def calibrate(
 
     Example:  [bold]ptb judge calibrate --judge openai/gpt-5-mini --votes 3[/bold]
     """
+    import asyncio
+
     from posttrainbench import catalog
     from posttrainbench.audit.judge.calibration.calibrate import calibrate as measure
     from posttrainbench.audit.judge.calibration.calibrate import labeled_rules

@@ -112,7 +112,7 @@ class _Selection:
         conditions: which of them count.
     """
 
-    roots: "list[Path]"
+    roots: "list[str]"
     conditions: "Conditions"
 
     def load(self) -> "list[Cell]":
@@ -123,7 +123,7 @@ class _Selection:
         """
         from posttrainbench.scoring import load_cells
 
-        return self.conditions.select(load_cells(self.roots))
+        return self.conditions.select(load_cells(map(Path, self.roots)))
 
     def rank(self) -> "tuple[Leaderboard, Sequence[Cell] | None]":
         """Return the leaderboard, and the runs if they were read."""
@@ -153,14 +153,16 @@ def _select(
         InputError: an excluded run does not exist, or an option is invalid.
     """
     from posttrainbench.records.units import parse_budget
-    from posttrainbench.run.directory import Run, find_roots
+    from posttrainbench.run.directory import Run, root_paths
     from posttrainbench.scoring.selection import Conditions
 
     conditions = Conditions(suite, parse_budget(budget) if budget else None, rules, prompt)
-    roots, unknown = find_roots(path), []
+    roots, unknown = root_paths(path), []
     for name in exclude or ():
         place = find_place(Path(name)).resolve()
-        left = [root for root in roots if name not in (root.name, _run_id(Run(root))) and root != place]
+        left = [
+            root for root in roots if name not in (Path(root).name, _run_id(Run(Path(root)))) and Path(root) != place
+        ]
         if len(left) == len(roots):
             unknown.append(name)
         roots = left

@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """Base class of all records: frozen, and rejects unknown keys."""
+    """Base class of all records: frozen, and rejects unknown keys.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Validators are built at their first use, so that commands which need few records start fast.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

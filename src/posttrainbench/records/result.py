@@ -22,7 +22,7 @@ class Metrics(Record):
         seconds: wall-clock time.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, defer_build=True)
 
     benchmark: str
     score: float

@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from posttrainbench import __version__
+from posttrainbench import __version__, records, scoring
 from posttrainbench.files import write_text
 from posttrainbench.report.ranking import rank_with_trivial, trivial_scores_of
 from posttrainbench.run.index import index_folder, is_settled, state_of
@@ -21,11 +22,10 @@ from posttrainbench.scoring import Cell, Leaderboard
 
 FILES = ("run.json", "result.json", *(f"evaluate/{name}.json" for name in ("metrics", "base", "instruct")))
 """Files of a run that a leaderboard depends on; see `scoring.cells.load_cell`."""
-VERSION = hashlib.sha256(repr((__version__, Leaderboard.model_json_schema())).encode()).hexdigest()[:16]
 
 
 def rank_indexed(
-    roots: Sequence[Path], choices: Sequence[object], load: Callable[[], Sequence[Cell]]
+    roots: Sequence[str | Path], choices: Sequence[object], load: Callable[[], Sequence[Cell]]
 ) -> tuple[Leaderboard, Sequence[Cell] | None]:
     """Return the leaderboard of runs, from the index if it is still valid.
 
@@ -42,7 +42,7 @@ def rank_indexed(
     """
     states = [" ".join(state_of(f"{root}/{name}") for name in FILES) for root in roots]
     signature = _hash([list(map(str, roots)), states])
-    name = _hash([VERSION, str(roots[0].parent) if roots else "", [repr(choice) for choice in choices]])
+    name = _hash([_version(), str(Path(roots[0]).parent) if roots else "", [repr(choice) for choice in choices]])
     path = index_folder() / "leaderboards" / f"{name[:32]}.json"
     if (stored := _read(path, signature)) is not None:
         return stored, None
@@ -70,6 +70,14 @@ def _read(path: Path, signature: str) -> Leaderboard | None:
         return Leaderboard.model_validate(content["board"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+
+
+@cache
+def _version() -> str:
+    """Return a hash of the code that computes and defines leaderboards: another version's are not used."""
+    packages = (Path(module.__file__ or "").parent for module in (scoring, records))
+    files = sorted(file for package in packages for file in package.glob("*.py"))
+    return hashlib.sha256(b"".join([__version__.encode(), *(file.read_bytes() for file in files)])).hexdigest()[:16]
 
 
 def _plain(value: object) -> Any:

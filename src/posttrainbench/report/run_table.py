@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -102,7 +103,8 @@ def run_lines(runs: Sequence[RunSummary], path: Path, width: int, *, color: bool
         paths: add the path of each run.
     """
     intact = [run for run in runs if run.state != DAMAGED]
-    table = [_cells(run) for run in intact]
+    clean = cache(plain)
+    table = [_cells(run, clean) for run in intact]
     lines: list[str] = []
     if table:
         places = display_paths(intact, path)
@@ -144,15 +146,15 @@ def state_text(run: RunSummary) -> str:
     return text if run.agent_state in USUAL_ENDS or run.state == "waiting" else f"{text} ({run.agent_state})"
 
 
-def _cells(run: RunSummary) -> dict[str, str]:
+def _cells(run: RunSummary, clean: Callable[[str], str]) -> dict[str, str]:
     started = run.begun
     score = percent(run.score) if run.score is not None else ""
     if run.accuracy is not None:
         score = f"~{percent(run.accuracy)}"
     return {
-        "agent": plain(run.agent),
-        "model": plain(run.model),
-        "benchmark": plain(run.benchmark),
+        "agent": clean(run.agent),
+        "model": clean(run.model),
+        "benchmark": clean(run.benchmark),
         "seed": str(run.seed),
         "state": state_text(run),
         "elapsed": short_duration(run.elapsed) if started else "",
@@ -204,9 +206,9 @@ def _layout(table: Sequence[dict[str, str]], places: Sequence[str], width: int, 
     """Choose the first layout that fits: every column, without shared values, with agents as headings."""
     used = [name for name in table[0] if any(row[name] for row in table)]
     shared = [name for name in used if name in IDENTITY and len({row[name] for row in table}) == 1]
-    widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in table)) for name in used}
+    widths = {name: max(map(cell_len, {name, *(row[name] for row in table)})) for name in used}
     full = [widths[name] for name in used]
-    if paths or _total([*full, max(map(cell_len, places))], 2) <= width:
+    if paths or (max(map(len, places)) <= width and _total([*full, max(map(cell_len, places))], 2) <= width):
         return Layout([], [*used, "run"], [*full, 0], 2, False)
     for gap in (2, 1):
         if _total(full, gap) <= width:
@@ -251,16 +253,23 @@ def _table(
     order = list(zip(runs, table, places, strict=True))
     if layout.grouped:
         order.sort(key=lambda pair: pair[1]["agent"])
-    for run, row, place in order:
+    columns_of_cells = []
+    for name, width in zip(layout.names, layout.widths, strict=True):
+        values = [place if name == "run" else row[name] for _, row, place in order]
+        forms = short.get(name) or dict.fromkeys(values, "")
+        padded = {value: _padded(name, forms[value] or value, width) for value in forms}
+        if name == "state" and color:
+            cells = zip(order, values, strict=True)
+            columns_of_cells.append(
+                [_styled(padded[each], STYLES.get(run.state, ""), color) for (run, *_), each in cells]
+            )
+        else:
+            columns_of_cells.append([padded[value] for value in values])
+    for (_, row, _), cells_of_row in zip(order, zip(*columns_of_cells, strict=True), strict=True):
         if layout.grouped and row["agent"] != heading:
             heading = row["agent"]
             lines.append(heading)
-        cells = []
-        for name, width in zip(layout.names, layout.widths, strict=True):
-            value = place if name == "run" else row[name]
-            cell = _padded(name, short[name][value] if name in short else value, width)
-            cells.append(_styled(cell, STYLES.get(run.state, ""), color) if name == "state" else cell)
-        lines.append(indent + gap.join(cells).rstrip())
+        lines.append(indent + gap.join(cells_of_row).rstrip())
     return lines
 
 

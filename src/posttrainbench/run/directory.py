@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -284,8 +284,17 @@ def find_roots(path: Path) -> list[Path]:
     Raises:
         InputError: `path` does not exist or contains no run.
     """
+    return list(map(Path, root_paths(path)))
+
+
+def root_paths(path: Path) -> list[str]:
+    """Return what `find_roots` returns, as texts, which is faster for thousands of runs.
+
+    Raises:
+        InputError: as there.
+    """
     top = path.resolve() if path.exists() else path
-    roots = [root for root in run_directories(top) if os.path.isfile(f"{root}/run.json")]  # noqa: PTH113 fast
+    roots = [root for root in run_paths(top) if os.path.isfile(f"{root}/run.json")]  # noqa: PTH113 fast
     if not roots:
         raise InputError(f"{path} contains no run with a run.json; `ptb status {path}` shows what is wrong.")
     return roots
@@ -311,21 +320,35 @@ def run_directories(path: Path) -> list[Path]:
     Raises:
         InputError: `path` does not exist or contains no run.
     """
+    return list(map(Path, run_paths(path)))
+
+
+def run_paths(path: Path, known: Collection[str] = ()) -> list[str]:
+    """Return what `run_directories` returns, as texts, which is faster for thousands of runs.
+
+    Args:
+        path: as there.
+        known: directories that were runs before; whether they still are is not checked.
+
+    Raises:
+        InputError: as there.
+    """
     require_directory(path, "the directory of a run or an experiment, or start a run with `ptb run`")
-    if _is_run(path):
-        return [path]
+    if is_run(path):
+        return [str(path)]
     roots: list[str] = []
     for folder in _folders(path):
-        roots += [folder] if _is_run(folder) else filter(_is_run, _folders(folder))
+        roots += [folder] if folder in known or is_run(folder) else filter(is_run, _folders(folder))
     roots = [root for root in roots if not EARLIER.search(root)]
     if not roots:
         if (path / EXPERIMENT_FILE).is_file():
             raise InputError(f"{path} has an {EXPERIMENT_FILE} and no runs yet; start them with `ptb launch`.")
         raise InputError(f"{path} contains no run; start one with `ptb run`, see `ptb run --help`.")
-    return [Path(root) for root in sorted(roots)]
+    return sorted(roots)
 
 
-def _is_run(folder: str | Path) -> bool:
+def is_run(folder: str | Path) -> bool:
+    """Return True if a directory is that of a run."""
     return any(os.path.exists(f"{folder}/{name}") for name in ("run.json", "journal.jsonl"))  # noqa: PTH110 fast
 
 

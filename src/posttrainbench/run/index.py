@@ -17,7 +17,7 @@ from pathlib import Path
 
 from posttrainbench import __version__
 from posttrainbench.records import Stage, Status
-from posttrainbench.run.directory import LOCK, run_directories
+from posttrainbench.run.directory import LOCK, is_run, run_paths
 from posttrainbench.run.solve_supervisor import NOTES
 from posttrainbench.run.summary import DAMAGED, RunSummary, summarize
 
@@ -50,19 +50,25 @@ def summaries(path: Path, rebuild: bool = False) -> list[RunSummary]:
         InputError: `path` does not exist or contains no run.
     """
     top = os.path.realpath(path)
-    roots = run_directories(Path(top) if Path(path).exists() else path)
     if rebuild:
         index_path().unlink(missing_ok=True)
     known = _read(top)
+    place = Path(top) if Path(path).exists() else path
     result, changed = [], {}
-    for root in roots:
-        name, signature = str(root), _signature(str(root))
-        summary = _indexed(name, signature, known.pop(name, None))
+    for name in run_paths(place, known):
+        signature = _signature(name)
+        entry = known.get(name)
+        summary = _indexed(name, signature, entry)
         if summary is None:
-            summary = summarize(root)
+            if entry is not None and not is_run(name):
+                continue  # its files were removed
+            summary = summarize(Path(name))
             if not summary.live and summary.state != DAMAGED and is_settled(signature):
                 changed[name] = (signature, summary.to_json())
+        known.pop(name, None)
         result.append(summary)
+    if not result:
+        run_paths(place)  # says what is wrong
     if changed or known:
         _write(changed, list(known))
     return result

@@ -458,3 +458,20 @@ def test_a_filter_that_matches_nothing_is_named_with_the_choices(tmp_path: Path,
     assert "matches --status damaged; choose --status from scored." in message("--agent", "*", "--status", "damaged")
     both = message("--agent", "recipe-noop", "--benchmark", "gsm8k")
     assert "matches --agent recipe-noop with --benchmark gsm8k; choose --agent from " in both
+
+
+def test_an_indexed_directory_that_is_not_a_run_any_more_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("one", "two"):
+        write(tmp_path / "e" / name)
+    time.sleep(0.1)  # files that have just changed are not indexed
+    assert len(summaries(tmp_path / "e")) == len(summaries(tmp_path / "e")) == 2
+    for left, name in (["two"], "one"), ([], "two"):
+        for file in ("run.json", "journal.jsonl"):
+            (tmp_path / "e" / name / file).unlink()
+        if left:
+            assert [Path(run.path).name for run in summaries(tmp_path / "e")] == left
+    with pytest.raises(InputError, match="contains no run"):
+        summaries(tmp_path / "e")
