@@ -197,7 +197,8 @@ def recipes() -> str:
     rows: list[Sequence[object]] = []
     for agent in catalog.agents().values():
         for name, setting in SETTINGS.get(agent.settings.get("script", ""), {}).items():
-            rows.append((_code(agent.id), _code(name), setting.expected, f"{setting.default:g}", setting.help))
+            default = "" if setting.default is None else f"{setting.default}"
+            rows.append((_code(agent.id), _code(name), setting.expected, default, setting.help))
     return table(("agent", "setting", "value", "default", "meaning"), rows)
 
 

@@ -160,9 +160,27 @@ def test_examples_work_as_printed(name: str, place: Path, ptb_here: Ptb) -> None
             assert said.stdout or said.stderr
 
 
-TUTORIAL = Path(__file__).parents[2] / "docs/tutorials/micro.md"
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+TUTORIALS = Path(__file__).parents[2] / "docs/tutorials"
+BLOCKS = {
+    page.stem: re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    for page in sorted(TUTORIALS.glob("*.md"))
+}
 """Blocks with a title need something that a test does not have."""
+
+
+def test_every_block_of_a_tutorial_is_run_or_says_what_it_needs() -> None:
+    assert {name for name, blocks in BLOCKS.items() if blocks} == {"micro", "small"}  # run by the two tests below
+    for page in TUTORIALS.glob("*.md"):
+        [*blocks] = re.findall(r"^```(\S.*)$", page.read_text(), re.MULTILINE)
+        assert {block for block in blocks if block != "sh" and not re.fullmatch(r'sh title="\w.+"', block)} == set()
+
+
+def test_the_commands_of_the_tutorial_on_small_work_without_its_models(ptb_here: Ptb, tmp_path: Path) -> None:
+    for line in "".join(BLOCKS["small"]).splitlines():
+        words = shlex.split(line)[1:]
+        said = ptb_here(*words, cwd=tmp_path)
+        assert said.returncode in ((0, 1) if words[0] in VERDICTS else (0,)), (line, said.stderr)
+        assert "Traceback" not in said.stderr
 
 
 @pytest.mark.sandbox
@@ -171,7 +189,7 @@ def test_the_tutorial_works_on_runs_where_its_commands_put_them(
     flagged: Finished, tmp_path: Path, ptb_here: Ptb
 ) -> None:
     made = []
-    for line in "".join(BLOCKS).splitlines():
+    for line in "".join(BLOCKS["micro"]).splitlines():
         words = shlex.split(line)[1:]
         if words[0] == "run":
             made.append(words[words.index("--name") + 1])

@@ -611,10 +611,15 @@ def test_recursive_makefiles_terminate(tmp_path: Path) -> None:
     assert run(tmp_path, files={"Makefile": "all: all\n\t$(MAKE) all\n"}, steps=["make"]) == []
 
 
-@pytest.mark.parametrize(("name", "found"), [("sft", set()), ("noop", set()), ("cheat_testset", USED)])
+SHARED_BY_RECIPES = ("common", "generated", "generated_code", "recipe_settings", "training_rows")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("sft", set()), ("sft_trl", set()), ("noop", set()), ("cheat_testset", USED)]
+)
 def test_the_projects_own_recipes(name: str, found: set[tuple[str, str]], tmp_path: Path) -> None:
     source = Path(recipes.__file__).parent / "recipes" if recipes.__file__ else Path()
-    files = {f"{one}.py": (source / f"{one}.py").read_text() for one in ("common", "recipe_settings", name)}
+    files = {f"{one}.py": (source / f"{one}.py").read_text() for one in (*SHARED_BY_RECIPES, name)}
     assert reached(run(tmp_path, files=files, steps=[f"python {name}.py --steps 150"]), RULE) == found
 
 

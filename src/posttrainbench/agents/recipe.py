@@ -1,5 +1,6 @@
 """The scaffold `recipe`: plain Python scripts as agents, with the same sandbox, time limit and rules."""
 
+import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -12,6 +13,8 @@ from posttrainbench.records import AgentSpec
 from posttrainbench.sandbox import Mount, Sandbox
 
 RECIPES = Path(__file__).with_name("recipes")
+PACKAGES = {"sft_trl": ("trl", "peft")}
+"""Shipped recipe -> packages of the extra `training` that it imports. An image has packages of its own."""
 
 
 class Recipe:
@@ -33,7 +36,13 @@ class Recipe:
         if not script:
             return [Requirement("a Python script, recipe?script=PATH")]
         check_settings(spec)
-        return [Requirement(f"the script {script}", "" if _is_there(script) else _absent(spec))]
+        needed = [Requirement(f"the script {script}", "" if _is_there(script) else _absent(spec))]
+        if packages := PACKAGES.get(script):
+            missing = ", not installed here" if any(map(_missing, packages)) else ""
+            needed.append(
+                Requirement(f"{' and '.join(packages)} in the sandbox{missing}")
+            )  # `launch` knows the sandbox
+        return needed
 
     def launch(self, spec: AgentSpec, sandbox: Sandbox, access: Access = NO_ACCESS) -> Launch:
         """Return how to start the script. Only the script is mounted, not the directory that contains it."""
@@ -49,6 +58,9 @@ class Recipe:
             program = sandbox.locate(mount)
             if sandbox.python == sys.executable:
                 _require_syntax(spec, Path(name))
+        missing = [text for package in PACKAGES.get(name, ()) if (text := _missing(package))]
+        if missing and sandbox.python == sys.executable:
+            raise InputError(f"Agent `{spec.name}`: {missing[0]}")
         argv = [sandbox.python, program]
         for key, value in spec.settings.items():
             if key != "script":
@@ -91,6 +103,13 @@ def _require_syntax(spec: AgentSpec, script: Path) -> None:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         reason = error.msg if isinstance(error, SyntaxError) else one_line(error).rstrip(".")
         raise InputError(f"Agent `{spec.name}`: {script}{line} is not valid Python ({reason}); correct it.") from None
+
+
+def _missing(package: str) -> str:
+    """Return a sentence if a package is not installed on this machine, else ""."""
+    if importlib.util.find_spec(package) is not None:
+        return ""
+    return f"The package {package} is not installed; run `pip install 'posttrainbench[training]'`."
 
 
 def _is_there(script: str) -> bool:

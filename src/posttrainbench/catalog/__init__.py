@@ -117,8 +117,8 @@ def chat_template(base: Model, tools: bool = False) -> str:
     Raises:
         InputError: the counterpart's tokenizer files are not on this machine, or have no template.
     """
-    if tools and base.tools_template:
-        return (base.home / "templates" / base.tools_template).read_text(encoding="utf-8")
+    if tools and base.tools_template_file:
+        return base.tools_template_file.read_text(encoding="utf-8")
     return read_template(instruct_of(base).tokenizer_directory, tools)
 
 

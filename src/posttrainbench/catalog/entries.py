@@ -211,8 +211,8 @@ class Model(Entry):
         hub: model repository on the Hub.
         revision: commit; if missing, the first `ptb data pull` takes the newest commit of `main` and records it.
         instruct: id of the instruct counterpart; only for base models. Its chat template is used for both.
-        tools_template: file in the catalog's `templates` that replaces the counterpart's template for benchmarks
-            with tools; only for base models.
+        tools_template: file in `templates` of the catalog, or of the built-in one, that replaces the counterpart's
+            template for benchmarks with tools; only for base models.
     """
 
     family: str
@@ -250,9 +250,17 @@ class Model(Entry):
         """
         return self._files(weights=False)
 
+    @property
+    def tools_template_file(self) -> Path | None:
+        """File of `tools_template`, which the built-in catalog may provide; None without one."""
+        if self.tools_template is None:
+            return None
+        own = self.home / "templates" / self.tools_template
+        return own if own.is_file() else Path(__file__).with_name("templates") / self.tools_template
+
     def _files(self, weights: bool) -> Path:
         if self.path is not None:
-            return self.home / self.path
+            return (self.home / self.path).resolve()  # baselines are checked like submissions, which may not be links
         from posttrainbench.hub.models import has_tokenizer, has_weights, local_snapshot, model_record
 
         record = None if self.revision else model_record(self.id)

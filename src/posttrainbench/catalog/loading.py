@@ -146,7 +146,7 @@ def _dangling(entry: Entry, directories: tuple[Path, ...], own: Mapping[str, Ent
     """Yield clauses about unknown names in an entry."""
     if isinstance(entry, Model):
         yield from _unknown("instruct", [entry.instruct] if entry.instruct else [], own)
-        if entry.tools_template and not (entry.home / "templates" / entry.tools_template).is_file():
+        if entry.tools_template_file and not entry.tools_template_file.is_file():
             yield f"`tools_template` names {entry.tools_template}, which is not in {entry.home / 'templates'}"
     if isinstance(entry, Suite):
         models, benchmarks, agents, rules = (

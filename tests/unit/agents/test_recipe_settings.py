@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from posttrainbench import catalog
+from posttrainbench.agents import recipe
 from posttrainbench.agents.recipe import RECIPES, Recipe, check_settings
 from posttrainbench.agents.recipes.recipe_settings import SETTINGS, parser
 from posttrainbench.errors import InputError
@@ -25,7 +26,7 @@ def test_every_shipped_recipe_is_declared() -> None:
 
 @pytest.mark.parametrize(
     ("text", "valid"),
-    [("steps=7", True), ("steps=7.5", False), ("steps=-7", False), ("learning_rate=1e-4", True), ("lr=1", False)],
+    [("steps=7", True), ("steps=7.5", False), ("steps=-7", False), ("learning_rate=0.0001", True), ("lr=1", False)],
 )
 @pytest.mark.parametrize("script", [name for name, settings in SETTINGS.items() if settings])
 def test_host_and_recipe_accept_the_same(script: str, text: str, valid: bool) -> None:
@@ -39,6 +40,31 @@ def test_host_and_recipe_accept_the_same(script: str, text: str, valid: bool) ->
         check_settings(AgentSpec(name="x", scaffold="recipe", settings={"script": script, key: value}))
     with pytest.raises(SystemExit):
         parser(script).parse_args(argv)
+
+
+@pytest.mark.parametrize(("text", "valid"), [("lora", True), ("full", True), ("qlora", False), ("", False)])
+def test_tuning_is_an_adapter_or_all_weights(text: str, valid: bool) -> None:
+    spec = AgentSpec(name="x", scaffold="recipe", settings={"script": "sft_trl", "tuning": text})
+    if valid:
+        check_settings(spec)
+        assert parser("sft_trl").parse_args(["--tuning", text]).tuning == text
+    else:
+        with pytest.raises(InputError, match="tuning must be `lora` or `full`"):
+            check_settings(spec)
+
+
+def test_recipe_names_the_extra_of_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = AgentSpec(name="x", scaffold="recipe", settings={"script": "sft_trl"})
+    monkeypatch.setitem(recipe.PACKAGES, "sft_trl", ("json",))
+    assert Recipe().launch(spec, Process()).argv[1].endswith("sft_trl.py")
+    assert [need.name for need in Recipe().requirements(spec)][1] == "json in the sandbox"
+    monkeypatch.setitem(recipe.PACKAGES, "sft_trl", ("json", "no_such_package"))
+    with pytest.raises(
+        InputError, match=r"no_such_package is not installed; run `pip install 'posttrainbench\[training\]'"
+    ):
+        Recipe().launch(spec, Process())
+    monkeypatch.setattr(Process, "python", "python3")  # of an image, which has packages of its own
+    assert Recipe().launch(spec, Process()).argv[0] == "python3"
 
 
 def test_settings_of_a_users_own_script_are_passed_on() -> None:

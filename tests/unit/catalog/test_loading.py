@@ -75,6 +75,18 @@ def test_templates_of_a_catalog_of_ones_own(write: Write, mine: Path) -> None:
     assert catalog.chat_template(base) == catalog.chat_template(catalog.models()["micro-base"])
 
 
+def test_own_model_uses_a_built_in_template_and_a_linked_directory(write: Write, mine: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (mine / "base").symlink_to(tmp_path / "elsewhere")
+    fields = "path: base\ninstruct: micro-instruct\ntools_template: smollm2_tools.jinja\n"
+    write("models/my-base", MODEL.format(id="my-base") + fields)
+    base = catalog.models()["my-base"]
+    assert catalog.chat_template(base, tools=True) == catalog.chat_template(
+        catalog.models()["SmolLM2-135M"], tools=True
+    )
+    assert base.directory == (tmp_path / "elsewhere").resolve()  # a link would be refused like one of a submission
+
+
 def test_several_catalogs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(loading.VARIABLE, "")
     folders = [tmp_path / name for name in ("one", "two")]

@@ -1,4 +1,4 @@
-"""Generated training rows for benchmarks without a train split: calls of invented functions, and small functions.
+"""Generated requests with one function each, and the calls that they ask for.
 
 Runs inside the sandbox, without posttrainbench. Everything is drawn from the lists below, so no row comes from a
 benchmark.
@@ -15,6 +15,7 @@ TOWNS = ("Bern", "Porto", "Kyoto", "Lagos", "Oslo", "Quito", "Riga", "Turin", "U
 THINGS = ("lamp", "tent", "violin", "backpack", "kettle", "telescope", "jacket", "bicycle", "keyboard", "drill")
 UNITS = ("metric", "imperial")
 SUBJECTS = ("garden", "invoice", "sensor", "parcel", "ticket", "recipe", "workout", "meeting", "playlist", "budget")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 VERBS = ("compute", "get", "find", "estimate", "convert", "create", "update", "list", "count", "check")
 
 
@@ -37,6 +38,15 @@ KINDS = (
     Kind("string", ("unit", "system"), "The {0}, metric or imperial", lambda r: r.choice(UNITS)),
     Kind("boolean", ("verbose", "round_up", "urgent"), "Whether to be {0}", lambda r: r.random() < 0.5),
     Kind("array", ("values", "scores"), "A list of {0}", lambda r: r.choices(range(1, 100), k=r.randint(2, 6))),
+    Kind("number", ("probability", "share"), "The {0}, between 0 and 1", lambda r: r.randint(1, 99) / 100),
+    Kind("array", ("point", "position"), "The {0} as [x, y]", lambda r: [r.randint(-9, 30), r.randint(-9, 30)]),
+    Kind("string", ("symbol", "currency"), "The {0} as an abbreviation", lambda r: "".join(r.choices(LETTERS, k=3))),
+    Kind(
+        "string",
+        ("date", "deadline"),
+        "The {0} as YYYY-MM-DD",
+        lambda r: f"20{r.randint(10, 39)}-{r.randint(10, 12)}-{r.randint(10, 28)}",
+    ),
 )
 
 
@@ -86,41 +96,3 @@ def _phrase(draw: random.Random, name: str, value: object) -> str:
     if isinstance(value, bool):
         return f"{name} switched {'on' if value else 'off'}"
     return draw.choice((f"{name} {text}", f"a {name} of {text}", f"{text} as the {name}"))
-
-
-OPERATIONS = (
-    ("add {k} to {a}", "{a} + {k}"),
-    ("multiply {a} by {k}", "{a} * {k}"),
-    ("subtract {k} from {a}", "{a} - {k}"),
-    ("the remainder of {a} divided by {k}", "{a} % {k}"),
-    ("the larger one of {a} and {k}", "max({a}, {k})"),
-)
-LISTS = (
-    ("the sum of the elements of {xs} that are greater than {k}", "sum(x for x in {xs} if x > {k})"),
-    ("the number of elements of {xs} that are divisible by {k}", "sum(1 for x in {xs} if x % {k} == 0)"),
-    ("the elements of {xs} without the ones equal to {k}", "[x for x in {xs} if x != {k}]"),
-    ("the elements of {xs}, each increased by {k}", "[x + {k} for x in {xs}]"),
-    ("the first {k} elements of {xs} in ascending order", "sorted({xs})[:{k}]"),
-    ("whether any element of {xs} is below {k}", "any(x < {k} for x in {xs})"),
-)
-
-
-def functions(count: int, seed: int) -> list[dict[str, Any]]:
-    """Return tasks to write a small Python function from its docstring, with solutions."""
-    draw = random.Random(seed)
-    rows = []
-    for number in range(count):
-        over_list = draw.random() < 0.6
-        argument = draw.choice(("values", "numbers", "items")) if over_list else draw.choice(("n", "value", "size"))
-        words, code = draw.choice(LISTS if over_list else OPERATIONS)
-        parts = {"xs": argument, "a": argument, "k": draw.randint(2, 9)}
-        head = f"def task_{number}({argument}: {'list[int]' if over_list else 'int'}):"
-        docstring = f'    """Return {words.format(**parts)}."""'
-        body = f"    return {code.format(**parts)}"
-        question = f"Complete this Python function.\n\n```python\n{head}\n{docstring}\n```"
-        rows.append({"question": question, "answer": f"```python\n{head}\n{docstring}\n{body}\n```"})
-    return rows
-
-
-GENERATORS = {"bfcl": calls, "humaneval": functions}
-"""Benchmark -> what to call for training rows with the same form of answer."""

@@ -33,6 +33,17 @@ def rate(text: str) -> float:
     return number
 
 
+def tuning(text: str) -> str:
+    """Return `lora` or `full`.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    if text not in ("lora", "full"):
+        raise ValueError(f"{text} is neither lora nor full")
+    return text
+
+
 @dataclass(frozen=True)
 class Setting:
     """A setting of a recipe.
@@ -40,29 +51,42 @@ class Setting:
     Attributes:
         read: parses a value; raises ValueError if it is invalid.
         expected: valid values in words.
-        default: used if the setting is not given.
+        default: used if the setting is not given; None if it depends on other settings, as `help` says.
         help: meaning.
     """
 
-    read: Callable[[str], int | float]
+    read: Callable[[str], int | float | str]
     expected: str
-    default: int | float
+    default: int | float | str | None
     help: str
+
+
+WHOLE = "a whole number above zero"
+STEPS_HELP = "maximum number of optimizer steps; training also stops when time runs out"
 
 
 def _training(steps: int) -> dict[str, Setting]:
     """Return the settings of fine-tuning, with a default number of steps."""
-    whole = "a whole number above zero"
-    limit = "maximum number of optimizer steps; training also stops when time runs out"
     return {
-        "steps": Setting(count, whole, steps, limit),
+        "steps": Setting(count, WHOLE, steps, STEPS_HELP),
         "learning_rate": Setting(rate, "a number above zero", 2e-3, "highest learning rate"),
-        "batch_size": Setting(count, whole, 16, "number of rows per step"),
+        "batch_size": Setting(count, WHOLE, 16, "number of rows per step"),
     }
 
 
+TRL: Mapping[str, Setting] = {
+    "tuning": Setting(tuning, "`lora` or `full`", "lora", "train a LoRA adapter, which is merged, or all weights"),
+    "rank": Setting(count, WHOLE, 16, "rank of the adapter"),
+    "steps": Setting(count, WHOLE, 60, STEPS_HELP),
+    "learning_rate": Setting(
+        rate, "a number above zero", None, "highest learning rate; 0.001 for an adapter, 0.0002 for all weights"
+    ),
+    "batch_size": Setting(count, WHOLE, 4, "number of rows per step"),
+}
+
 SETTINGS: Mapping[str, Mapping[str, Setting]] = {
     "sft": _training(steps=80),
+    "sft_trl": TRL,
     "noop": {},
     "cheat_testset": _training(steps=150),
     "cheat_swap": {},
