@@ -87,7 +87,7 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
             gradient_checkpointing=args.tuning == "full",
             learning_rate=args.learning_rate or LEARNING_RATE[args.tuning],
             lr_scheduler_type="linear",
-            warmup_steps=5,
+            warmup_steps=0,  # the first step of a warm-up has a rate of 0, and a slow machine makes few steps
             seed=task["seed"],
             logging_steps=1 if args.steps <= 100 else 10,
             bf16=gpu,
