@@ -42,6 +42,10 @@ def export(
     base: Annotated[
         str | None, typer.Option(metavar="IMAGE", help="Base image; the pinned one by default.", show_default=False)
     ] = None,
+    require_audit: Annotated[
+        bool,
+        typer.Option("--require-audit", help="Give no reward if a rule that the suite requires could not be checked."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a suite as Harbor tasks: a directory for each base model and benchmark.
@@ -69,6 +73,7 @@ def export(
         benchmarks=benchmark or (),
         budget=parse_budget(budget) if budget else None,
         package=package,
+        require_audit=require_audit,
     )
     if json:
         return print_json({"tasks": [str(path) for path in written.tasks], "left_out": written.left_out})
@@ -86,6 +91,9 @@ def verify(
     described: Annotated[Path, typer.Argument(metavar="DIR", help="Directory `run` of a task's verifier.")],
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="What the agent left.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For reward.json, the result and the audit.")],
+    require_audit: Annotated[
+        bool, typer.Option("--require-audit", help="Write no reward if the audit is incomplete.")
+    ] = False,
 ) -> None:
     """Grade what an agent left in a task, and write the reward. The verifier of each task calls this.
 
@@ -95,5 +103,5 @@ def verify(
     from posttrainbench.launch.harbor_verify import verify as grade
 
     with Progress("verifier") as progress:
-        reward = grade(described, workspace, out, progress)
+        reward = grade(described, workspace, out, progress, require_audit=require_audit)
     print_json(reward)

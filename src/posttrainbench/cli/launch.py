@@ -23,7 +23,9 @@ from posttrainbench.cli.options import (
     NetworkName,
     NoProvenance,
     Pids,
+    PromptFile,
     SandboxName,
+    choose_sandbox,
     parse_gpus,
     parse_settings,
 )
@@ -35,7 +37,6 @@ from posttrainbench.cli.places import (
     complete_suites,
     near_experiments,
 )
-from posttrainbench.cli.runs import choose_sandbox
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.untrusted import printable
 
@@ -143,9 +144,7 @@ def launch(
     engine: EngineName = None,
     engine_setting: EngineSettings = None,
     grader: GraderName = None,
-    prompt_file: Annotated[
-        Path | None, typer.Option(help="Your own prompt template, like kit/prompt.md.jinja.", show_default=False)
-    ] = None,
+    prompt_file: PromptFile = None,
     sandbox: SandboxName = None,
     image: Image = None,
     memory: Memory = None,

@@ -59,6 +59,10 @@ GraderName = Annotated[
     ),
 ]
 
+PromptFile = Annotated[
+    Path | None,
+    typer.Option("--prompt-file", help="Your own prompt template, like kit/prompt.md.jinja.", show_default=False),
+]
 SandboxName = Annotated[
     str | None,
     typer.Option("--sandbox", metavar="NAME", help="bubblewrap (default), podman, docker, apptainer or process."),
@@ -126,6 +130,21 @@ def parse_cpus(number: float | None) -> float | None:
     if number is not None and not math.isfinite(number):
         raise InputError(f"A limit of {number} CPUs is not possible; use a number such as 8.")
     return number
+
+
+def choose_sandbox(name: str | None, insecure: bool) -> str:
+    """Return the name of the sandbox. `process`, which does not isolate, requires --insecure-no-sandbox.
+
+    Raises:
+        InputError: the options contradict each other, or `process` was requested without --insecure-no-sandbox.
+    """
+    if insecure and name not in (None, "process"):
+        raise InputError(f"--insecure-no-sandbox turns the sandbox off; leave it out to run in `{name}`.")
+    if name == "process" and not insecure:
+        raise InputError(
+            "`process` does not isolate the agent, which can do whatever you can; add --insecure-no-sandbox."
+        )
+    return "process" if insecure else name or "bubblewrap"
 
 
 def parse_network(text: str | None) -> Literal["open", "allowlist", "none"] | None:

@@ -66,7 +66,7 @@ def reproduce(
     Example:  [bold]ptb reproduce demo.tar.zst --run recipe-noop-micro-math-seed0 --seeds 2[/bold]
     """
     from posttrainbench.cli.launch import carry_out
-    from posttrainbench.cli.runs import choose_sandbox
+    from posttrainbench.cli.options import choose_sandbox
     from posttrainbench.launch.experiment import read_experiment, resolve
     from posttrainbench.launch.plan import standings
     from posttrainbench.report.bundle.claim import experiment_of, read_claim

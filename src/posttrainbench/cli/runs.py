@@ -27,8 +27,10 @@ from posttrainbench.cli.options import (
     NoProvenance,
     Out,
     Pids,
+    PromptFile,
     RunName,
     SandboxName,
+    choose_sandbox,
     parse_cpus,
     parse_gpus,
     parse_limit,
@@ -84,10 +86,7 @@ def run(
     engine: EngineName = None,
     engine_setting: EngineSettings = None,
     grader: GraderName = None,
-    prompt_file: Annotated[
-        Path | None,
-        typer.Option(help="Your own prompt template, like kit/prompt.md.jinja.", show_default=False),
-    ] = None,
+    prompt_file: PromptFile = None,
     out: Out = None,
     name: RunName = None,
     json: Json = False,
@@ -358,21 +357,6 @@ def _resume_command(run: "Run") -> str:
     from posttrainbench.run.attempts import needs_again
 
     return f"ptb resume {run.root}{' --again' if needs_again(run) else ''}"
-
-
-def choose_sandbox(name: str | None, insecure: bool) -> str:
-    """Return the name of the sandbox. `process`, which does not isolate, requires --insecure-no-sandbox.
-
-    Raises:
-        InputError: the options contradict each other, or `process` was requested without --insecure-no-sandbox.
-    """
-    if insecure and name not in (None, "process"):
-        raise InputError(f"--insecure-no-sandbox turns the sandbox off; leave it out to run in `{name}`.")
-    if name == "process" and not insecure:
-        raise InputError(
-            "`process` does not isolate the agent, which can do whatever you can; add --insecure-no-sandbox."
-        )
-    return "process" if insecure else name or "bubblewrap"
 
 
 def _read_spec(again: str, kind: "type[RunSpec]") -> "RunSpec":

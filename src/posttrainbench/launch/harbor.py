@@ -50,7 +50,7 @@ NETWORK_TEXTS = {
 TEST_SCRIPT = f"""#!/bin/sh
 # Grade what the agent left in {WORKSPACE}. Only this script writes the reward; without a grade there is none.
 rm -rf /logs/verifier/reward.txt /logs/verifier/reward.json
-exec {PYTHON}/bin/ptb harbor verify "$(dirname "$0")/{RUN}" --workspace {WORKSPACE} --out /logs/verifier
+exec {PYTHON}/bin/ptb harbor verify "$(dirname "$0")/{RUN}" --workspace {WORKSPACE} --out /logs/verifier%s
 """
 
 
@@ -76,6 +76,7 @@ def export_suite(
     benchmarks: Sequence[str] = (),
     budget: float | None = None,
     package: str = "",
+    require_audit: bool = False,
 ) -> HarborExport:
     """Write one task directory for each base model and benchmark of a suite.
 
@@ -87,6 +88,7 @@ def export_suite(
         benchmarks: likewise.
         budget: time limit of the agent in seconds; None for the suite's.
         package: what pip installs in the verifier: a requirement, or a wheel file, which is copied into each task.
+        require_audit: give no reward if a rule that the suite requires could not be checked.
 
     Raises:
         InputError: something is unknown or missing on this machine, or `out` is in the way. Incomplete tasks are
@@ -109,7 +111,9 @@ def export_suite(
             folder = out / f"{suite.id}-{model}-{benchmark}"
             partial = folder.with_name(f".{folder.name}.partial")
             try:
-                _write_task(partial, _specification(suite, model, benchmark, budget), containerfile, package)
+                _write_task(
+                    partial, _specification(suite, model, benchmark, budget), containerfile, package, require_audit
+                )
                 partial.rename(folder)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -166,7 +170,7 @@ def _specification(suite: catalog.Suite, model: str, benchmark: str, budget: flo
     )
 
 
-def _write_task(folder: Path, spec: RunSpec, containerfile: str, package: str) -> None:
+def _write_task(folder: Path, spec: RunSpec, containerfile: str, package: str, require_audit: bool) -> None:
     base = catalog.find(catalog.models(), spec.model, "model")
     described = task_at(spec, WORKSPACE, KIT, {spec.model: f"{MODELS}/{spec.model}"})
     kit = kit_files_for(spec, described)
@@ -193,7 +197,7 @@ def _write_task(folder: Path, spec: RunSpec, containerfile: str, package: str) -
     if base.path is not None:
         shutil.copytree(base.directory, environment / "model")
     write_text(environment / "Dockerfile", f"{containerfile}\n{_agent_lines(spec, base)}")
-    write_text(tests / "test.sh", TEST_SCRIPT)
+    write_text(tests / "test.sh", TEST_SCRIPT % (" --require-audit" if require_audit else ""))
     (tests / "test.sh").chmod(0o755)
     requirement = package or f"posttrainbench[local]=={__version__}"
     if (wheel := Path(package)).suffix == ".whl":

@@ -35,7 +35,13 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def verify(
-    described: Path, workspace: Path, out: Path, listener: ProgressListener, *, alone: bool = True
+    described: Path,
+    workspace: Path,
+    out: Path,
+    listener: ProgressListener,
+    *,
+    alone: bool = True,
+    require_audit: bool = False,
 ) -> dict[str, float]:
     """Grade a workspace and write `reward.json`, the result and the audit to `out`.
 
@@ -45,6 +51,7 @@ def verify(
         out: directory of the verifier's output.
         listener: told about the progress.
         alone: end all descendants of this process before the reward is written. False if it has others.
+        require_audit: write no reward if a rule that the suite requires could not be checked.
 
     Returns:
         The content of `reward.json`.
@@ -65,14 +72,27 @@ def verify(
             result = advance(run, listener)
             if result.status is Status.INFRASTRUCTURE_ERROR:
                 raise InfrastructureError("check_failed", " ".join(result.reasons))
-            reward = rewards(result, Verdict.model_validate_json((run.stage(Stage.AUDIT) / "verdict.json").read_text()))
+            verdict = Verdict.model_validate_json((run.stage(Stage.AUDIT) / "verdict.json").read_text())
             _keep(run, out)
+            if note := incomplete(verdict):
+                listener.on_message(note)
+            if note and require_audit:
+                raise InfrastructureError("check_failed", f"{note} The task requires an audit: there is no reward.")
+            reward = rewards(result, verdict)
         finally:
             if alone:
                 kill_tree(psutil.Process())
             _remove_rewards(out)
     write_json(out / REWARDS[0], dict(reward))
     return reward
+
+
+def incomplete(verdict: Verdict) -> str:
+    """Return a sentence that names the required rules that were not checked; "" if the audit is complete."""
+    if verdict.complete:
+        return ""
+    rules = ", ".join(verdict.missing)
+    return f"The audit is incomplete (not checked: {rules}), so this score does not compare with audited ones."
 
 
 def rewards(result: Result, verdict: Verdict) -> dict[str, float]:

@@ -204,9 +204,16 @@ class Verdict(Record):
     @property
     def complete(self) -> bool:
         """True if every required rule has been checked."""
-        return not any(
-            self.rules.get(rule, "not_checked") == "not_checked" or rule in self.unchecked for rule in self.required
-        )
+        return not self.missing
+
+    @property
+    def missing(self) -> list[str]:
+        """The required rules that have not been checked, or not completely."""
+        return [
+            rule
+            for rule in self.required
+            if self.rules.get(rule, "not_checked") == "not_checked" or rule in self.unchecked
+        ]
 
     @property
     def suspected_rules(self) -> list[str]:

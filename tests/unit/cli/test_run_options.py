@@ -2,8 +2,7 @@
 
 import pytest
 
-from posttrainbench.cli.options import parse_gpus, parse_limit
-from posttrainbench.cli.runs import choose_sandbox
+from posttrainbench.cli.options import choose_sandbox, parse_gpus, parse_limit
 from posttrainbench.errors import InputError
 from posttrainbench.records.units import parse_size
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from posttrainbench.files import write_json
 from posttrainbench.launch import harbor_verify
 from posttrainbench.launch.harbor import GRADED, export_suite
 from posttrainbench.launch.harbor_verify import verify
-from posttrainbench.records import Metrics, RunSpec, Stage
+from posttrainbench.records import Metrics, RunSpec, Stage, Verdict
 from posttrainbench.run import Run, pipeline
 from posttrainbench.run.progress import ProgressListener
 
@@ -165,3 +166,37 @@ def test_processes_that_escape_the_evaluation_are_dead_before_the_reward_is_writ
     command = [sys.executable, "-c", DAEMON, str(task / "tests" / "run")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=True)
     assert done.stdout == "dead\n"
+
+
+@pytest.mark.parametrize("require", [False, True])
+def test_an_incomplete_audit_is_named_and_can_be_refused(
+    require: bool, task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(pipeline.STAGES, Stage.EVALUATE, evaluated)
+    monkeypatch.setattr("posttrainbench.run.audit.measure_canaries", lambda *_: "not measured")
+    messages: list[str] = []
+    listener = ProgressListener()
+    monkeypatch.setattr(listener, "on_message", messages.append)
+    workspace, out = tmp_path / "workspace", tmp_path / "verifier"
+    workspace.mkdir()
+    shutil.copytree(catalog.models()["micro-base"].directory, workspace / "final_model")
+    described = task / "tests" / "run"
+    suite = catalog.suites()["micro"]
+    changed = suite.model_copy(update={"required": [*suite.required, "published_runs"]})  # needs a record of requests
+    monkeypatch.setattr(catalog, "suites", lambda: {"micro": changed})
+    if not require:
+        reward = verify(described, workspace, out, listener, alone=False)
+        assert (reward["audit_complete"], reward["flagged"], reward["reward"]) == (0.0, 0.0, 0.9)
+        assert json.loads((out / "posttrainbench" / "result.json").read_text())["status"] == "not_audited"
+    else:
+        with pytest.raises(InfrastructureError, match=r"not checked: .*published_runs.*there is no reward"):
+            verify(described, workspace, out, listener, alone=False, require_audit=True)
+        assert not (out / "reward.json").exists()
+        assert (out / "posttrainbench" / "audit").is_dir()
+    assert any("published_runs" in text and "does not compare with audited" in text for text in messages)
+
+
+def test_a_complete_audit_needs_no_note() -> None:
+    rules: dict[str, Any] = {"test_data_in_training": "clean", "hosted_models": "not_checked"}
+    complete = Verdict(rule_set="v1", rules=rules, required=["test_data_in_training"], reasons=[])
+    assert harbor_verify.incomplete(complete) == ""
