@@ -65,9 +65,14 @@ class Entry(Record):
 
 
 class DemoPlan(Record):
-    """The runs of `ptb demo`: every agent on every benchmark, `repeats` times (default 1)."""
+    """The runs of `ptb demo`: every agent on every benchmark, `repeats` times (default 1).
+
+    Attributes:
+        benchmarks: of the suite; empty for all.
+    """
 
     agents: list[str]
+    benchmarks: list[str] = Field(default_factory=list)
     repeats: dict[str, Positive] = Field(default_factory=dict)
 
 

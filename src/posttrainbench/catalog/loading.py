@@ -164,6 +164,7 @@ def _dangling(entry: Entry, directories: tuple[Path, ...], own: Mapping[str, Ent
             yield from _unknown("required", entry.required, rule_set.rules)
         if entry.demo:
             yield from _unknown("demo.agents", entry.demo.agents, agents)
+            yield from _unknown("demo.benchmarks", entry.demo.benchmarks, dict.fromkeys(entry.benchmarks))
 
 
 def _unknown(key: str, names: list[str], known: Mapping[str, object]) -> Iterator[str]:

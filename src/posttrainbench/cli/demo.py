@@ -53,7 +53,7 @@ def demo(
         raise InputError(
             f"{experiment} is not empty; continue it with `ptb resume {experiment}`, or choose another --out."
         )
-    benchmarks = [QUICK_BENCHMARK] if quick else suite.benchmarks
+    benchmarks = [QUICK_BENCHMARK] if quick else plan.benchmarks or suite.benchmarks
     console = Console(stderr=True, highlight=False)
     requests = {
         experiment / f"{agent}-{benchmark}-seed{seed}": RunRequest(

@@ -190,7 +190,7 @@ def show_leaderboard(path: Path, html: Path | None, json: bool) -> None:
 
 
 def _show(selection: _Selection, html: Path | None, json: bool) -> list[str]:
-    """Print a leaderboard. Return the names of its agents, best first."""
+    """Print a leaderboard. Return the names of its agents; see `_to_compare`."""
     from posttrainbench.cli.console import Console
     from posttrainbench.report.leaderboard_page import write_site
     from posttrainbench.report.tables import leaderboard_table
@@ -210,7 +210,13 @@ def _show(selection: _Selection, html: Path | None, json: bool) -> list[str]:
         console.print(leaderboard_table(result), soft_wrap=True)
         if html is not None:
             console.print(f"\n  Page: {html.resolve()}", markup=False, highlight=False, soft_wrap=True)
-    return [row.agent for row in result.rows]
+    return _to_compare(result)
+
+
+def _to_compare(board: "Leaderboard") -> list[str]:
+    """Return the names of the agents, best first; agents whose scores were reset come after all others."""
+    rows = sorted(board.rows, key=lambda row: row.reset_cells > 0)  # stable
+    return [row.agent for row in rows]
 
 
 def compare(

@@ -5,16 +5,21 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import typer
 
+from posttrainbench import catalog
 from posttrainbench.cli.demo import _described
 from posttrainbench.cli.interrupt import question
+from posttrainbench.cli.leaderboard import _to_compare
 from posttrainbench.cli.many import ManyProgress, require_all
 from posttrainbench.records import Result, Status
 from posttrainbench.run import Run
 from posttrainbench.run.directory import BusyError, lock_experiments, require_idle
+from posttrainbench.scoring.permutation import Block, permutation_test
 from support import assert_refused
 from trajectory_recordings import make_recorded_run
 
@@ -154,3 +159,18 @@ def test_runs_without_a_result_are_exit_code_1(runs: list[Run], capsys: pytest.C
         require_all([first, second], "ptb again")
     assert ended.value.exit_code == 1
     assert "1 of 2 runs have no result. Continue with: ptb again" in capsys.readouterr().err
+
+
+def test_the_demo_has_enough_runs_to_tell_its_honest_agents_apart() -> None:
+    suite = catalog.suites()["micro"]
+    assert suite.demo is not None
+    seeds = [suite.demo.repeats.get(agent, 1) for agent in ("recipe-sft", "recipe-noop")]
+    scores = [[base + 0.01 * seed for seed in range(number)] for base, number in zip((0.8, 0.0), seeds, strict=True)]
+    blocks = [Block(1 / len(suite.demo.benchmarks), *scores) for _ in suite.demo.benchmarks]
+    assert permutation_test(blocks).p_value < 0.05
+
+
+def test_agents_without_resets_are_compared_first() -> None:
+    rows = [("cheat", 2), ("best", 0), ("cheat-too", 1), ("noop", 0)]
+    board: Any = SimpleNamespace(rows=[SimpleNamespace(agent=agent, reset_cells=resets) for agent, resets in rows])
+    assert _to_compare(board) == ["best", "noop", "cheat", "cheat-too"]
