@@ -1,5 +1,6 @@
 """A small server that speaks as much of the Hub's protocol as its client uses, and misbehaves on request."""
 
+import base64
 import hashlib
 import json
 import re
@@ -11,8 +12,12 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 LARGE = (".parquet", ".gz", ".safetensors", ".bin")
 PATH = re.compile(r"/api/(model|dataset)s/([\w.-]+/[\w.-]+)(?:/(revision|tree|paths-info)/([^/]+))?/?")
+UPLOAD = re.compile(r"/api/(model|dataset)s/([\w.-]+/[\w.-]+)/(preupload|commit)/main")
+BATCH = re.compile(r"(/datasets)?/([\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch")
 FILE = re.compile(r"(/datasets)?/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)")
 
 
@@ -41,6 +46,9 @@ class Hub:
         damaged: files that are served with a wrong byte.
         down: every request is answered with 503.
         served: (method, file, Range header) of every request for a file's content.
+        writer: token that may create repositories and commit; None: nobody may.
+        private: names of the repositories that were created as private ones.
+        objects: hash -> content of large files that were uploaded.
     """
 
     url: str = ""
@@ -49,6 +57,9 @@ class Hub:
     damaged: set[str] = field(default_factory=set)
     down: bool = False
     served: list[tuple[str, str, str | None]] = field(default_factory=list)
+    writer: str | None = None
+    private: set[str] = field(default_factory=set)
+    objects: dict[str, bytes] = field(default_factory=dict)
 
 
 def _git_id(data: bytes) -> str:
@@ -79,10 +90,86 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
 
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        digest = self.path.rpartition("/")[2]
+        if hashlib.sha256(data).hexdigest() != digest:
+            self._send(400, b"wrong hash")
+        else:
+            self.hub.objects[digest] = data
+            self._send(200, b"")
+
+    def _write(self, path: str, body: str) -> None:
+        """Answer a request that changes something, with the checks of the real server."""
+        if self.hub.writer is None or self.headers.get("Authorization") != f"Bearer {self.hub.writer}":
+            self._refuse(401, "")
+        elif path == "/api/repos/create":
+            asked = json.loads(body)
+            name = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+            key = asked.get("type", "model"), name
+            if key in self.hub.repositories:
+                self._send(409, json.dumps({"url": f"{self.hub.url}/datasets/{name}"}).encode())
+                return
+            self.hub.repositories[key] = Repository("0" * 40, {})
+            if asked.get("private") or asked.get("visibility") == "private":
+                self.hub.private.add(name)
+            self._json({"url": f"{self.hub.url}/datasets/{name}", "id": name})
+        elif found := BATCH.fullmatch(path):
+            self._json(
+                {
+                    "transfer": "basic",
+                    "objects": [
+                        one | {"actions": {"upload": {"href": f"{self.hub.url}/put/{one['oid']}", "header": {}}}}
+                        for one in json.loads(body)["objects"]
+                    ],
+                }
+            )
+        elif (found := UPLOAD.fullmatch(path)) and (found[1], found[2]) not in self.hub.repositories:
+            self._refuse(404, "RepoNotFound")
+        elif found and found[3] == "preupload":
+            files = json.loads(body)["files"]
+            self._json(
+                {
+                    "files": [
+                        {
+                            "path": one["path"],
+                            "uploadMode": "lfs" if one["path"].endswith((*LARGE, ".zst")) else "regular",
+                            "shouldIgnore": False,
+                        }
+                        for one in files
+                    ]
+                }
+            )
+        elif found:
+            self._commit(self.hub.repositories[found[1], found[2]], found[2], body)
+        else:
+            self._send(404, b"")
+
+    def _commit(self, repository: Repository, name: str, body: str) -> None:
+        added = {}
+        for line in body.splitlines():
+            entry = json.loads(line)
+            value = entry["value"]
+            if entry["key"] == "file":
+                added[value["path"]] = base64.b64decode(value["content"])
+            elif entry["key"] == "lfsFile":
+                if value["oid"] not in self.hub.objects:
+                    self._send(400, b"the object was not uploaded")
+                    return
+                added[value["path"]] = self.hub.objects[value["oid"]]
+        repository.files |= added
+        self._json({"success": True, "commitOid": "1" * 40, "commitUrl": f"{self.hub.url}/{name}/commit/{'1' * 40}"})
+
     def _answer(self, form: str = "") -> None:
         path = unquote(urlsplit(self.path).path)
         if self.hub.down:
             self._send(503, b"down")
+        elif path == "/api/validate-yaml":
+            head = json.loads(form)["content"].split("---\n")[1]
+            valid = isinstance(yaml.safe_load(head), dict)
+            self._json({"errors": [] if valid else [{"message": "metadata must be a mapping"}], "warnings": []})
+        elif path == "/api/repos/create" or BATCH.fullmatch(path) or UPLOAD.fullmatch(path):
+            self._write(path, form)
         elif found := PATH.fullmatch(path):
             self._api(*found.groups(), form)
         elif found := FILE.fullmatch(path):

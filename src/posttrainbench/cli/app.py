@@ -30,6 +30,7 @@ from posttrainbench.cli import (
     lineage,
     logs,
     plot,
+    publish,
     published,
     report,
     reproduce,
@@ -63,6 +64,7 @@ KEY_COMMANDS = (
     "agents",
     "data",
     "doctor",
+    "publish",
 )
 """Commands that may use API keys; they read them from `.env` too."""
 
@@ -205,6 +207,7 @@ app.command(rich_help_panel=LOOK)(report.report)
 app.command(rich_help_panel=LOOK)(view.view)
 app.command(rich_help_panel=LOOK)(plot.plot)
 app.command(rich_help_panel=LOOK)(bundles.export)
+app.command(rich_help_panel=LOOK)(publish.publish)
 app.command("import", rich_help_panel=LOOK)(import_results.import_results)
 app.command(rich_help_panel=AUDIT)(audit.audit)
 app.command(rich_help_panel=AUDIT)(audit.adjudicate)
