@@ -244,8 +244,21 @@ def test_catalog(kind: str | None, ptb_here: Ptb) -> None:
             assert entry["id"] in listed
             shown = json.loads(ptb_here("catalog", shelf, entry["id"], "--json").stdout)
             shown.pop("trivial_note", None)  # compares with scores that a list does not look up
+            shown.pop("baselines_note", None)
             assert shown == entry
             assert f"id: {entry['id']}" in ptb_here("catalog", shelf, entry["id"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("suite", "says"),
+    [
+        ("small", "No scores of its base and instruct models are shipped."),
+        ("v1", "The scores of its base and instruct models are published (arXiv 2603.08640"),
+    ],
+)
+def test_suite_says_where_its_baselines_come_from(suite: str, says: str, ptb_here: Ptb) -> None:
+    shown = json.loads(ptb_here("catalog", "suites", suite, "--json").stdout)
+    assert shown["baselines_note"].startswith(says)
 
 
 def test_doctor(ptb_here: Ptb) -> None:

@@ -24,3 +24,10 @@ def test_progress_in_words() -> None:
     text = "gsm8k, seed 0: 3 of 9 items, mean so far 33.3 percent, 85 tokens/s, 4m 5s left"
     assert str(Progress("gsm8k, seed 0", 3, 9, 1 / 3, 85.2, 245.0)) == text
     assert str(Progress("gsm8k, seed 0", 0, 9)) == "gsm8k, seed 0: 0 of 9 items"
+
+
+def test_an_old_report_says_that_no_item_was_completed_since() -> None:
+    report = Progress("bfcl, seed 0", 12, 100, 0.0, 3.0, 2432.0, since=1000.0)
+    assert report.at(1059.0) == str(report)
+    assert report.at(1060.0) == f"{report}; no item was completed in the last 1m 0s"
+    assert Progress("loading the checkpoint", since=1000.0).at(2000.0) == "loading the checkpoint"

@@ -43,6 +43,8 @@ def catalog(
     if kind is not None and name is not None:
         entry = catalogs.find(dict(kinds[kind]()), name, kind.removesuffix("s"))
         more = catalog_fields(entry) if isinstance(entry, catalogs.BenchmarkFacts) else {}
+        if isinstance(entry, catalogs.Suite):
+            more = {"baselines_note": _baselines_note(entry.id)}
         if json:
             return print_json(entry.model_dump(mode="json") | more)
         fields = entry.model_dump(mode="json", exclude_none=True) | {key: value for key, value in more.items() if value}
@@ -68,3 +70,17 @@ def catalog(
     if shown:
         console.print(f"\n  Next: ptb catalog {shown[0]} {shown[1]}", markup=False, soft_wrap=True)
     return None
+
+
+def _baselines_note(suite: str) -> str:
+    """Return a sentence that says where the scores of a suite's base and instruct models come from."""
+    from posttrainbench.scoring.published import published
+
+    try:
+        source = published(suite).source
+    except InputError:
+        return (
+            "No scores of its base and instruct models are shipped. A run computes those that it needs and that are "
+            f"not stored; `ptb baseline --suite {suite}` computes them in advance."
+        )
+    return f"The scores of its base and instruct models are published ({source}); `ptb published` recomputes them."

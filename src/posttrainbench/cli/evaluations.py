@@ -1,5 +1,6 @@
 """`ptb evaluate` and `ptb baseline`: evaluate checkpoints."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -297,14 +298,14 @@ def _progress(title: str) -> Iterator["Tell"]:
         TextColumn("{task.fields[score]}", markup=False),
         TextColumn("{task.fields[speed]}", markup=False),
     )
-    phase, latest, first_items = "", title, True
-    heartbeat = Heartbeat(console, lambda: f"  {latest}")
+    phase, latest, first_items = "", Moment(title), True
+    heartbeat = Heartbeat(console, lambda: f"  {latest.at(time.monotonic())}")
     with heartbeat, Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, score="", speed="")
 
         def tell(moment: Moment) -> None:
             nonlocal phase, latest, first_items
-            latest = str(moment)
+            latest = moment
             score = "" if moment.score is None else f"{100 * moment.score:.1f}%"
             if moment.doing != phase:
                 phase, first_items = moment.doing, True

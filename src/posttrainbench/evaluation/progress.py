@@ -1,9 +1,13 @@
 """Progress reports of an evaluation."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from posttrainbench.records.units import short_duration
+
+STALE_SECONDS = 60.0
+"""Age from which a report says how old it is."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Progress:
         score: mean over the scored items.
         tokens_per_second: generated tokens of the items that were scored since the start, per second.
         seconds_left: estimate for the other items of this step.
+        since: time of the report on the monotonic clock.
     """
 
     doing: str
@@ -25,6 +30,7 @@ class Progress:
     score: float | None = None
     tokens_per_second: float | None = field(default=None, compare=False)
     seconds_left: float | None = field(default=None, compare=False)
+    since: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def speed(self) -> str:
@@ -35,6 +41,13 @@ class Progress:
         if self.seconds_left:
             parts.append(f"{short_duration(self.seconds_left)} left")
         return ", ".join(parts)
+
+    def at(self, now: float) -> str:
+        """Return the report as text at a later time: an estimate that no item has confirmed for long says its age."""
+        age = now - self.since
+        if not self.total or age < STALE_SECONDS:
+            return str(self)
+        return f"{self}; no item was completed in the last {short_duration(age)}"
 
     def __str__(self) -> str:
         if not self.total:
