@@ -56,7 +56,7 @@ def answers(engine: str, serving: Serving, posed: dict[str, list[Prompt]]) -> di
     results = {}
     with (
         load_engine(engine).serve(serving) as endpoint,
-        OpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=36000, max_retries=0) as client,
+        OpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=36000) as client,
         ThreadPoolExecutor(128) as pool,
     ):
 

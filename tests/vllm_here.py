@@ -14,6 +14,7 @@ from posttrainbench.errors import InputError
 PYTHON = Path(__file__).parents[1] / ".venv-vllm" / "bin" / "python"
 SETTINGS = {"python": str(PYTHON), "memory_fraction": "0.05", "enforce_eager": "1"}
 
+HALF = "\N{REPLACEMENT CHARACTER}"
 SIZES = {"hidden_size": 128, "head_dim": 64}
 """Of small models: vLLM has no attention for smaller heads."""
 
@@ -47,7 +48,7 @@ def engines_differ(
         if isinstance(tokens, str):
             differences.append(tokens)
             continue
-        texts = [generator.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+        texts = [generator.tokenizer.decode(row, skip_special_tokens=True).rstrip(HALF) for row in tokens]
         own = [done.text for done in generator.generate([Request(tuple(prompt), max_tokens, seed=0) for prompt in ids])]
         differences.append("" if texts == own else f"transformers {own}, vLLM {texts}")
     return differences

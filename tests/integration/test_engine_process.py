@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from posttrainbench import catalog
-from posttrainbench.engines import Endpoint, EngineLoadError, Serving, load_engine
+from posttrainbench.engines import MODEL_NAME, Endpoint, EngineLoadError, Serving, load_engine
 from posttrainbench.errors import InfrastructureError
 from support import eventually
 
@@ -23,7 +24,13 @@ pytestmark = pytest.mark.training
 
 CHECKPOINT = catalog.models()["micro-instruct"].directory
 TEMPLATE = (CHECKPOINT / "chat_template.jinja").read_text()
-QUESTION = {"messages": [{"role": "user", "content": "What is 2 plus 2?"}], "max_tokens": 4, "seed": 1, "model": "m"}
+UVICORN_KEEP_ALIVE_SECONDS = 5
+QUESTION = {
+    "messages": [{"role": "user", "content": "What is 2 plus 2?"}],
+    "max_tokens": 4,
+    "seed": 1,
+    "model": MODEL_NAME,
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,9 @@ BAD_BODIES = {
     "a list": [],
     "null": None,
     "no messages": {"max_tokens": 4},
-    "no limit": {"messages": QUESTION["messages"]},
+    "no tokens": QUESTION | {"max_tokens": 0},
+    "an option that is not implemented": QUESTION | {"logprobs": True},
+    "prompt over the context": QUESTION | {"messages": [{"role": "user", "content": "one " * 2000}]},
     "messages as text": QUESTION | {"messages": "hello"},
     "messages as null": QUESTION | {"messages": None},
     "no role": QUESTION | {"messages": [{"content": "hello"}]},
@@ -103,7 +112,40 @@ def test_bad_body_is_refused_and_the_engine_lives_on(body: object, served: Serve
 
 
 def test_other_paths_lead_nowhere(served: Served) -> None:
-    assert served.ask({}, path="/v1/models")[0] == 404
+    assert served.ask({}, path="/v1/completions")[0] == 404
+    assert served.ask(QUESTION | {"model": "another"})[0] == 404
+
+
+def test_idle_connection_is_not_closed_by_the_server(served: Served) -> None:
+    """A client that uses it at that moment would get "server disconnected"."""
+    place = urlparse(served.engine.base_url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
+    headers = {"Authorization": f"Bearer {served.engine.api_key}"}
+    connection.request("GET", "/v1/models", headers=headers)
+    connection.getresponse().read()
+    used = connection.sock
+    time.sleep(UVICORN_KEEP_ALIVE_SECONDS + 1)
+    connection.request("POST", "/v1/chat/completions", json.dumps(QUESTION), headers)
+    assert connection.getresponse().status == 200
+    assert connection.sock is used
+
+
+def test_client_that_disconnects_frees_its_row(served: Served) -> None:
+    place = urlparse(served.engine.base_url)
+    gone = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
+    long = QUESTION | {"max_tokens": 400, "n": 100, "temperature": 2}
+    gone.request("POST", "/v1/chat/completions", json.dumps(long), {"Authorization": f"Bearer {served.engine.api_key}"})
+    time.sleep(0.2)
+    gone.close()
+    [server] = servers(psutil.Process())
+    assert served.ask(QUESTION)[0] == 200
+
+    def idle() -> bool:
+        before = sum(server.cpu_times()[:2])
+        time.sleep(0.5)
+        return sum(server.cpu_times()[:2]) - before < 0.1
+
+    eventually(idle)
 
 
 def test_only_loopback_is_served(served: Served) -> None:

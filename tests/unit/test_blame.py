@@ -70,3 +70,13 @@ def test_base_model_decides_who_is_at_fault(
     assert not any(evaluation.left.values())
     limits = [plan.limit for checkpoint, plan in evaluation.plans if checkpoint != SUBMISSION]
     assert limits in ([], [PROBE_ITEMS])
+
+
+def test_base_model_is_tried_on_the_items_on_which_the_checkpoint_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = tuple(f"micro-math/test/{number:04}" for number in range(7, 17))
+    too_long = EvaluationError("Error code: 400 - the prompt has 600 tokens", failed, refused=True)
+    evaluation = Evaluation([too_long], [too_long])
+    monkeypatch.setattr(evaluating, "evaluate", evaluation)
+    with pytest.raises(InfrastructureError, match="fails on the base model too: Error code: 400"):
+        evaluate_or_blame(SUBMISSION, ["micro-math"], PLAN, object(), Path("out"), lambda progress: None)
+    assert [plan.only for _, plan in evaluation.plans] == [(), failed[:PROBE_ITEMS]]

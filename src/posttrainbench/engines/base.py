@@ -63,6 +63,7 @@ class Endpoint:
         log: the engine's output. A line that begins with `ERROR_MARK` gives the reason for a failed request.
         diagnose: returns why the engine failed, if it knows that from elsewhere than such a line.
         rows: number of requests that are computed at once, if it is smaller than `connections`.
+        context: largest number of tokens of prompt and completion, if the engine refuses a higher limit.
     """
 
     base_url: str
@@ -73,6 +74,7 @@ class Endpoint:
     log: Path
     diagnose: Callable[[], str | None] = lambda: None
     rows: int | None = None
+    context: int | None = None
 
     def last_error(self) -> str | None:
         """Return the reason of the last failed request; None if none is known."""

@@ -5,10 +5,14 @@ Stand-alone: needs only torch and transformers. The agent's kit holds a copy.
 A prompt is computed in pieces that begin at multiples of `piece` tokens, alone or in a fixed number of rows. If another
 row holds the same first pieces, their keys and values are copied, which gives the same numbers. A decoding step always
 computes all rows, of which each writes at its own position.
+
+The memory is the number of rows times the length of the longest one. Where that would exceed the limit, there are fewer
+rows.
 """
 
 import inspect
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -24,12 +28,32 @@ class Rows(Protocol):
     """Rows that generate; all methods run in inference mode.
 
     Attributes:
-        count: number of rows.
+        most: largest number of rows.
+        count: current number of rows.
         together: number of prompts that are computed as fast as one.
     """
 
+    most: int
     count: int
     together: int
+
+    def most_at(self, length: int) -> int:
+        """Return how many rows with this number of tokens fit in the memory."""
+
+    def fit(self, length: int, live: Sequence[int], wanted: int) -> int | None:
+        """Make room for rows with this number of tokens.
+
+        Args:
+            length: number of tokens.
+            live: the rows in use. If rows are moved, the first of them are kept as rows 0, 1, ...
+            wanted: number of rows that are needed; other lengths may be given up for them.
+
+        Returns:
+            How many rows of `live` were kept; None if no row was moved.
+        """
+
+    def clear(self) -> None:
+        """Forget all rows and free their memory, after an error."""
 
     def prefill(self, prompts: Mapping[int, tuple[int, ...]]) -> Tensor:
         """Start at most `together` rows with prompts.
@@ -45,26 +69,78 @@ class Rows(Protocol):
 class Slots:
     """Rows of a model whose only state is the keys and values of its attention, full or sliding."""
 
-    def __init__(self, model: Any, count: int, piece: int, together: int = 1) -> None:
-        """Allocate nothing yet; see `supports` for the models that can be used."""
-        self.model, self.count, self.piece, self.together = model, count, piece, together
+    def __init__(self, model: Any, count: int, piece: int, together: int = 1, tokens: int | None = None) -> None:
+        """Allocate nothing yet; see `token_bytes` for the models that can be used.
+
+        Args:
+            model: the model.
+            count: largest number of rows.
+            piece: tokens of a prompt that are computed at once.
+            together: see `Rows`.
+            tokens: limit on the number of rows times their length; None for no limit.
+        """
+        self.model, self.most, self.piece, self.together, self.tokens = model, count, piece, together, tokens
         self.cache = _cache_argument(model)
         self.kinds, self.window = attention_kinds(model)
         self.layers: list[object] = []  # of transformers' own caches; none of them is used
+        self.clear()
+
+    def clear(self) -> None:
+        """See `Rows`."""
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor] = {}
         self.capacity = 0
-        self.held: list[tuple[int, ...]] = [()] * count
-        self.length = [0] * count
-        self.every_row = torch.arange(count, device=model.device)
-        self.targets = self.positions = self.every_row[:, None]
         self.seen = 0
+        self._set_rows([()] * self.most, [0] * self.most)
+
+    def _set_rows(self, held: list[tuple[int, ...]], length: list[int]) -> None:
+        self.held, self.length, self.count = held, length, len(held)
+        self.every_row = torch.arange(self.count, device=self.model.device)
+        self.targets = self.positions = self.every_row[:, None]
+
+    def most_at(self, length: int) -> int:
+        """See `Rows`."""
+        return self._rows_of(_round_up(length + self.piece, CAPACITY_STEP))
+
+    def _rows_of(self, capacity: int) -> int:
+        return self.most if self.tokens is None else min(self.most, self.tokens // capacity)
+
+    def fit(self, length: int, live: Sequence[int], wanted: int) -> int | None:
+        """See `Rows`."""
+        length += self.piece  # the last piece of a prompt is padded
+        least = _round_up(length, CAPACITY_STEP)
+        if length <= self.capacity and (wanted <= self.count or self._rows_of(least) < min(self.most, 2 * self.count)):
+            return None
+        roomy = _round_up(max(length, self.capacity * 5 // 4), CAPACITY_STEP)
+        capacity = roomy if self._rows_of(roomy) == self._rows_of(least) else least
+        count = self._rows_of(capacity)
+        if count == self.count:
+            self._move(range(count), capacity)
+            return None
+        kept = list(live)[:count]
+        others = [row for row in range(self.count) if row not in live]  # their prompts may be of use
+        self._move([*kept, *others][:count], capacity)
+        missing = count - self.count
+        self._set_rows(self.held + [()] * missing, self.length + [0] * missing)
+        return len(kept)
+
+    def _move(self, rows: Sequence[int], capacity: int) -> None:
+        """Replace the memory by one of this capacity with these rows, and empty rows up to its limit."""
+        index = list(rows)
+        count, size = self._rows_of(capacity), min(self.capacity, capacity)
+        for stores in (self.keys, self.values):
+            for layer, old in stores.items():
+                stores[layer] = old.new_zeros(count, old.shape[1], capacity, old.shape[3])
+                for place, row in enumerate(index):
+                    stores[layer][place, :, :size] = old[row, :, :size]
+        self.capacity = capacity
+        self._set_rows([self.held[row][: capacity - 1] for row in index], [self.length[row] for row in index])
 
     def prefill(self, prompts: Mapping[int, tuple[int, ...]]) -> Tensor:
         """See `Rows`."""
         if not all(prompts.values()):
             raise ValueError("the prompt is empty")
-        self._reserve(max(map(len, prompts.values())) + self.piece)
+        self._reserve(max(map(len, prompts.values())))
         begins = {row: self._copy_prefix(row, prompt) for row, prompt in prompts.items()}
         scores = {}
         while begins:
@@ -118,7 +194,7 @@ class Slots:
         """Compute tokens at positions of rows; return the scores after those in the columns `last`."""
         self.targets, self.positions = rows, positions
         seen = seen or int(positions.max()) + 1
-        self.seen = min(self.capacity, -(-seen // LENGTH_STEP) * LENGTH_STEP)
+        self.seen = min(self.capacity, _round_up(seen, LENGTH_STEP))
         scores: Tensor = self.model(
             input_ids=self._tensor(ids),
             attention_mask=self._masks(positions),
@@ -163,25 +239,35 @@ class Slots:
         return end
 
     def _reserve(self, length: int) -> None:
-        """Make room for rows of this length."""
-        if length <= self.capacity:
-            return
-        capacity = -(-max(length, self.capacity * 5 // 4) // CAPACITY_STEP) * CAPACITY_STEP
-        for stores in (self.keys, self.values):
-            for layer, old in stores.items():
-                stores[layer] = old.new_zeros(*old.shape[:2], capacity, old.shape[3])
-                stores[layer][:, :, : self.capacity] = old
-        self.capacity = capacity
+        """Make room for rows of this length, unless `fit` has done it.
+
+        Raises:
+            RuntimeError: they do not fit in the memory.
+        """
+        if length > self.capacity and self.fit(length, range(self.count), 0) is not None:
+            raise RuntimeError(f"{self.count} rows of {length} tokens do not fit in the memory")
 
 
 class OneRow:
     """One row with the model's own cache, for models that keep other state than keys and values."""
 
-    count = together = 1
+    most = count = together = 1
 
     def __init__(self, model: Any) -> None:
         """Start with an empty cache."""
         self.model, self.name, self.cache = model, _cache_argument(model), None
+
+    def most_at(self, length: int) -> int:
+        """See `Rows`."""
+        return 1
+
+    def fit(self, length: int, live: Sequence[int], wanted: int) -> int | None:
+        """See `Rows`."""
+        return None
+
+    def clear(self) -> None:
+        """See `Rows`."""
+        self.cache = None
 
     def prefill(self, prompts: Mapping[int, tuple[int, ...]]) -> Tensor:
         """See `Rows`."""
@@ -209,10 +295,13 @@ def attention_kinds(model: Any) -> tuple[tuple[str, ...], int]:
 
 
 @torch.inference_mode()
-def supports(model: Any) -> bool:
-    """Return whether a model computes the same in `Slots` as without a cache, tried on a short prompt."""
+def token_bytes(model: Any) -> int:
+    """Return the memory of a token in `Slots`; 0 if a model computes something else there than without a cache.
+
+    That is tried on a short prompt.
+    """
     if not set(attention_kinds(model)[0]) <= {"full_attention", "sliding_attention"}:
-        return False
+        return 0
     plain = model(input_ids=torch.tensor([PROBE], device=model.device), use_cache=False).logits[0, -2:].float()
     slots = Slots(model, 2, len(PROBE) // 3)
     try:
@@ -220,9 +309,34 @@ def supports(model: Any) -> bool:
         [first] = slots.prefill({1: PROBE[:-1]})  # with the pieces of row 0
         second = slots.decode({1: PROBE[-1]})[1]
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
-        return False
+        return 0
     difference = (torch.stack([first, second]).float() - plain).abs().mean()
-    return bool(difference < 0.1 * (plain - plain.mean()).abs().mean())
+    if not difference < 0.1 * (plain - plain.mean()).abs().mean():
+        return 0
+    stores = (*slots.keys.values(), *slots.values.values())
+    return sum(store.shape[1] * store.shape[3] * store.element_size() for store in stores)
+
+
+def free_memory(device: str) -> int:
+    """Return the free memory of the device in bytes: of the GPU, or of this machine and control group."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    free = [int(lines["MemAvailable"].split()[0]) * 1024]
+    group = Path("/proc/self/cgroup").read_text().rpartition("0::")[2].strip().lstrip("/")
+    place = Path("/sys/fs/cgroup", group)
+    for folder in (place, *place.parents):
+        try:
+            limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        except OSError:
+            continue
+        if limit != "max":
+            free.append(max(0, int(limit) - int(used)))
+    return min(free)
+
+
+def _round_up(number: int, step: int) -> int:
+    return -(-number // step) * step
 
 
 def _cache_argument(model: Any) -> str:

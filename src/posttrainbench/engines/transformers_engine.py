@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def start(serving: Serving) -> Iterator[Endpoint]:
         "threads": serving.threads,
         "decoding": None if serving.decoding is None else dict(serving.decoding),
         "dtype": serving.dtype,
+        "kv_memory": _kv_memory(serving.settings),
     }
     environment = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
     environment["HF_HUB_OFFLINE"] = "1"
@@ -70,10 +72,28 @@ def start(serving: Serving) -> Iterator[Endpoint]:
                 "threads": serving.threads,
                 "decoding": ready["decoding"],
                 "rows": ready["rows"],
+                "kv_tokens": ready["kv_tokens"],
+                "settings": dict(serving.settings),
             },
             log=serving.log,
             rows=ready["rows"],
+            context=ready["context"],
         )
+
+
+def check_values(settings: Mapping[str, str]) -> None:
+    """Check the values of the settings.
+
+    Raises:
+        InputError: a value is invalid.
+    """
+    value = settings.get("kv_memory", "1")
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) or float(value) == 0:
+        raise InputError(f"The setting `kv_memory` of the engine transformers must be a number above 0, not `{value}`.")
+
+
+def _kv_memory(settings: Mapping[str, str]) -> int | None:
+    return int(float(settings["kv_memory"]) * 2**30) if "kv_memory" in settings else None
 
 
 HERE = Path(__file__).parent
@@ -87,4 +107,6 @@ ENGINE = Engine(
         "sampling.py": HERE / "sampling.py",
         "slots.py": HERE / "slots.py",
     },
+    settings={"kv_memory": "memory for keys and values in GiB; default: half of the free memory (GPU: 80 %)"},
+    check_values=check_values,
 )

@@ -1,10 +1,11 @@
 """The transformers engine's own process: `python -m posttrainbench.engines.transformers_server`.
 
-Reads one JSON line from standard input (`checkpoint`, `template`, `key`, `threads`, `decoding`, `dtype`), loads the
-checkpoint, writes one JSON line to standard output (`port`, or `load_error`), and serves OpenAI chat completions on
-loopback until standard input closes. It therefore never outlives the evaluation that started it.
+Reads one JSON line from standard input (`checkpoint`, `template`, `key`, `threads`, `decoding`, `dtype`, `kv_memory`),
+loads the checkpoint, writes one JSON line to standard output (`port`, or `load_error`), and serves OpenAI chat
+completions on loopback until standard input closes. It therefore never outlives the evaluation that started it.
 """
 
+import asyncio
 import json
 import os
 import queue
@@ -13,25 +14,31 @@ import socket
 import sys
 import threading
 import time
-from concurrent.futures import Future
-from functools import partial
+from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 import uvicorn
+from jinja2 import TemplateError
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from posttrainbench.child_process import call_when_parent_exits
-from posttrainbench.engines.base import ERROR_MARK
-from posttrainbench.engines.generation import Completion, Generator, Request
+from posttrainbench.engines.base import ERROR_MARK, MODEL_NAME
+from posttrainbench.engines.chat_request import ChatRequest, UnknownModelError, read_request
+from posttrainbench.engines.generation import Completion, Generator, Request, RequestError
 from posttrainbench.errors import one_line
 
 BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 24 * 3600
+"""An idle connection is closed by the client only: a request that meets a closing server fails."""
+CLIENT_CLOSED = 499
 
 Job = tuple[Request, "Future[Completion]"]
 
@@ -45,109 +52,137 @@ class Batcher:
         threading.Thread(target=self._work, daemon=True).start()
 
     def submit(self, request: Request) -> "Future[Completion]":
-        """Queue a request; return a future of its completion or of the error that ended it."""
+        """Queue a request that `Generator.accept` returned; return a future of its completion or error.
+
+        A request whose future is cancelled is given up.
+        """
         future: Future[Completion] = Future()
         self.jobs.put((request, future))
         return future
 
     def _work(self) -> None:
-        futures: set[Future[Completion]] = set()
         while True:
-            try:
-                while jobs := self._next_jobs():
-                    futures.update(future for _, future in jobs)
-                    self.generator.add(
-                        [(request, partial(self._complete, futures, future)) for request, future in jobs]
-                    )
-                self.generator.step()
-            except Exception as error:  # every client whose request has begun must get the error, whatever it is
-                self.generator.drop()
-                for future in futures:
-                    future.set_exception(error)
-                futures.clear()
+            while not self.generator.busy or not self.jobs.empty():
+                self._add(*self.jobs.get())
+            self.generator.step()
 
-    def _next_jobs(self) -> list[Job]:
-        """Return the jobs to begin now; wait for one if none is being completed."""
-        if not self.generator.live:
-            first = self.jobs.get()
-            return [first, *(self.jobs.get() for _ in range(self.generator.room(self.jobs.qsize() + 1) - 1))]
-        return [self.jobs.get() for _ in range(self.generator.room(self.jobs.qsize()))]
+    def _add(self, request: Request, future: "Future[Completion]") -> None:
+        def finish(result: Completion | Exception) -> None:
+            with suppress(InvalidStateError):  # cancelled in the meantime
+                if isinstance(result, Exception):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
 
-    def _complete(
-        self, futures: "set[Future[Completion]]", future: "Future[Completion]", completion: Completion
-    ) -> None:
-        futures.discard(future)
-        future.set_result(completion)
+        try:
+            self.generator.add(request, finish, lambda: not future.cancelled())
+        except Exception as error:  # only this request fails, whatever it is
+            finish(error)
 
 
-def build_app(generator: Generator, key: str) -> Starlette:
-    """Return the HTTP application: `POST /v1/chat/completions` and `GET /health`."""
+def build_app(generator: Generator, key: str, names: Sequence[str] = (MODEL_NAME,)) -> Starlette:
+    """Return the HTTP application: `POST /v1/chat/completions`, `GET /v1/models` and `GET /health`.
+
+    Args:
+        generator: completes the requests.
+        key: API key.
+        names: of the model.
+    """
     batcher = Batcher(generator)
+
+    def authorized(http: HttpRequest) -> bool:
+        sent = http.headers.get("authorization", "").removeprefix("Bearer ")
+        return secrets.compare_digest(sent.encode(), key.encode())
 
     async def health(_: HttpRequest) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
-    async def chat(http: HttpRequest) -> JSONResponse:
-        sent = http.headers.get("authorization", "").removeprefix("Bearer ")
-        if not secrets.compare_digest(sent.encode(), key.encode()):
+    async def models(http: HttpRequest) -> JSONResponse:
+        if not authorized(http):
+            return _error(401, "wrong API key")
+        facts = {"object": "model", "owned_by": "posttrainbench", "max_model_len": generator.context}
+        return JSONResponse({"object": "list", "data": [{"id": name} | facts for name in names]})
+
+    async def chat(http: HttpRequest) -> Response:
+        if not authorized(http):
             return _error(401, "wrong API key")
         try:
-            body = await http.json()
-            request = Request(
-                prompt=generator.encode(_plain(body["messages"]), body.get("tools")),
-                max_tokens=int(body.get("max_completion_tokens") or body["max_tokens"]),
-                seed=int(body.get("seed") or 0),
-                stop=_texts(body.get("stop")),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            return _error(400, f"bad request: {error!r}")
-        try:
-            done = await run_in_threadpool(batcher.submit(request).result)
-        except Exception as error:
-            print(f"{ERROR_MARK}{one_line(error)}", file=sys.stderr, flush=True)
-            return _error(500, f"generation failed: {error}")
-        return JSONResponse(_reply(str(body.get("model", "")), request, done))
+            body = read_request(await http.body(), names)
+            requests = _requests(generator, body)
+        except UnknownModelError as error:
+            return _error(404, str(error))
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_CLOSED)
+        except (TemplateError, KeyError, RecursionError, TypeError, ValueError) as error:
+            return _error(400, f"bad request: {one_line(error)}")
+        futures = [batcher.submit(request) for request in requests]
+        done = asyncio.gather(*map(asyncio.wrap_future, futures))
+        gone = asyncio.ensure_future(_disconnect(http))
+        either: list[asyncio.Future[Any]] = [done, gone]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if not done.done():
+            done.cancel()
+            return Response(status_code=CLIENT_CLOSED)
+        if (failed := done.exception()) is not None:
+            print(f"{ERROR_MARK}{one_line(failed)}", file=sys.stderr, flush=True)
+            return _error(500, f"generation failed: {failed}")
+        return JSONResponse(_reply(requests, done.result()))
 
-    return Starlette(routes=[Route("/health", health), Route("/v1/chat/completions", chat, methods=["POST"])])
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/v1/models", models),
+            Route("/v1/chat/completions", chat, methods=["POST"]),
+        ]
+    )
 
 
-def _plain(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Reduce messages to their text; the content may be a string or a list of text parts."""
-    chat = []
-    for message in messages:
-        content = message["content"]
-        text = content if isinstance(content, str) else "".join(part["text"] for part in content)
-        chat.append({"role": str(message["role"]), "content": text})
-    return chat
+def _requests(generator: Generator, body: ChatRequest) -> list[Request]:
+    """Return the requests for completions; the seeds of several ones are consecutive.
+
+    Raises:
+        RequestError: the generator cannot complete them.
+        TemplateError: the chat template refuses the messages.
+    """
+    decoding = body.decoding()
+    count = body.n or 1
+    if count > 1 and not generator.decoding_of(decoding).sample:
+        raise RequestError(f"n must be 1 with greedy decoding, not {count}")
+    prompt = generator.encode([message.plain() for message in body.messages], body.tools)
+    limit = body.limit() or generator.context
+    if limit is None:
+        raise RequestError("max_tokens is missing, and the model has no limit of its own")
+    request = generator.accept(Request(prompt, limit, body.seed or 0, body.stops(), decoding))
+    return [generator.reseeded(request, place) for place in range(count)]
 
 
-def _texts(stop: str | list[str] | None) -> tuple[str, ...]:
-    """Return OpenAI's `stop`, which may be missing, a text, or a list, as a tuple."""
-    return (stop,) if isinstance(stop, str) else tuple(str(text) for text in stop or ())
+async def _disconnect(http: HttpRequest) -> None:
+    """Return when the client has closed its connection. Read the body first."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _error(status: int, message: str) -> JSONResponse:
     return JSONResponse({"error": {"message": message, "type": "engine_error"}}, status_code=status)
 
 
-def _reply(model: str, request: Request, done: Completion) -> dict[str, Any]:
+def _reply(requests: Sequence[Request], completions: Sequence[Completion]) -> dict[str, Any]:
+    prompt, written = len(requests[0].prompt), sum(done.tokens for done in completions)
     return {
         "id": f"chatcmpl-{secrets.token_hex(8)}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": model,
+        "model": MODEL_NAME,
         "choices": [
             {
-                "index": 0,
+                "index": index,
                 "message": {"role": "assistant", "content": done.text},
                 "finish_reason": "length" if done.cut else "stop",
             }
+            for index, done in enumerate(completions)
         ],
-        "usage": {
-            "prompt_tokens": len(request.prompt),
-            "completion_tokens": done.tokens,
-            "total_tokens": len(request.prompt) + done.tokens,
-        },
+        "usage": {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written},
     }
 
 
@@ -162,7 +197,9 @@ def main() -> None:
         torch.set_num_threads(order["threads"])
     call_when_parent_exits(lambda: os._exit(0))
     try:
-        generator = Generator(Path(order["checkpoint"]), order["template"], order["decoding"], order["dtype"])
+        generator = Generator(
+            Path(order["checkpoint"]), order["template"], order["decoding"], order["dtype"], order["kv_memory"]
+        )
     except Exception as error:  # any error means that the checkpoint cannot be loaded
         _say({"load_error": f"{type(error).__name__}: {error}"[:2000]})
         return
@@ -175,11 +212,17 @@ def main() -> None:
             "device": generator.device,
             "decoding": generator.decoding,
             "samples": generator.sample,
-            "rows": generator.rows.count,
+            "rows": generator.rows.most,
+            "kv_tokens": getattr(generator.rows, "tokens", None),
+            "context": generator.context,
         }
     )
     app = build_app(generator, order["key"])
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
+    )
     server.run(sockets=[listener])
 
 

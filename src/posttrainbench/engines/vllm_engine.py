@@ -44,6 +44,8 @@ LOAD_SECONDS = 1800.0
 STOP_SECONDS = 40.0
 DYING_SECONDS = 10.0
 POLL_SECONDS = 0.25
+KEEP_ALIVE_SECONDS = 24 * 3600
+"""An idle connection is closed by the client only: a request that meets a closing server fails."""
 CONNECTIONS = 512
 LONGEST_SCRATCH = 50
 """Maximum length of the temporary directory's path: vLLM creates sockets in it, whose paths the kernel limits."""
@@ -103,7 +105,7 @@ def start(serving: Serving) -> Iterator[Endpoint]:
         return None if guard.poll() is None else f"vLLM exited while generating: {cause or _exit(guard.returncode)}"
 
     try:
-        _wait_ready(guard, f"http://127.0.0.1:{port}/v1/models", key, name)
+        context = _wait_ready(guard, f"http://127.0.0.1:{port}/v1/models", key, name)
         if guard.poll() is not None:
             fault = faulty_file(serving.checkpoint) or root_cause(output()) or f"vLLM exited: {_exit(guard.returncode)}"
             raise EngineLoadError(fault)
@@ -126,6 +128,7 @@ def start(serving: Serving) -> Iterator[Endpoint]:
             },
             log=serving.log,
             diagnose=diagnose,
+            context=context,
         )
     finally:
         stop(guard, STOP_SECONDS)
@@ -257,6 +260,7 @@ def _environment(key: str, threads: int | None, scratch: Path) -> dict[str, str]
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # every vLLM on a machine would bind to its first core
+    environment["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = str(KEEP_ALIVE_SECONDS)
     environment |= user_environment()
     return environment | {
         "VLLM_API_KEY": key,
@@ -279,8 +283,11 @@ def _free_port() -> int:
         return port
 
 
-def _wait_ready(guard: "subprocess.Popen[bytes]", url: str, key: str, name: str) -> None:
+def _wait_ready(guard: "subprocess.Popen[bytes]", url: str, key: str, name: str) -> int | None:
     """Wait until the server exits, or accepts our key and lists our model, which no other server on that port would do.
+
+    Returns:
+        The length of the model's context, if the server lists it.
 
     Raises:
         InfrastructureError: neither happens in `LOAD_SECONDS`.
@@ -289,11 +296,12 @@ def _wait_ready(guard: "subprocess.Popen[bytes]", url: str, key: str, name: str)
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})  # noqa: S310  (loopback)
     while time.monotonic() < deadline:
         if guard.poll() is not None:
-            return
+            return None
         try:
             with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310
-                if any(model["id"] == name for model in json.load(reply)["data"]):
-                    return
+                for model in json.load(reply)["data"]:
+                    if model["id"] == name:
+                        return model.get("max_model_len")
         except (OSError, ValueError, KeyError):
             pass
         time.sleep(POLL_SECONDS)

@@ -23,6 +23,7 @@ from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation.failures import EvaluationError
 
 REQUEST_SECONDS = 6 * 3600
+_REFUSED = re.compile(r"Error code: 4(?!08|09|29)[0-9]{2}\b")
 THRESHOLDS = (50_000, 20, 20)
 
 OnScore = Callable[[str, Grade], None]
@@ -61,7 +62,7 @@ def attempt(
     with _rare_garbage_collection():
         results = inspect_eval(
             task,
-            model=_model(engine, max_tokens, seed, stop),
+            model=_model(engine, min(max_tokens, engine.context or max_tokens), seed, stop),
             display="none",
             log_dir=str(log.parent),
             log_format="eval",
@@ -77,10 +78,15 @@ def attempt(
         if isinstance(error, GraderError):
             raise InfrastructureError("grader_failed", f"The grader gave no verdict: {error}") from error
         raise error
-    failures = [_reason(sample.error) for sample in result.samples or [] if sample.error]
-    if result.status != "success" or failures:
-        reason = engine.last_error() or (result.error and result.error.message) or next(iter(failures), None)
-        raise EvaluationError(reason or f"Inspect ended with `{result.status}`")
+    failed = {str(sample.id): _reason(sample.error) for sample in result.samples or [] if sample.error}
+    if result.status != "success" or failed:
+        refused = [reason for reason in failed.values() if _REFUSED.match(reason)]
+        reason = (
+            engine.last_error()
+            or (result.error and result.error.message)
+            or next(iter([*refused, *failed.values()]), None)
+        )
+        raise EvaluationError(reason or f"Inspect ended with `{result.status}`", tuple(failed), bool(refused))
     Path(result.location.removeprefix("file://")).replace(log)
 
 

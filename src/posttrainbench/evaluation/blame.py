@@ -35,9 +35,10 @@ def evaluate_or_blame(
         return evaluating.evaluate(checkpoint, benchmark_ids, plan, sandbox, out, tell)
     except NotAcceptedError as error:
         raise BrokenCheckpointError(one_line(error)) from error
-    except (EngineLoadError, EvaluationError):
+    except (EngineLoadError, EvaluationError) as error:
         tell(Progress("the checkpoint failed; trying the base model instead"))
-        probe_base(benchmark_ids, plan, sandbox, out, tell)
+        failed = error.items if isinstance(error, EvaluationError) else ()
+        probe_base(benchmark_ids, plan, sandbox, out, tell, failed)
     tell(Progress("the base model works; trying the checkpoint again"))
     try:
         return evaluating.evaluate(checkpoint, benchmark_ids, replace(plan, tries=(1,)), sandbox, out, tell)
@@ -45,13 +46,20 @@ def evaluate_or_blame(
         raise BrokenCheckpointError(one_line(error)) from error
 
 
-def probe_base(benchmark_ids: list[str], plan: EvaluationPlan, sandbox: Sandbox, out: Path, tell: Tell) -> None:
-    """Evaluate the base model on a few items.
+def probe_base(
+    benchmark_ids: list[str],
+    plan: EvaluationPlan,
+    sandbox: Sandbox,
+    out: Path,
+    tell: Tell,
+    failed: tuple[str, ...] = (),
+) -> None:
+    """Evaluate the base model on a few items, if possible those on which the checkpoint failed.
 
     Raises:
         InfrastructureError: that fails too.
     """
-    probe = replace(plan, limit=PROBE_ITEMS, tries=(1,))
+    probe = replace(plan, limit=PROBE_ITEMS, only=failed[:PROBE_ITEMS], tries=(1,))
     try:
         evaluating.evaluate(plan.base.directory, benchmark_ids, probe, sandbox, out, tell)
     except (EngineLoadError, EvaluationError) as error:

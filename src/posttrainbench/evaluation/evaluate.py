@@ -97,6 +97,8 @@ def _evaluate_all(
                         for name in pending:
                             done[name] = _evaluate_one(name, plan, rung, digest, engine, sandbox, out, tell)
             except EvaluationError as error:
+                if error.refused:
+                    raise
                 failure = error
             else:
                 return done
@@ -179,7 +181,8 @@ def _evaluate_one(
 
     facts = catalog.find(catalog.benchmarks(), benchmark_id, "benchmark")
     benchmark = load_benchmark(benchmark_id)
-    items = load_items(facts, "test")[: plan.limit]
+    items = load_items(facts, "test")
+    items = [item for item in items if item.id in plan.only] or items[: plan.limit]
     plan = replace(plan, seeds=plan.seeds_for(facts, benchmark.graded, engine.greedy))
     config = evaluation_config(facts, benchmark, plan, items, rung) | {"engine": engine.config}
     configuration = config_sha256(config | {"checkpoint": checkpoint_sha256})

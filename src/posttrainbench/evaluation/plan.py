@@ -29,6 +29,7 @@ class EvaluationPlan:
         dtype: number format of weights and computations.
         highest_max_tokens: limit of one completion where a benchmark's own limits are higher.
         limit: evaluate only the first `limit` items; None for all.
+        only: ids of the items to evaluate; empty for all, also in a benchmark without any of them.
         few_shot: worked examples instead of a chat template, sampling at temperature 0.6 and top-p 0.95.
         grader: grader model, for benchmarks that need one.
     """
@@ -42,6 +43,7 @@ class EvaluationPlan:
     dtype: str = "float32"
     highest_max_tokens: int | None = None
     limit: int | None = None
+    only: tuple[str, ...] = ()
     few_shot: bool = False
     grader: str = DEFAULT_GRADER
 

@@ -75,13 +75,16 @@ def sampling_settings(settings: dict[str, Any], base_model: Path, rows: int) -> 
 
 
 RANGES = {
-    "temperature": (0.01, 100.0),
+    "temperature": (0.01, 2.0),
     "top_p": (1e-6, 1.0),
     "top_k": (0, 10**6),
     "min_p": (0.0, 1.0),
     "repetition_penalty": (0.01, 100.0),
 }
-"""Smallest and largest legal value; a temperature of 0, which means greedy decoding, is legal too."""
+"""Smallest and largest legal value; a temperature of 0, which means greedy decoding, is legal too.
+
+vLLM refuses higher temperatures.
+"""
 
 
 def _is_legal(key: str, value: Any, rows: int) -> bool:

@@ -13,9 +13,6 @@ import tempfile
 from pathlib import Path
 
 import uvicorn
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from posttrainbench.engines.generation import Generator
 from posttrainbench.engines.transformers_server import build_app
@@ -46,22 +43,6 @@ def main() -> None:
     sampling = {name: value for name, value in decoding.items() if not name.endswith("_token_id")}
     template = Path(options.chat_template).read_text()
     generator = Generator(Path(options.model), template, sampling, options.dtype)
-    app = build_app(generator, key)
-    [complete] = [route.endpoint for route in app.routes if isinstance(route, Route) and "chat" in route.path]
-
-    async def chat(request: Request) -> Response:
-        model = (await request.json()).get("model")
-        if model in options.served_model_name:
-            return await complete(request)
-        error = {"message": f"The model `{model}` does not exist.", "type": "NotFoundError", "code": 404}
-        return JSONResponse({"error": error}, status_code=404)
-
-    async def models(request: Request) -> JSONResponse:
-        if request.headers.get("authorization") != f"Bearer {key}":
-            return JSONResponse({"error": "Unauthorized"}, status_code=401)
-        return JSONResponse({"object": "list", "data": [{"id": name} for name in options.served_model_name]})
-
-    app.router.routes.insert(0, Route("/v1/chat/completions", chat, methods=["POST"]))
-    app.router.routes.append(Route("/v1/models", models))
+    app = build_app(generator, key, options.served_model_name)
     uvicorn.run(app, host=options.host, port=options.port, log_level=options.uvicorn_log_level)
     worker.kill()
