@@ -80,11 +80,9 @@ async def complete(engine: Endpoint, cases: list[Case], max_tokens: int) -> None
 
         async def one(case: Case) -> None:
             tools: dict[str, Any] = {"tools": case.tools, "tool_choice": "none"} if case.tools else {}
+            messages: Any = case.messages
             reply = await client.chat.completions.create(
-                model=MODEL_NAME,
-                messages=case.messages,
-                max_tokens=max_tokens,
-                **tools,  # type: ignore[arg-type]
+                model=MODEL_NAME, messages=messages, max_tokens=max_tokens, **tools
             )
             case.completion = reply.choices[0].message.content or ""
 
@@ -151,7 +149,7 @@ def gsm8k(engine: Endpoint, items: list[Item], max_tokens: int, lm_eval: Path | 
 
         def strict(number: int, completion: str) -> bool:
             found = re.search(r"#### (\-?[0-9\.\,]+)", completion)
-            return bool(found) and found[1].replace(",", "").rstrip(".") == str(items[number].target["number"])
+            return found is not None and found[1].replace(",", "").rstrip(".") == str(items[number].target["number"])
 
         cases = [Case(item.id, [], completion=text) for item, (text, _) in zip(items, lm, strict=True)]
         for number, (text, given) in enumerate(lm):
@@ -214,7 +212,7 @@ def bfcl(engine: Endpoint, items: list[Item], max_tokens: int) -> None:
     def their_score(number: int, completion: str) -> bool:
         record = BFCLRecord(category_name="exec_simple", turns=1, language="python", **rows[number])
         sample = single_turn_record_to_sample(record)
-        calls = []
+        calls: list[ToolCall] = []
         for found in CALL.findall(completion):
             try:
                 call = json.loads(found)
@@ -222,7 +220,7 @@ def bfcl(engine: Endpoint, items: list[Item], max_tokens: int) -> None:
             except (KeyError, TypeError, ValueError):
                 return False
         state = state_of(completion, sample.input, sample.metadata, calls)
-        given = asyncio.run(scorer(state, Target(sample.target)))  # type: ignore[arg-type]
+        given = asyncio.run(scorer(state, Target(sample.target)))
         return bool(given and given.value)
 
     def our_score(number: int, completion: str) -> bool:

@@ -23,7 +23,7 @@ import pytest
 
 from posttrainbench import catalog
 from posttrainbench.engines import Endpoint, EngineLoadError, Serving, load_engine
-from posttrainbench.engines.vllm_engine import generation_config, options, versions
+from posttrainbench.engines.vllm_engine import _environment, generation_config, options, versions
 from posttrainbench.errors import InputError
 from support import eventually
 
@@ -238,3 +238,17 @@ def test_generation_config_that_is_no_json_is_the_checkpoints_fault(tmp_path: Pa
     (tmp_path / "generation_config.json").write_text("[")
     with pytest.raises(EngineLoadError, match=r"generation_config\.json"):
         generation_config(Serving(tmp_path, TEMPLATE, tmp_path / "log"))
+
+
+@pytest.mark.parametrize("name", ["VLLM_HTTP_TIMEOUT_KEEP_ALIVE", "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"])
+def test_limits_of_vllm_are_raised_unless_the_user_sets_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name, raising=False)
+    assert int(_environment("key", None, Path("scratch"), on_cpu=True)[name]) > 3600
+    monkeypatch.setenv(name, "7")
+    assert _environment("key", None, Path("scratch"), on_cpu=True)[name] == "7"
+
+
+def test_step_that_hangs_on_a_gpu_ends_after_the_limit_of_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"
+    monkeypatch.delenv(name, raising=False)
+    assert name not in _environment("key", None, Path("scratch"), on_cpu=False)

@@ -44,6 +44,8 @@ LOAD_SECONDS = 1800.0
 STOP_SECONDS = 40.0
 DYING_SECONDS = 10.0
 POLL_SECONDS = 0.25
+CPU_STEP_SECONDS = 6 * 3600
+"""Limit of one step of vLLM on CPUs. With its default of 5 minutes, it exits where other programs use the cores."""
 KEEP_ALIVE_SECONDS = 24 * 3600
 """An idle connection is closed by the client only: a request that meets a closing server fails."""
 CONNECTIONS = 512
@@ -86,7 +88,7 @@ def start(serving: Serving) -> Iterator[Endpoint]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env=_environment(key, serving.threads, scratch),
+            env=_environment(key, serving.threads, scratch, on_cpu=_on_cpu(installed)),
             start_new_session=True,  # Ctrl-C must reach only the evaluation, which then stops the engine
         )
 
@@ -165,7 +167,7 @@ def options(serving: Serving, installed: Mapping[str, str], decoding: Mapping[st
     """
     settings = serving.settings
     check_values(settings)
-    on_cpu = "cpu" in installed["vllm"]
+    on_cpu = _on_cpu(installed)
     flags: dict[str, str | None] = {
         "dtype": serving.dtype,
         "gpu-memory-utilization": settings.get("memory_fraction", "0.2" if on_cpu else "0.9"),
@@ -181,6 +183,10 @@ def options(serving: Serving, installed: Mapping[str, str], decoding: Mapping[st
         # vLLM rewinds the random generator of a request whose prompt is computed in parts; that of a CPU cannot rewind.
         flags["no-enable-chunked-prefill"] = None
     return flags
+
+
+def _on_cpu(installed: Mapping[str, str]) -> bool:
+    return "cpu" in installed["vllm"]
 
 
 def check_values(settings: Mapping[str, str]) -> None:
@@ -254,13 +260,15 @@ def user_environment() -> dict[str, str]:
     }
 
 
-def _environment(key: str, threads: int | None, scratch: Path) -> dict[str, str]:
+def _environment(key: str, threads: int | None, scratch: Path, *, on_cpu: bool) -> dict[str, str]:
     environment = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
     environment |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # every vLLM on a machine would bind to its first core
     environment["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = str(KEEP_ALIVE_SECONDS)
+    if on_cpu:
+        environment["VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"] = str(CPU_STEP_SECONDS)
     environment |= user_environment()
     return environment | {
         "VLLM_API_KEY": key,
@@ -301,7 +309,8 @@ def _wait_ready(guard: "subprocess.Popen[bytes]", url: str, key: str, name: str)
             with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310
                 for model in json.load(reply)["data"]:
                     if model["id"] == name:
-                        return model.get("max_model_len")
+                        context: int | None = model.get("max_model_len")
+                        return context
         except (OSError, ValueError, KeyError):
             pass
         time.sleep(POLL_SECONDS)
