@@ -125,9 +125,10 @@ def read_request(content: bytes, names: Collection[str] = (MODEL_NAME,)) -> Chat
     try:
         body = ChatRequest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise RequestError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        deepest = max(errors, key=lambda one: len(one["loc"]))  # of several accepted types, that of the value
+        place = ".".join(map(str, deepest["loc"]))
+        raise RequestError(f"{place}: {deepest['msg']}" if place else deepest["msg"]) from None
     if body.model and body.model not in names:
         raise UnknownModelError(f"The model `{body.model}` does not exist; the model is `{next(iter(names))}`.")
     return body

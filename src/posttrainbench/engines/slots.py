@@ -323,16 +323,29 @@ def free_memory(device: str) -> int:
         return int(torch.cuda.mem_get_info()[0])
     lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     free = [int(lines["MemAvailable"].split()[0]) * 1024]
-    group = Path("/proc/self/cgroup").read_text().rpartition("0::")[2].strip().lstrip("/")
-    place = Path("/sys/fs/cgroup", group)
-    for folder in (place, *place.parents):
-        try:
-            limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        except OSError:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
             continue
-        if limit != "max":
-            free.append(max(0, int(limit) - int(used)))
+        place = Path(CGROUPS, "memory" if controllers else "", group.lstrip("/"))
+        free += [value for folder in (place, *place.parents) if (value := _group_memory(folder)) is not None]
     return min(free)
+
+
+CGROUPS = "/sys/fs/cgroup"
+
+
+def _group_memory(folder: Path) -> int | None:
+    """Return the free memory of a control group of version 1 or 2, file cache included; None without a limit."""
+    for names in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        try:
+            limit, used = (int((folder / name).read_text()) for name in names)
+            stat = dict(line.split(" ", 1) for line in (folder / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        cache = int(stat.get("total_inactive_file", stat.get("inactive_file", "0")))
+        return max(0, limit - max(0, used - cache))
+    return None
 
 
 def _round_up(number: int, step: int) -> int:

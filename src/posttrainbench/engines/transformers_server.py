@@ -123,6 +123,8 @@ def build_app(generator: Generator, key: str, names: Sequence[str] = (MODEL_NAME
         gone.cancel()
         if not done.done():
             done.cancel()
+            with suppress(asyncio.CancelledError):
+                await done
             return Response(status_code=CLIENT_CLOSED)
         if (failed := done.exception()) is not None:
             print(f"{ERROR_MARK}{one_line(failed)}", file=sys.stderr, flush=True)

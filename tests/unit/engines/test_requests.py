@@ -286,3 +286,32 @@ def test_checkpoint_of_another_template_refuses_messages_as_a_bad_request(genera
     one, two = (choice["message"]["content"] for choice in both["choices"])
     other = client.post("/v1/chat/completions", content=body_of(temperature=2, seed=2, max_tokens=20)).json()
     assert one != two == other["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("names", "cache"),
+    [
+        (("memory.max", "memory.current"), "inactive_file"),
+        (("memory.limit_in_bytes", "memory.usage_in_bytes"), "total_inactive_file"),
+    ],
+)
+def test_free_memory_of_a_control_group_counts_cached_files_as_free(
+    names: tuple[str, str], cache: str, tmp_path: Path
+) -> None:
+    from posttrainbench.engines.slots import _group_memory
+
+    assert _group_memory(tmp_path) is None
+    (tmp_path / names[0]).write_text("1000\n")
+    (tmp_path / names[1]).write_text("900\n")
+    (tmp_path / "memory.stat").write_text(f"anon 5\n{cache} 600\nfile 700\n")
+    assert _group_memory(tmp_path) == 700
+    (tmp_path / names[0]).write_text("max\n")
+    assert _group_memory(tmp_path) is None
+
+
+def test_free_memory_is_below_that_of_the_machine() -> None:
+    import psutil
+
+    from posttrainbench.engines.slots import free_memory
+
+    assert 0 < free_memory("cpu") < psutil.virtual_memory().total
