@@ -42,7 +42,7 @@ WRONG_WORDS: dict[str, tuple[list[str], str]] = {
     "budget without unit": (["run", *options(), "--budget", "10"], "has no unit; write 10s, 10m or 10h"),
     "absurd budget": (["run", *options(), "--budget", "5000h"], "use a value from 1s to 720h"),
     "memory": (["run", *options(), "--memory", "1K"], "No agent can work with --memory 1K; use at least 64M"),
-    "engine setting": (["run", *options(), "--engine-setting", "x=1"], "The engine transformers has no settings"),
+    "engine setting": (["run", *options(), "--engine-setting", "x=1"], "The engine transformers has no setting `x`"),
     "agent setting": (["run", *options(agent="react/openai/m?colour=red")], "`colour` is not a setting of react"),
     "setting": (["run", *options(agent="recipe-sft?steps")], "`steps` in agent"),
     "no sandbox unasked": (["run", *options(), "--sandbox", "process"], "add --insecure-no-sandbox"),

@@ -72,7 +72,6 @@ def start(serving: Serving) -> Iterator[Endpoint]:
                 "threads": serving.threads,
                 "decoding": ready["decoding"],
                 "rows": ready["rows"],
-                "kv_tokens": ready["kv_tokens"],
                 "settings": dict(serving.settings),
             },
             log=serving.log,

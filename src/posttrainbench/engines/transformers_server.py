@@ -215,7 +215,6 @@ def main() -> None:
             "decoding": generator.decoding,
             "samples": generator.sample,
             "rows": generator.rows.most,
-            "kv_tokens": getattr(generator.rows, "tokens", None),
             "context": generator.context,
         }
     )

@@ -75,7 +75,7 @@ def test_change_that_was_taken_back_leaves_no_note(run: Run, python: str) -> Non
     ("engine", "settings", "said"),
     [
         ("vlm", {}, "`vlm` is not among the installed engines"),
-        ("transformers", {"x": "1"}, "has no settings"),
+        ("transformers", {"x": "1"}, "has no setting `x`"),
         (None, {"x": "1"}, "has no setting `x`"),
         (None, {"memory_fraction": "2"}, "`memory_fraction` of the engine vllm must be a number above 0"),
         (None, {"python": "/no/python"}, "/no/python cannot be run"),

@@ -50,7 +50,7 @@ def refused(folder: Path, **changed: Any) -> str:
         ({"limits": RunLimits(cpus=float("inf"))}, "A limit of inf CPUs is not possible"),
         ({"gpus": -1}, "-1 are not valid GPUs"),
         ({"gpus": 4096}, "4096 GPUs, but this machine has"),
-        ({"engine_settings": {"memory": "1"}}, "The engine transformers has no settings"),
+        ({"engine_settings": {"memory": "1"}}, "The engine transformers has no setting `memory`"),
         ({"engine": "vllm", "engine_settings": {"memory": "1"}}, "has no setting `memory`; it has these"),
         ({"engine": "vllm", "engine_settings": {"memory_fraction": "90"}}, "a number above 0 and up to 1, not `90`"),
         ({"engine": "vllm", "engine_settings": {"max_model_len": "4k"}}, "a whole number above zero, not `4k`"),

@@ -360,6 +360,8 @@ def test_gemma_in_each_form_is_evaluated_as_a_text_model(tmp_path: Path, form: s
         ({"temperature": 0.6, "top_p": 0.9, "top_k": 20, "do_sample": True}, "all"),
         ({"temperature": 0, "min_p": 0.0, "repetition_penalty": 1.1}, "all"),
         ({"eos_token_id": [2, 39], "pad_token_id": None}, "all"),
+        ({"temperature": 2.5}, "none"),
+        ({"temperature": 2.0, "do_sample": True}, "all"),
         ({"temperature": 10**400}, "none"),
         ({"temperature": -1.0, "top_p": -5, "top_k": -3, "repetition_penalty": -2.0}, "none"),
         ({"temperature": 1e-320, "repetition_penalty": 1e-300, "min_p": 2}, "none"),
