@@ -11,6 +11,8 @@ rows.
 """
 
 import inspect
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +24,7 @@ CAPACITY_STEP = 256
 LENGTH_STEP = 64
 """The lengths of rows are padded to multiples of this number of tokens in a decoding step."""
 PROBE = tuple(range(3, 19))
+CGROUPS = "/sys/fs/cgroup"
 
 
 class Rows(Protocol):
@@ -321,9 +324,10 @@ def free_memory(device: str) -> int:
     """Return the free memory of the device in bytes: of the GPU, or of this machine and control group."""
     if device == "cuda":
         return int(torch.cuda.mem_get_info()[0])
-    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    free = [int(lines["MemAvailable"].split()[0]) * 1024]
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    free = [os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    if found := re.search(r"^MemAvailable: +([0-9]+) kB$", _content("/proc/meminfo"), re.MULTILINE):
+        free = [int(found[1]) * 1024]
+    for line in _content("/proc/self/cgroup").splitlines():
         _, controllers, group = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
@@ -332,7 +336,11 @@ def free_memory(device: str) -> int:
     return min(free)
 
 
-CGROUPS = "/sys/fs/cgroup"
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:  # not every sandbox has it
+        return ""
 
 
 def _group_memory(folder: Path) -> int | None:
