@@ -25,6 +25,14 @@ CLIENTS = {
     "huggingface_hub.InferenceClient": "router.huggingface.co",
     "huggingface_hub.AsyncInferenceClient": "router.huggingface.co",
     "xai_sdk": "api.x.ai",
+    "dspy": "",
+    "bespokelabs.curator": "",
+    "aisuite": "",
+    "boto3": "",
+    "gradio_client": "hf.space",
+    "duckduckgo_search": "duckduckgo.com",
+    "ddgs": "duckduckgo.com",
+    "fastapi_poe": "api.poe.com",
 }
 """Module of a hosted model's client -> its default host; "" if it has none."""
 
@@ -34,6 +42,14 @@ ASKS = re.compile(
     r"predict|responses|query|__call__)$"
 )
 """Suffixes of client functions that query a model."""
+BATCHES = re.compile(
+    r"\.(files\.(content|retrieve_content|download)|batches\.results|invoke_model\w*|converse(_stream)?)$"
+)
+"""Suffixes of functions that fetch the answers of a batch job, and of those that query Amazon's Bedrock."""
+ASKS_ITSELF = re.compile(
+    r"^(dspy\.LM|bespokelabs\.curator\.LLM)\(\)(@[^()]*)?$|^fastapi_poe\.get_bot_response(_sync)?$"
+)
+"""Objects and functions that query a model when they are called."""
 NOT_ASKS = re.compile(r"\.(models|files|embeddings|moderations|fine_tuning|count_tokens)\.")
 ADDRESS = frozenset(
     "base_url api_base openai_api_base azure_endpoint endpoint endpoint_url api_url http_options".split()

@@ -58,6 +58,11 @@ def is_model_space(host: str, path: str) -> bool:
     )
 
 
+def is_model_name(name: str) -> bool:
+    """Return whether the name of a Space, in lower case, is that of a program that serves a language model."""
+    return _MODEL_SPACE.search(name) is not None
+
+
 def _is_public(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_global

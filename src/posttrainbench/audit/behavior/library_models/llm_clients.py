@@ -8,7 +8,14 @@ from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.values import UNKNOWN, Value, text_value
 from posttrainbench.gateway.egress.destinations import classify
+from posttrainbench.gateway.egress.generative import is_model_name
 
+SESSION = "session of an HTTP client"
+"""Name of the values that are HTTP clients with a base address, and of the field that holds it."""
+_SESSIONS = frozenset(("httpx.Client", "httpx.AsyncClient", "aiohttp.ClientSession"))
+_SETS = frozenset(("os.environ.setdefault",))
+_ADDRESSED = ("huggingface_hub.InferenceClient", "huggingface_hub.AsyncInferenceClient", "gradio_client")
+"""Clients whose first argument may be an address."""
 _SETTINGS = frozenset(("os.environ.get", "os.getenv"))
 
 
@@ -17,21 +24,40 @@ def hosted_models(call: Call) -> Value | None:
     addresses = {
         text for value in call.all_arguments() for text in value.texts if text.startswith(("http://", "https://"))
     }
+    if call.is_named(_SESSIONS) and "base_url" in call.named:
+        return Value(names=frozenset([SESSION]), fields={SESSION: call.named["base_url"]}, truth=True)
+    if call.receiver is not None and SESSION in call.receiver.names and lib.WEB.search(call.last):
+        paths = [text for value in call.arguments for text in value.texts if text.startswith("/")]
+        base = call.receiver.fields.get(SESSION, Value()).texts
+        return _web(call, {text.rstrip("/") + path for text in base for path in paths[:4] or [""]})
+    if call.is_named(_SETS) and len(call.arguments) == 2:
+        for key in call.arguments[0].texts:
+            call.context.env.setdefault(key, min(call.arguments[1].texts, default=UNKNOWN))
+        return call.context.variable(call.arguments[0])
     web = lib.WEB.search(call.last) and not call.is_named(_SETTINGS)
     if addresses and web and not (call.receiver is not None and call.receiver.fields):
         return _web(call, addresses)
-    module = next((m for name in call.function.names for m in lib.CLIENTS if name == m or name.startswith(f"{m}.")), "")
+    module = next(
+        (m for name in call.function.names for m in lib.CLIENTS if name == m or name.startswith((f"{m}.", f"{m}("))), ""
+    )
     if not module:
         return None
     name = min(name for name in call.function.names if name.startswith(module))
     if "@local" in name:
         return Value(call.argument_taints(), names=frozenset([f"{name}()"]))
     address = next((call.named[key] for key in lib.ADDRESS if key in call.named), None)
+    if address is None and addresses and module in _ADDRESSED:
+        address = Value(texts=frozenset(addresses))
     if address is None and not name.endswith(")") and "()" not in name:  # the address comes from the environment
         texts = frozenset(v for k, v in call.context.env.items() if k in lib.ADDRESS_VARIABLES)
         address = Value(texts=texts) if texts else None
     asks = bool(lib.ASKS.search(name)) and not lib.NOT_ASKS.search(name)
-    if asks and ("()" in name or module in ("litellm", "dashscope", "openai", "replicate")):
+    asks = (asks and module != "boto3") or bool(lib.BATCHES.search(name) or lib.ASKS_ITSELF.search(name))
+    if module == "gradio_client" and address is None and "()" not in name:
+        spaces = (call.argument(0, "src") or Value()).texts
+        if not any(is_model_name(space.lower()) for space in spaces):
+            return Value(truth=True)  # a Space that serves no language model
+    if asks and ("()" in name or module in ("litellm", "dashscope", "openai", "replicate", "fastapi_poe")):
         model = (call.named.get("model") or Value()).texts if module == "litellm" else frozenset()
         is_local = address is not None and address.texts and all(lib.LOCAL.search(text) for text in address.texts)
         if is_local or (model and all(text.startswith(lib.LOCAL_MODELS) for text in model)):
