@@ -15,7 +15,7 @@ import altair as alt
 
 from posttrainbench.errors import InputError
 from posttrainbench.records.units import short_duration
-from posttrainbench.report.charts import data
+from posttrainbench.report.charts import data, variants
 from posttrainbench.report.charts.data import Records
 from posttrainbench.report.site.standings import Table
 
@@ -195,6 +195,51 @@ def _budgets(records: Records) -> Any:
     ).properties(width=WIDTH, height=320)
 
 
+def _efforts(records: Records) -> Any:
+    order = [effort for effort in variants.EFFORTS if any(record["effort"] == effort for record in records)]
+    order += sorted({record["effort"] for record in records} - {*order})
+    return _lines(
+        records, alt.X("effort:N", sort=order, title="reasoning effort", axis=alt.Axis(labelAngle=0)), "effort"
+    )
+
+
+def _base_sizes(records: Records) -> Any:
+    sizes = sorted({record["billions"] for record in records})
+    x = alt.X(
+        "billions:Q", title="parameters of the base model, billions", scale=alt.Scale(type="log"),
+        axis=alt.Axis(values=sizes, format="~r"),
+    )  # fmt: skip
+    return _lines(records, x, "model")
+
+
+def _lines(records: Records, x: alt.X, named: str) -> Any:
+    """A line for each agent through its scores; `named` is what tells its points apart."""
+    source = _labeled(records, lambda r: f"{r['agent']}, {r[named]}: {r['score']}%")
+    agents = list(dict.fromkeys(record["agent"] for record in records))
+    colors = alt.Scale(domain=agents, range=[SERIES[number % len(SERIES)] for number in range(len(agents))])
+    lines = alt.Chart(source).mark_line(point=alt.OverlayMarkDef(size=60, filled=True), strokeWidth=1.5)
+    return lines.encode(
+        x=x,
+        y=alt.Y("score:Q", title="score, %", scale=alt.Scale(zero=True, nice=True)),
+        color=alt.Color("agent:N", scale=colors, title=None, legend=alt.Legend(columns=2, labelLimit=340)),
+        tooltip="label:N",
+        description="label:N",
+    ).properties(width=WIDTH, height=320)
+
+
+def _agent_models(records: Records) -> Any:
+    source = _labeled(records, lambda r: f"{r['agent']}, {r['model']}: {r['score']}%")
+    x = alt.X("score:Q", title="score, %", scale=alt.Scale(domainMin=0, nice=True))
+    y = alt.Y("model:N", sort="-x", title=None, axis=alt.Axis(domain=False, ticks=False))
+    bars = alt.Chart(source).mark_bar(color=AGENT, height=14)
+    return (
+        bars.encode(x=x, y=y, tooltip="label:N", description="label:N")
+        .properties(width=WIDTH - 200, height=alt.Step(ROW))
+        .facet(row=alt.Row("agent:N", title=None, header=alt.Header(labelAngle=0, labelAlign="left", labelLimit=300)))
+        .resolve_scale(y="independent")
+    )
+
+
 def _labeled(records: Records, label: Callable[[dict[str, Any]], str]) -> alt.InlineData:
     """Return the records, each with the text that is shown beside the pointer."""
     return alt.InlineData(values=[{**record, "label": label(record)} for record in records])
@@ -250,6 +295,27 @@ _CHARTS = {
         "no agent has an overall score under several time limits",
         data.budgets,
         _budgets,
+    ),
+    "efforts": _Definition(
+        "Reasoning efforts",
+        "Overall score of agents that differ only in the reasoning effort.",
+        "no agents differ only in the reasoning effort",
+        variants.efforts,
+        _efforts,
+    ),
+    "models": _Definition(
+        "Models of the agents",
+        "Overall score of agents that differ only in their model, such as the sizes of one family.",
+        "no agents differ only in their model",
+        variants.agent_models,
+        _agent_models,
+    ),
+    "base-sizes": _Definition(
+        "Sizes of the base models",
+        "Score on each base model, weighted over the benchmarks, by the number of parameters in the model's name.",
+        "no agent has scores on base models of several sizes that are named with their size",
+        variants.base_sizes,
+        _base_sizes,
     ),
 }
 NAMES = tuple(_CHARTS)
