@@ -9,18 +9,31 @@ from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import write_json
 from posttrainbench.records import Result, Stage, Status
 from posttrainbench.run.attempts import count_restarts, has_worked, require_permission
-from posttrainbench.run.audit import audit
 from posttrainbench.run.collect import collect
 from posttrainbench.run.directory import Run, set_aside
 from posttrainbench.run.errors import POLICIES, cause_of, is_disk_full
 from posttrainbench.run.evaluate import evaluate
 from posttrainbench.run.prepare import prepare
 from posttrainbench.run.progress import ProgressListener
-from posttrainbench.run.settle import settle
 from posttrainbench.run.solve_supervisor import STOP, exit_note, is_resumable, solve_in_subprocess
 
 StageFunction = Callable[[Run, Path, ProgressListener], None]
 """Arguments: run, output directory, listener. Reads finished stages and returns when the directory is complete."""
+
+
+def audit(run: Run, out: Path, listener: ProgressListener) -> None:
+    """Run the stage `audit`, whose many libraries the job of an agent does not load."""
+    from posttrainbench.run.audit import audit as work
+
+    work(run, out, listener)
+
+
+def settle(run: Run) -> None:
+    """Run the stage `settle`; see `audit`."""
+    from posttrainbench.run.settle import settle as work
+
+    work(run)
+
 
 STAGES: dict[Stage, StageFunction] = {
     Stage.PREPARE: prepare,

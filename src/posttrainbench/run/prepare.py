@@ -11,9 +11,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from jinja2 import PackageLoader, StrictUndefined, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
-
 from posttrainbench import catalog
 from posttrainbench.benchmarks.canaries import with_canaries
 from posttrainbench.benchmarks.registry import load_benchmark
@@ -327,6 +324,10 @@ def render_prompt_for(spec: RunSpec, described: Task, network: str, keep_evaluat
     Raises:
         InputError: see `render_prompt`.
     """
+    # Slow to import, and most processes of a run import this module without rendering a prompt.
+    from jinja2 import PackageLoader, StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
     facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
     rules = catalog.find(catalog.rule_sets(), spec.rules, "rule set")
     environment = SandboxedEnvironment(  # a template may come from another user's run.json
