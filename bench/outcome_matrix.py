@@ -327,7 +327,7 @@ def stop_after_solve() -> None:
         (run.root / "result.json").write_text(result.model_dump_json())
 
     pipeline.STAGES = {Stage.PREPARE: pipeline.STAGES[Stage.PREPARE], Stage.SOLVE: solve}
-    pipeline.settle = no_result  # type: ignore[attr-defined]
+    pipeline.settle = no_result
     restart.BACKOFF_SECONDS = ()  # type: ignore[assignment]
 
 
