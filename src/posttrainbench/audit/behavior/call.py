@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from posttrainbench.audit.behavior import libraries as lib
-from posttrainbench.audit.behavior.operations import MOST_UNROLLED, taints_of
+from posttrainbench.audit.behavior.choices import concatenated, is_followed
+from posttrainbench.audit.behavior.operations import MOST_UNROLLED, attribute, taints_of
+from posttrainbench.audit.behavior.rows import is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.state import Files
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints, Value
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Scope, Taint, Taints, Value, unclear
 
 
 class Caller(Protocol):
@@ -42,6 +45,7 @@ class Call:
         receiver: the object whose method is called; None for other functions.
         arguments: positional arguments.
         named: keyword arguments.
+        scope: the names that the calling code knows.
     """
 
     caller: Caller
@@ -51,6 +55,7 @@ class Call:
     receiver: Value | None
     arguments: list[Value]
     named: dict[str, Value]
+    scope: Scope | None = None
 
     @property
     def line(self) -> int:
@@ -113,7 +118,16 @@ class Call:
 
     def sink(self, how: str, value: Value) -> None:
         """Record that this call trains on `value`."""
-        self.context.sink(self.caller.script, self.line, how, value)
+        self.context.sink(self.caller.script, self.line, how, self.produced(value))
+
+    def produced(self, value: Value) -> Value:
+        """Return what a data set of the script produces, not what it holds, where one row is followed."""
+        if self.context.world is None:
+            return value
+        for name in ("__iter__", "__getitem__"):
+            if (known := value.fields.get(name)) is not None and known.functions:
+                return self.invoke(attribute(value, name), [] if name == "__iter__" else [Value()])
+        return value
 
     def test_rows(self, repo: str, config: str, split: str) -> Taints:
         """Record a data set's split as a source, and return its taint, if its rows may be test items."""
@@ -144,10 +158,22 @@ class Call:
             result |= taints
         return result
 
-    def read_value(self, path: Value | None) -> Value:
-        """Return the content of the files that `path` names, by key if the file holds one dictionary."""
+    def read_value(self, path: Value | None, *, raw: bool = False) -> Value:
+        """Return the content of the files that `path` names, by key if the file holds one dictionary.
+
+        Args:
+            path: their names.
+            raw: whether they are opened, not parsed.
+        """
         taints = self.read(path)
         texts = texts_of(path)
+        if self.context.world is not None:
+            origins = frozenset(replace(taint, part="") for taint in taints)
+            places = {self.files.resolve(text, self.context.cwd) for text in texts}
+            found = [self.context.world.content(place, origins, raw=raw) for place in sorted(places)]
+            known = [value for value in found if value is not None]
+            if known and len(known) == len(found):
+                return concatenated(known) if len(known) > 1 else known[0]
         parts = self.files.parts_of(texts[0], self.context.cwd) if len(texts) == 1 else {}
         rest = taints.difference(*parts.values()) | (path.all() if path is not None else NONE)
         return Value(rest, fields={key: Value(part, whole=True) for key, part in parts.items()}, whole=True)
@@ -186,6 +212,8 @@ class Call:
             for text in value.texts:
                 if lib.DATA_FILE.search(text) and not lib.SAVES.search(self.last):
                     taints |= self.read(Value(texts=frozenset([text])))
+        if may_choose(self):
+            taints = unclear(Value(taints)).all()
         for value in arguments:
             if value.functions:  # the result of a callback may be returned
                 taints |= self.invoke(value, [Value(taints)]).all()
@@ -199,6 +227,23 @@ class Call:
         if self.receiver is not None:
             splits |= self.receiver.splits
         return Value(taints, names=names, handles=handles, splits=splits)
+
+
+_WORDS_OF_FORM = re.compile(
+    r"tokeniz|encode|decode|collat|model|loss|tensor|stack|cat$|pad|format|template|chat|convert|prepare|pack|embed|"
+    r"print|log|info|debug|dump|save|write|join|str|repr|message|text|prompt|^train(_|$)|forward|ids|ones|zeros|cuda|"
+    r"display|head|describe|value_counts|Counter|summary|open|hash|prefetch|repeat|submit|progress|to$|^$",
+    re.IGNORECASE,
+)
+"""Functions that are given rows and choose none."""
+
+
+def may_choose(call: Call) -> bool:
+    """Return True if an unknown function may choose among rows that it was given."""
+    if call.context.world is None or _WORDS_OF_FORM.search(call.last):
+        return False
+    values = [*call.all_arguments(), *([call.receiver] if call.receiver is not None else [])]
+    return any(is_collection(value) and is_followed(value) for value in values)
 
 
 LibraryModel = Callable[[Call], Value | None]

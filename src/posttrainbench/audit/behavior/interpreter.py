@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from posttrainbench.audit.behavior import choices, concrete, operations, selection
 from posttrainbench.audit.behavior import libraries as lib
-from posttrainbench.audit.behavior import operations, selection
 from posttrainbench.audit.behavior.call import Call, LibraryModel
+from posttrainbench.audit.behavior.followed import MAYBE, FollowedRows
 from posttrainbench.audit.behavior.library_models.configuration import from_decorators
 from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
 from posttrainbench.audit.behavior.script_analysis import (
@@ -29,10 +30,12 @@ from posttrainbench.audit.behavior.values import (
     joined,
     sliced,
     text_value,
+    unclear,
 )
 
 MOST_NESTED_CALLS = 10
 MOST_NESTED_LOOPS = 3
+_ENDS = {ast.Return: "return", ast.Raise: "return", ast.Continue: "continue", ast.Break: "break"}
 _IMPORTS = frozenset(("importlib.import_module", "__import__"))
 
 
@@ -50,10 +53,11 @@ def analyze(tree: ast.Module, context: ScriptContext, models: Sequence[LibraryMo
         interpreter.block(tree.body, scope)
     except (TooLongError, RecursionError):
         context.result.complete = False
+    context.start()
     return context.result
 
 
-class Interpreter:
+class Interpreter(FollowedRows):
     """Interprets the statements and expressions of one script, or of one function call in it.
 
     Attributes:
@@ -70,23 +74,33 @@ class Interpreter:
         self._depth = depth
         self._loops = 0
         self._targets: list[list[str]] = []
+        self._world = context.world
 
     # --- statements ---
 
-    def block(self, body: Sequence[ast.stmt], scope: Scope) -> None:
-        """Interpret statements in order."""
+    def block(self, body: Sequence[ast.stmt], scope: Scope) -> str:
+        """Interpret statements in order, and return how control leaves them before their end: "" if it does not."""
+        doubt, left = self.context.doubt, ""
         for statement in body:
-            self.statement(statement, scope)
-            if isinstance(statement, ast.Return | ast.Raise | ast.Continue | ast.Break):
+            self.context.step()
+            ended = self.statement(statement, scope)
+            if ended and ended != MAYBE:
+                left = ended
                 break
-            match statement:
+            if ended:
+                left = MAYBE
+                self.context.doubt += 1
+            match statement if self._world is None else None:
                 case ast.If(test, [*_, ast.Return() | ast.Raise() | ast.Continue() | ast.Break()]):
                     if selection.drops_training_rows(test):
                         self._choose(test, scope)
+        self.context.doubt = doubt
+        return left
 
-    def statement(self, node: ast.stmt, scope: Scope) -> None:
-        """Interpret one statement."""
-        self.context.step()
+    def statement(self, node: ast.stmt, scope: Scope) -> str:
+        """Interpret one statement, and return how control leaves the block that it is in, as in `block`."""
+        if self._world is not None and (left := self.followed_statement(node, scope)) is not None:
+            return left
         match node:
             case ast.Expr(value):
                 self.value(value, scope)
@@ -103,7 +117,8 @@ class Interpreter:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 self._define(node, scope)
             case ast.Return(value):
-                self.returned.append(self.value(value, scope) if value else Value())
+                result = self.value(value, scope) if value else Value()
+                self.returned.append(unclear(result) if self.context.doubt else result)
             case ast.If(test, body, orelse):
                 truth = self.value(test, scope).truth
                 if truth is not None:
@@ -156,6 +171,7 @@ class Interpreter:
                 self.value(test, scope)
             case _:
                 pass
+        return _ENDS.get(type(node), "")
 
     def _rounds(self) -> Iterator[int]:
         """Yield once per pass over a loop body: twice, so that effects of one pass reach the next; once if nested."""
@@ -163,14 +179,15 @@ class Interpreter:
         yield from range(2 if self._loops <= MOST_NESTED_LOOPS else 1)
         self._loops -= 1
 
-    def _weak(self, body: Sequence[ast.stmt], scope: Scope) -> None:
+    def _weak(self, body: Sequence[ast.stmt], scope: Scope) -> str:
         """Interpret statements that may not be executed: join assigned values with the values from before."""
         before = dict(scope.names)
-        self.block(body, scope)
+        left = self.block(body, scope)
         for name, value in list(scope.names.items()):
             old = before.get(name)
             if old is not None and old is not value:
                 scope.names[name] = joined(old, value)
+        return left
 
     def _branch(self, body: Sequence[ast.stmt], scope: Scope, test: ast.expr, *, chosen: bool) -> None:
         """Interpret a branch; `chosen`: it is only for rows of the training split."""
@@ -236,6 +253,8 @@ class Interpreter:
 
     def assign(self, target: ast.expr, value: Value, scope: Scope) -> None:
         """Bind a target to a value."""
+        if self.context.doubt and choices.is_followed(value):
+            value = unclear(value)
         match target:
             case ast.Name(name):
                 scope.names[name] = value
@@ -248,11 +267,9 @@ class Interpreter:
                 self.assign(inner_target, value, scope)
             case ast.Attribute(base, name):
                 owner = self.value(base, scope)
-                owner.set_field(name, value)
+                owner.set_field(name, value, certain=self._certain)
                 if name in lib.ADDRESS and owner.names & lib.CLIENTS.keys() and value.texts:
                     self.context.env["OPENAI_BASE_URL"] = min(value.texts)
-                if name == "train_dataset" and any(trainer.endswith("Trainer()") for trainer in owner.names):
-                    self.context.sink(self.script, target.lineno, "trainer.train_dataset = ...", value)
             case ast.Subscript(base, key):
                 owner, index_value = self.value(base, scope), self.value(key, scope)
                 for path, _ in sorted(owner.handles) if value.all() else ():  # rows of an array in a file
@@ -260,7 +277,9 @@ class Interpreter:
                 if "os.environ" in owner.names and value.texts:
                     self.context.env.update({name: next(iter(value.texts)) for name in index_value.texts})
                 field = exact_text(index_value)
-                if field is not None:
+                if self._world is not None:
+                    choices.set_item(owner, key, index_value, value, certain=self._certain)
+                elif field is not None:
                     owner.set_field(field, value)
                 else:
                     owner.add(value)
@@ -271,6 +290,12 @@ class Interpreter:
     def _augment(self, target: ast.expr, operator: ast.operator, added: Value, scope: Scope) -> None:
         old = self.value(target, scope)
         if isinstance(operator, ast.Sub):
+            return
+        if self.context.doubt:
+            added = unclear(added)
+        if self._world is not None and not old.texts and old.number is None and not old.handles:
+            choices.extend(old, added)
+            old.set_field(UNKNOWN, self._element(added)) if UNKNOWN not in old.fields and added.all() else None
             return
         if old.texts or old.number is not None:
             new = joined(old, added)
@@ -284,6 +309,8 @@ class Interpreter:
     def value(self, node: ast.expr, scope: Scope) -> Value:
         """Return the abstract value of an expression."""
         self.context.step()
+        if self._world is not None and (result := self.followed_value(node, scope)) is not None:
+            return result
         match node:
             case ast.Constant():
                 return self._constant(node)
@@ -336,14 +363,14 @@ class Interpreter:
                 return self.value(inner, scope)
             case ast.YieldFrom(inner):
                 result = self.value(inner, scope)
-                self.returned.append(result)
+                self.returned.append(unclear(result) if self.context.doubt else result)
                 return result
             case ast.Yield(inner):
                 result = self.value(inner, scope) if inner is not None else Value()
                 generator = Value()
                 generator.add(result)
                 generator.fields[UNKNOWN] = result
-                self.returned.append(generator)
+                self.returned.append(unclear(generator) if self.context.doubt else generator)
                 return Value()
         return Value()
 
@@ -354,6 +381,8 @@ class Interpreter:
         return result
 
     def _subscript(self, base: Value, key: ast.expr, scope: Scope) -> Value:
+        if self._world is not None and (result := self.followed_subscript(base, key, scope)) is not None:
+            return result
         if isinstance(key, ast.Slice):
             upper = self.value(key.upper, scope) if key.upper else Value()
             lower = self.value(key.lower, scope) if key.lower else Value(number=0)
@@ -384,20 +413,33 @@ class Interpreter:
         """Return the elements of a short sequence whose elements are all known; [] for any other value."""
         if value.splits and not value.fields and not value.taints:
             return [text_value(name) for name in SPLITS]  # the keys of a `DatasetDict`
+        if self._world is not None:
+            keys = [name for name in value.fields if not name.isdigit() and name != UNKNOWN]
+            if keys and len(keys) == len(value.fields) and len(keys) <= operations.MOST_UNROLLED:
+                return [text_value(name) for name in keys]  # of a dictionary
         return unrolled(value)
 
     def _element(self, value: Value) -> Value:
+        if self._world is not None:
+            if UNKNOWN in value.fields:
+                return value.fields[UNKNOWN]
+            for name in ("__iter__", "__getitem__"):  # of a data set of the script
+                if (known := value.fields.get(name)) is not None and known.functions:
+                    made = self.call_value(attribute(value, name), [] if name == "__iter__" else [Value()])
+                    return self._element(made) if name == "__iter__" else made
         return self.context.element(value, self.script)
 
     def _sequence(self, parts: list[ast.expr], scope: Scope) -> Value:
-        result = Value(truth=bool(parts) or None)
+        result = Value(truth=bool(parts) or None, total=len(parts))
         if len(parts) > 200:  # a table of constants
             for part in parts[:2000]:
                 result.add(self.value(part, scope))
             return result
         for index, part in enumerate(parts):
             element = self.value(part, scope)
-            if isinstance(part, ast.Starred):
+            if isinstance(part, ast.Starred) and self._world is not None:
+                choices.extend(result, element)
+            elif isinstance(part, ast.Starred):
                 result.add(element)
                 result.set_field(UNKNOWN, self._element(element))
             else:
@@ -409,15 +451,18 @@ class Interpreter:
         for key, node in list(zip(keys, values, strict=True))[:2000]:
             value = self.value(node, scope)
             if key is not None and (name := exact_text(self.value(key, scope))) is not None:
-                result.set_field(name, value)
+                result.set_field(name, value, certain=self._world is not None)
                 continue
             if key is None:
                 result.fields.update(value.fields)
+                result.closed = value.closed
             result.add(value)
         return result
 
     def _comprehension(self, parts: list[ast.expr], generators: list[ast.comprehension], scope: Scope) -> Value:
         inner = Scope(parent=scope)
+        if self._world is not None:
+            return self.followed_comprehension(parts, generators, inner)
         sequence = self.value(generators[0].iter, inner)
         if any(map(selection.keeps_training_rows, generators[0].ifs)):
             sequence = selection.without_test_data(sequence)
@@ -471,7 +516,7 @@ class Interpreter:
                     named[UNKNOWN] = Value(value.taints)
         if function.names & _IMPORTS and arguments and (module := exact_text(arguments[0])) is not None:
             return self._import(module)
-        call = Call(self, node, function, last, receiver, arguments, named)
+        call = Call(self, node, function, last, receiver, arguments, named, scope)
         result = call.result(self._models)
         if result is not None:
             return result
@@ -485,6 +530,8 @@ class Interpreter:
         """Return the result of calling `function`, such as a callback."""
         if function.functions:
             return joined(*(self._apply(target, arguments, named or {}) for target in function.functions[:2]))
+        if self._world is not None and (known := concrete.mapped(function.names, arguments)) is not None:
+            return known
         return Value(taints_of(arguments))
 
     def _apply(self, function: Function, arguments: list[Value], named: dict[str, Value]) -> Value:
@@ -501,7 +548,9 @@ class Interpreter:
         )
         if isinstance(node, ast.Lambda):
             return inner.value(node.body, scope)
-        inner.block(node.body, scope)
+        left = inner.block(node.body, scope)
+        if self._world is not None and left != "return" and not any(one.fields.get(UNKNOWN) for one in inner.returned):
+            inner.returned.append(Value(truth=False, literal=None))
         return joined(*inner.returned) if inner.returned else Value()
 
     def _instance(

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing_extensions import override
 
 from posttrainbench.audit.behavior.state import REMOTE, Files
-from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taint, Taints
+from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taint, Taints, Value, unclear
 
 MOST_PATTERNS = 200
 UNCERTAIN = re.compile(f"[*?{re.escape(UNKNOWN)}]")
@@ -72,6 +72,10 @@ class SourceFiles(Files):
     @override
     def written(self, resolved: str) -> Taints:
         taints = super().written(resolved)
+        if self.world is not None:
+            taints = unclear(Value(taints)).taints  # unless the file's rows are known
+            if not self.world.may_be(resolved):
+                return taints
         if resolved.startswith("hub:"):
             return taints | {Taint("test", f"{FILE}{resolved}", "", 0)}
         if not resolved or resolved.startswith(REMOTE):

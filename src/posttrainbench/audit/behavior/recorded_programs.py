@@ -2,19 +2,23 @@
 
 The record says what was executed, with which arguments, and keeps copies of scripts as they were at that time. So each
 program is analyzed by itself, also if the trajectory shows no commands or only a part of them. Every file is a taint
-source of its own, as in `training_files`.
+source of its own, as in `training_files`. Rows with test items are then followed one by one, as if the program was run:
+see `rows`.
 """
 
 import re
 import shlex
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from posttrainbench.audit.behavior.commands import PYTHON
+from posttrainbench.audit.behavior.item_files import ItemFile
+from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.trace import Action
-from posttrainbench.audit.behavior.training_files import TrainingFiles, TrainingReplay
+from posttrainbench.audit.behavior.training_files import FATES, Fate, TrainingFiles, TrainingReplay
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.provenance import Graph, Image
 from posttrainbench.audit.provenance.graph import Node
@@ -24,13 +28,31 @@ from posttrainbench.untrusted import UnreadableError, open_regular
 TEXTS = frozenset(".py .sh .bash .json .yaml .yml .toml .cfg .ini .ipynb".split())
 """Files whose texts an analysis may need."""
 LARGEST_TEXT = 2**20
+MOST_STEPS = 3_000_000
+"""Steps after which no more rows of a file are followed through a program."""
 MOST_PROGRAMS = 60
 """Programs that are analyzed in one audit."""
 
-Use = Literal["trained", "part", "chosen", "evaluated", "unsure", "unseen"]
-"""`trained`: the file reached a training; `part`: a slice of it did; `chosen`: its rows of a training split did.
-`evaluated`: the program read it, and all of its trainings are known to be on other data. `unsure`: it trained, maybe on
-the file. `unseen`: no training was seen."""
+Use = Literal["trained", "part", "unclear", "compared", "chosen", "evaluated", "unsure", "unseen"]
+"""`trained`: rows with test items reached a training; `part`: they did unless a slice left them out. `unclear`: they
+did unless a selection left them out that was not understood; `compared`: the same, and test items were compared with.
+`chosen`: rows of a training split did, by the form of the selection. `evaluated`: the program read the file, and all of
+its trainings are known to be on other rows. `unsure`: it trained, maybe on the file. `unseen`: no training was seen."""
+
+
+@dataclass(frozen=True)
+class FileUse:
+    """What programs did with the rows of a file that hold test items.
+
+    Attributes:
+        use: the most that happened to one of these rows.
+        items: positions of the items that were trained on; None if that was not determined for each row.
+        followed: True if the rows were followed one by one.
+    """
+
+    use: Use
+    items: frozenset[int] | None = None
+    followed: bool = False
 
 
 def use_of(names: set[str], data: TrainingFiles) -> Use:
@@ -52,22 +74,58 @@ class RecordedPrograms:
 
     evidence: Evidence
     graph: Graph
+    files: Sequence[ItemFile] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._known: dict[Node, TrainingFiles] = {}
 
-    def use(self, program: Node, names: set[str]) -> Use:
+    def use(self, program: Node, names: set[str], file: ItemFile | None = None) -> FileUse:
         """Return what a program did with a file.
 
         Args:
             program: the leading node of the program's processes.
             names: the file's paths relative to the workspace, or absolute ones of files elsewhere.
+            file: its rows with test items, if they are known.
         """
         if program not in self._known:
             if len(self._known) >= MOST_PROGRAMS:
-                return "unseen"
+                return FileUse("unseen")
             self._known[program] = self._analyzed(program)
-        return use_of(names, self._known[program])
+        data = self._known[program]
+        use = use_of(names, data)
+        if file is None or use in ("unseen", "evaluated"):
+            return FileUse(use)
+        return self._followed(program, replace(file, names=tuple(sorted(names))), use, data)
+
+    def _followed(self, program: Node, file: ItemFile, use: Use, data: TrainingFiles) -> FileUse:
+        """Follow rows of a file through a program."""
+        fates: dict[Fate, set[int]] = {fate: set() for fate in FATES}
+        compared, steps = False, 0
+        others = [other for other in self.files if other.names != file.names]
+        rows = file.followed()
+        for row in rows:
+            world = World(file, row, [file, *others], self.counts)
+            fate: Fate = "left out" if steps < MOST_STEPS else "unclear"
+            for node in self.graph.members(program) if steps < MOST_STEPS else ():
+                if not _is_python(self.graph.images[node]):
+                    continue
+                replay, whole = self._replayed(node, self.graph.images[node], world)
+                if replay is None:
+                    fate = min(fate, "unclear", key=FATES.index)
+                else:
+                    steps += replay.steps
+                    found: Fate = replay.fate(file.names)
+                    fate = min(fate, found if whole or found == "trained" else "unclear", key=FATES.index)
+            fates[fate].add(row.item)
+            compared |= world.compared
+        if fates["trained"]:
+            every = all(not fates[fate] - fates["trained"] for fate in FATES)
+            return FileUse("trained", None if every else frozenset(fates["trained"]), followed=True)
+        if fates["slice"] or fates["unclear"]:
+            unclear: Use = "compared" if compared else "unclear" if fates["unclear"] else "part"
+            return FileUse(unclear, followed=True)
+        return FileUse("evaluated" if data.known and use != "unsure" else "unsure", followed=True)
 
     def _analyzed(self, program: Node) -> TrainingFiles:
         """Analyze all Python programs among united processes, such as a trainer and its forked workers."""
@@ -85,10 +143,17 @@ class RecordedPrograms:
 
     def _analyzed_image(self, node: Node, image: Image) -> TrainingFiles | None:
         """Analyze one program; None if it is not a Python program, such as a forked copy of one."""
-        name = PurePosixPath(image.program).name
-        if not image.argv or not (PYTHON.match(name) or PYTHON.match(PurePosixPath(image.argv[0]).name)):
+        if not _is_python(image):
             return None
-        replay = TrainingReplay(self.evidence)
+        replay, whole = self._replayed(node, image)
+        if replay is None:
+            return TrainingFiles()
+        data = replay.result()
+        return replace(data, known=data.known and whole)
+
+    def _replayed(self, node: Node, image: Image, world: World | None = None) -> tuple[TrainingReplay | None, bool]:
+        """Replay one program; return None if that fails, and whether all of it was analyzed."""
+        replay = TrainingReplay(self.evidence, world)
         command = shlex.join(["python", *image.argv[1:]])
         replay.state.action = Action(0, "", "command", text=command)
         replay.state.label = (f"process {image.process}", 1)
@@ -97,11 +162,10 @@ class RecordedPrograms:
             for path, text in self._texts(image).items():
                 replay.state.write_text(path, text)
             replay.shell(command, folder, dict(replay.files.variables))
-            data, report = replay.result(), replay.report
         except Exception:  # the input is hostile; nothing is then known of the program
-            return TrainingFiles()
-        complete = report.complete and not (report.exhausted or report.missing or report.unread)
-        return replace(data, known=data.known and complete)
+            return None, False
+        report = replay.report
+        return replay, report.complete and not (report.exhausted or report.missing or report.unread)
 
     def _folder(self, node: Node, image: Image) -> str:
         """Return the working directory in which a program was started, as its script's path shows."""
@@ -152,3 +216,8 @@ class RecordedPrograms:
         except (UnreadableError, OSError):
             return {}
         return dict.fromkeys(names, text)
+
+
+def _is_python(image: Image) -> bool:
+    name = PurePosixPath(image.program).name
+    return bool(image.argv) and bool(PYTHON.match(name) or PYTHON.match(PurePosixPath(image.argv[0]).name))

@@ -74,7 +74,7 @@ class Replay(Host):
         self._trees: OrderedDict[str, ast.Module] = OrderedDict()
         self._analyzed: set[tuple[Any, ...]] = set()
         self._executed_digests: set[str] = set()
-        self._steps = 0
+        self.steps = 0
         self._depth = 0
 
     def analyze(self) -> FlowReport:
@@ -169,7 +169,7 @@ class Replay(Host):
     ) -> Stream:
         if self._depth >= MOST_NESTED_CALLS or self._is_late():
             return Stream()
-        self._steps += len(text) // CHARACTERS_PER_STEP
+        self.steps += len(text) // CHARACTERS_PER_STEP
         shell = Shell(self, cwd, positional=[Stream(NONE, word) for word in arguments])
         shell.set_environment(env)
         self._depth += 1
@@ -188,7 +188,7 @@ class Replay(Host):
     @override
     def run(self, command: SimpleCommand, stdin: Stream) -> Stream:
         """Apply a simple command to the files and return its output."""
-        self._steps += COMMAND_STEPS
+        self.steps += COMMAND_STEPS
         self.state.label = (self.state.label[0], command.line)
         command.env = (command.shell.environment() if command.shell else {}) | command.env
         words = unwrapped(command)
@@ -401,7 +401,7 @@ class Replay(Host):
         key = (digest, script.name, cwd, tuple(argv or ()), argv is None, origins, state.executed)
         if (*key, self.files.version) in self._analyzed or self._depth >= MOST_NESTED_CALLS:
             return NONE
-        self._steps += len(script.text) // CHARACTERS_PER_STEP
+        self.steps += len(script.text) // CHARACTERS_PER_STEP
         try:
             tree = self._tree(digest, script.text)
         except NotReadError as error:
@@ -423,7 +423,7 @@ class Replay(Host):
             result = interpreter.analyze(tree, context, LIBRARY_MODELS)
         finally:
             self._depth -= 1
-            self._steps += context.steps
+            self.steps += context.steps
             state.label = outer
         if not result.complete:
             report.unread[script.name] = "its analysis took too many steps"
@@ -445,7 +445,7 @@ class Replay(Host):
         return tree
 
     def _is_late(self) -> bool:
-        if self._steps > MOST_STEPS:
+        if self.steps > MOST_STEPS:
             self.report.complete = False
         return not self.report.complete
 

@@ -17,11 +17,13 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.state import Files
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Scope, Taint, Taints, Value, joined, text_value
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Scope, Taint, Taints, Value, joined, text_value, unclear
 
 LONGEST_SCRIPT = 2**20
 """Characters of the longest script that is analyzed."""
@@ -56,6 +58,27 @@ class Sink:
     line: int
     how: str
     taints: Taints
+
+
+@dataclass
+class Trainer:
+    """A trainer that was made.
+
+    Attributes:
+        script: label of the script that makes it.
+        line: line of that script.
+        how: the call that makes it.
+        value: the trainer, which has its data as a field.
+        produced: returns the rows that data produces.
+        started: whether it has trained.
+    """
+
+    script: str
+    line: int
+    how: str
+    value: Value
+    produced: Callable[[Value], Value]
+    started: bool = False
 
 
 @dataclass
@@ -117,6 +140,11 @@ class ScriptContext:
         result: the result, filled during the analysis.
         steps: steps taken so far.
         modules: path -> names of each imported script.
+        world: the row that is followed; None in an analysis of all rows.
+        doubt: number of enclosing conditions on rows that are not known.
+        uncertain: number of enclosing conditions that are not known.
+        trainers: the trainers that were made.
+        columns: the row whose columns an expression of a data frame library names.
     """
 
     environment: Environment
@@ -131,6 +159,14 @@ class ScriptContext:
     result: ScriptResult = field(default_factory=ScriptResult)
     steps: int = 0
     modules: dict[str, Scope] = field(default_factory=dict)
+    world: World | None = None
+    doubt: int = 0
+    uncertain: int = 0
+    columns: Value | None = None
+    trainers: list[Trainer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world = self.environment.files.world
 
     def step(self) -> None:
         """Count a step.
@@ -158,10 +194,18 @@ class ScriptContext:
 
     def sink(self, script: str, line: int, how: str, value: Value) -> None:
         """Record that `value` is trained on."""
-        taints = value.all()
+        taints = (unclear(value) if self.doubt else value).all()
         for repo, config in value.all_splits():
             taints |= self.test_rows(repo, config, UNKNOWN, script, line)
         self.result.sinks.append(Sink(script, line, how, taints))
+
+    def start(self, value: Value | None = None) -> None:
+        """Record the training of a trainer; of all that have not been started if None."""
+        for trainer in self.trainers:
+            if trainer.value is value or (value is None and not trainer.started):
+                trainer.started = True
+                data = trainer.produced(trainer.value.fields["train_dataset"])
+                self.sink(trainer.script, trainer.line, trainer.how, data)
 
     def test_rows(self, repo: str, config: str, split: str, script: str, line: int) -> Taints:
         """Record a data set's split as a source, and return its taint, if its rows may be test items."""
@@ -189,6 +233,8 @@ class ScriptContext:
     def element(self, value: Value, script: str) -> Value:
         """Return the join of the elements that iterating over a value gives."""
         inner = value.fields.get(UNKNOWN)
+        if self.world is not None and inner is not None:
+            return inner
         if value.splits:
             rows = self.select_split(value, Value(), script, 0)
             return joined(Value(value.all(), handles=value.handles), rows)

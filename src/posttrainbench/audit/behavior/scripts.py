@@ -10,6 +10,7 @@ in other languages, programs that are computed or downloaded at run time.
 import time
 from dataclasses import dataclass
 
+from posttrainbench.audit.behavior.followed_flows import drop_excluded
 from posttrainbench.audit.behavior.inline_items import find_inline_items
 from posttrainbench.audit.behavior.replay import Replay
 from posttrainbench.audit.behavior.replay_state import PROGRESS, FlowReport, TrainingSink
@@ -68,7 +69,10 @@ def detect(evidence: Evidence) -> tuple[list[Finding], list[Coverage]]:
     started = time.perf_counter()
     trace, workspace = evidence.trace, evidence.scripts
     inline_items = find_inline_items(evidence)
-    report = Replay(evidence, inline_items).analyze()
+    replay = Replay(evidence, inline_items)
+    report = replay.analyze()
+    if evidence.provenance is not None:
+        drop_excluded(evidence, inline_items, replay)
     egress = evidence.egress
     network = evidence.outcome.network
     recorded = network == "none" or (network == "recorded" and egress.present)

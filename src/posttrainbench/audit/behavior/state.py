@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.test_sets import TestData
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints, mixed, unsure
 
@@ -31,6 +32,7 @@ class Files:
         aliases: directory -> the directory or address of which it is a copy.
         weak: True if writes may not be executed: they add to existing content instead of replacing it.
         version: incremented at each change, so that nothing is analyzed twice in the same state.
+        world: the row of a file that is followed, if any.
     """
 
     test_data: TestData
@@ -41,6 +43,7 @@ class Files:
     aliases: dict[str, str] = field(default_factory=dict)
     weak: bool = False
     version: int = 0
+    world: World | None = None
 
     def resolve(self, path: str, cwd: str = "") -> str:
         """Return the canonical form of a path; unknown parts become `UNKNOWN`."""

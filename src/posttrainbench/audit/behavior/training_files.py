@@ -9,15 +9,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import Literal
 
 from typing_extensions import override
 
 from posttrainbench.audit.behavior.per_file_taint import MOST_PATTERNS, UNCERTAIN, Places, SourceFiles, fits, places_of
 from posttrainbench.audit.behavior.replay import Replay
+from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.shell_commands import SimpleCommand
 from posttrainbench.audit.behavior.shell_words import Stream
 from posttrainbench.audit.evidence import Evidence
 
+Fate = Literal["trained", "slice", "unclear", "left out"]
+"""What happened to a row: it was trained on; it may have been cut off by a slice; it may have been excluded otherwise,
+by something that was not understood; it was not trained on."""
+FATES: tuple[Fate, ...] = ("trained", "slice", "unclear", "left out")
 _MODEL_FILE = re.compile(r"(^|/)(tokenizer\w*|config|generation_config|vocab|special_tokens_map)\.(json|model|txt)$")
 
 
@@ -100,16 +106,26 @@ def is_among(name: str, places: Collection[str]) -> bool:
 class TrainingReplay(Replay):
     """A replay in which every file is a taint source."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, world: World | None = None) -> None:
         super().__init__(evidence)
         files = self.files
-        self.sources = SourceFiles(files.test_data, files.workspace, files.variables)
+        self.sources = SourceFiles(files.test_data, files.workspace, files.variables, world=world)
         self.state.files = self.sources
 
     def training_files(self) -> TrainingFiles:
         """Replay the agent's calls and return the files that they read into training."""
         self.replay_actions()
         return self.result()
+
+    def fate(self, names: Collection[str]) -> Fate:
+        """Return what happened to the row that is followed, of the file with these names."""
+        found: set[Fate] = set()
+        for trained in self.report.trained:
+            for taint in trained.sink.taints if not trained.failed else ():
+                if any(is_among(name, places_of(frozenset([taint]))) for name in names):
+                    part = taint.part if taint.sure else "unclear"
+                    found.add({"": "trained", "slice": "slice"}.get(part, "unclear"))  # type: ignore[arg-type]
+        return next((fate for fate in FATES if fate in found), "left out")
 
     def result(self) -> TrainingFiles:
         """Return the files that what was replayed so far read into training."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 FILE = "file "
 """Beginning of the names of sources that are any file: see `per_file_taint`."""
@@ -13,6 +13,8 @@ UNKNOWN = "\x00"
 """Placeholder for the unknown part of a text."""
 ARGV_INDEX = "sys.argv.index()"
 """Name of an index into `sys.argv`. Sums of other numbers are unknown, since loops may count them up."""
+ANYWHERE = -1
+"""Position in a collection that was shuffled."""
 MOST_TEXTS = 8
 LONGEST_TEXT = 4000
 _DEPTH = 6
@@ -31,7 +33,8 @@ class Taint:
         sure: False if it depends on something unknown, such as a split that is chosen elsewhere.
         host: host of the hosted model; "" if unknown.
         mixed: True if the rows may stand among others: those of a file, or of a sum of lists.
-        part: how only some of such rows were taken, maybe none of these: a slice, or those of a split; "" for all.
+        part: how only some of such rows were taken, maybe none of these: a slice, those of a split, or by a condition
+            that was not understood; "" for all.
     """
 
     kind: Literal["test", "hosted"]
@@ -42,7 +45,7 @@ class Taint:
     sure: bool = True
     host: str = ""
     mixed: bool = False
-    part: Literal["", "slice", "split"] = ""
+    part: Literal["", "slice", "split", "unclear"] = ""
 
     @property
     def source(self) -> Taint:
@@ -103,6 +106,10 @@ class Value:
         truth: truth value, None if unknown.
         number: integer value, None if unknown.
         whole: True for a collection of rows as read, so that the length of a slice is a number of items.
+        literal: the value itself, as Python has it, if it is known; `...` if not.
+        closed: True for a row of which all keys are known.
+        place: in a collection, the position of the row that is followed; `ANYWHERE` after a shuffle, None if unknown.
+        total: number of elements of a collection, None if unknown.
     """
 
     taints: Taints = NONE
@@ -115,6 +122,10 @@ class Value:
     truth: bool | None = None
     number: int | None = None
     whole: bool = False
+    literal: Any = ...
+    closed: bool = False
+    place: int | None = None
+    total: int | None = None
 
     def all(self, depth: int = _DEPTH) -> Taints:
         """Return the taints of the value and of everything that it contains."""
@@ -177,7 +188,17 @@ def joined(*values: Value) -> Value:
         truth=truths.pop() if len(truths) == 1 else None,
         number=numbers.pop() if len(numbers) == 1 else None,
         whole=all(value.whole for value in values),
+        literal=_common([value.literal for value in values], ...),
+        closed=all(value.closed for value in values),
+        place=_common([value.place for value in values], None),
+        total=_common([value.total for value in values], None),
     )
+
+
+def _common(values: list[Any], other: Any) -> Any:
+    """Return the value that all are, else `other`."""
+    first = values[0] if values else other
+    return first if all(type(one) is type(first) and one == first for one in values) else other
 
 
 def _join_field(first: Value, second: Value) -> Value:
@@ -189,6 +210,7 @@ def _join_field(first: Value, second: Value) -> Value:
         functions=_distinct((first, second)),
         splits=first.all_splits() | second.all_splits(),
         handles=first.handles | second.handles,
+        literal=_common([first.literal, second.literal], ...),
     )
 
 
@@ -240,6 +262,16 @@ def cut(value: Value, depth: int = 3) -> Value:
         value,
         taints=frozenset(replace(one, part=one.part or "slice") if one.mixed else one for one in taints),
         fields=fields,
+    )
+
+
+def unclear(value: Value, depth: int = _DEPTH) -> Value:
+    """Return a value of which it is not known whether it was selected."""
+    taints = value.taints if depth else value.all()
+    return replace(
+        value,
+        taints=frozenset(replace(one, part="unclear") if one.kind == "test" else one for one in taints),
+        fields={name: unclear(part, depth - 1) for name, part in value.fields.items()} if depth else {},
     )
 
 

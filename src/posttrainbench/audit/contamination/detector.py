@@ -10,14 +10,16 @@ Does not cover large files that the agent deleted. docs/contamination.md lists w
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from posttrainbench.audit.behavior.followed_flows import kit_file
+from posttrainbench.audit.behavior.item_files import ItemFile, item_file
 from posttrainbench.audit.behavior.scripts_in_workspace import path_in_run
 from posttrainbench.audit.behavior.training_files import TrainingFiles, training_files
-from posttrainbench.audit.contamination.evaluation_output import is_log_file, labels_splits, training_rows_have
+from posttrainbench.audit.contamination.evaluation_output import is_log_file, labels_splits
 from posttrainbench.audit.contamination.feeding import Fed, Feeding
 from posttrainbench.audit.contamination.judgement import (
     CONTENT,
@@ -203,11 +205,17 @@ def _judged_files(
                 log=is_log_file(source.entry.path)
                 or any(fnmatchcase(name, pattern) for pattern in sessions for name in source.names),
                 labeled=labels_splits(source.entry.path),
-                mislabeled=_mislabeled(source, hits, evidence),
+                apart=_is_apart(hits),
                 joined=_is_joined(part, evidence),
             )
-    feeding = Feeding(evidence, evidence.provenance) if evidence.provenance is not None else None
-    if feeding is not None:
+    feeding, files = None, dict[int, ItemFile]()
+    if evidence.provenance is not None:
+        for number, content in contents.items():
+            file = item_file(sources[number].entry.path, content.names, evidence.test_items, content.items)
+            if file is not None:
+                files[number] = file
+                contents[number] = replace(content, separable=file.labeled)
+        feeding = Feeding(evidence, evidence.provenance, files=[*files.values(), *_kit_files(evidence)])
         for number, content in contents.items():
             if content.rows and not content.copied and not content.log:
                 feeding.taint(sources[number].entry.path, sources[number].copy)
@@ -215,18 +223,26 @@ def _judged_files(
     for number, content in contents.items():
         source, fed = sources[number], Fed("unproven")
         if feeding is not None:
-            fed = feeding.of_copy(source.copy) if source.copy else feeding.of_file(source.entry.path, source.names[0])
+            file = files.get(number)
+            fed = (
+                feeding.of_copy(source.copy, file)
+                if source.copy
+                else feeding.of_file(source.entry.path, source.names[0], file)
+            )
         acquitted = content.copied or content.log or fed.kind == "no path"
         result[number] = Judged(judged(content, fed, training) if content.items else [], acquitted)
     return result
 
 
-def _mislabeled(source: Source, hits: list[Hit], evidence: Evidence) -> bool | None:
-    """Return whether test items are labeled as a training split; None if nothing in the file is."""
+def _is_apart(hits: list[Hit]) -> bool:
+    """Return True if all test items are in members of an archive that are named as a split to evaluate on."""
     members = {hit.file.partition("!")[2] for hit in hits}
-    if all(members) and all(map(names_split, members)):
-        return False
-    return training_rows_have(source.entry.path, {item.question.strip() for item in evidence.test_items})
+    return bool(members) and all(members) and all(map(names_split, members))
+
+
+def _kit_files(evidence: Evidence) -> list[ItemFile]:
+    file = kit_file(evidence)
+    return [] if file is None else [file]
 
 
 def _is_joined(part: FileResult, evidence: Evidence) -> bool:
@@ -295,7 +311,7 @@ def _kit_items(evidence: Evidence, training: TrainingFiles) -> list[Finding]:
     graph = evidence.provenance
     if graph is None or not evidence.provenance_records:
         return []
-    feeding = Feeding(evidence, graph)
+    feeding = Feeding(evidence, graph, files=_kit_files(evidence))
     fed = feeding.of_kit()
     name = f"{feeding.kit}/data/test.jsonl"
     explained = training.only_evaluated_on if fed.kind == "direct" else training.trained_on_others

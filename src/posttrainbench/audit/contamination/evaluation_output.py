@@ -4,18 +4,9 @@ They contain test items with their gold answers, and every run that evaluates le
 evaluation output whatever its name. That says nothing of what a program does with it.
 """
 
-import json
 import re
-import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import closing
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
-from typing import Any
-
-from pyarrow import ArrowException  # type: ignore[import-untyped]
-from pyarrow.parquet import read_table  # type: ignore[import-untyped]
 
 from posttrainbench.untrusted import UnreadableError, open_regular
 
@@ -84,75 +75,3 @@ def is_failed_item(row: bytes) -> bool:
     if kit_rows:
         keys.discard(b"answer")
     return any(map(_GOLD.match, keys)) and any(map(_OUTPUT.match, keys))
-
-
-_TRAIN_NAME = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
-_COLUMNS = ("split", "subset", "partition", "fold")
-MOST_ROWS = 1_000_000
-
-
-def training_rows_have(path: Path, questions: Collection[str]) -> bool | None:
-    """Return whether rows that a file labels as a training split contain questions; None if it has no such rows.
-
-    Reads dictionaries of lists in JSON, and rows with a column of splits in JSON Lines and Parquet.
-    """
-    try:
-        with open_regular(path) as file:
-            data = file.read(LARGEST + 1)
-        rows = _training_rows(data) if len(data) <= LARGEST else []
-    except (UnreadableError, OSError, ValueError, RecursionError, ArrowException, sqlite3.Error):
-        return None
-    return any(text in questions for row in rows for text in _texts(row)) if rows else None
-
-
-def _training_rows(data: bytes) -> list[Any]:
-    if data.startswith(b"SQLite format 3\0"):
-        return _database_rows(data)
-    if data.startswith(b"PAR1"):
-        table = read_table(BytesIO(data))
-        if table.num_rows > MOST_ROWS or not set(_COLUMNS) & set(table.column_names):
-            return []
-        rows = table.to_pylist()
-    else:
-        try:
-            whole = json.loads(data)
-        except ValueError:
-            whole = [json.loads(line) for line in data.splitlines()[:MOST_ROWS] if line.strip()]
-        if isinstance(whole, dict):
-            return [row for key, part in whole.items() if _TRAIN_NAME.search(key) for row in _listed(part)]
-        rows = _listed(whole)
-    return [
-        row
-        for row in rows
-        if isinstance(row, dict) and any(_TRAIN_NAME.search(str(row[key])) for key in _COLUMNS if key in row)
-    ]
-
-
-def _database_rows(data: bytes) -> list[Any]:
-    """Return the rows of tables that are called a training split, and those that a column labels as one."""
-    rows: list[Any] = []
-    with closing(sqlite3.connect(":memory:")) as base:
-        base.deserialize(data)
-        base.execute("pragma query_only = on")
-        steps = iter(range(MOST_ROWS))
-        base.set_progress_handler(lambda: next(steps, None) is None, 1000)
-        for (name,) in base.execute("select name from sqlite_master where type = 'table'").fetchall()[:100]:
-            found = base.execute(f'select * from "{name.replace(chr(34), chr(34) * 2)}"')  # noqa: S608 - quoted
-            columns = [column[0] for column in found.description]
-            labels = [number for number, column in enumerate(columns) if column.lower() in _COLUMNS]
-            for row in found.fetchmany(MOST_ROWS):
-                if _TRAIN_NAME.search(name) or any(_TRAIN_NAME.search(str(row[number])) for number in labels):
-                    rows.append(list(row))
-    return rows
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
-
-
-def _texts(value: Any, depth: int = 4) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value.strip()
-    elif depth and isinstance(value, list | dict):
-        for part in _listed(value):
-            yield from _texts(part, depth - 1)

@@ -7,12 +7,13 @@ had no other data to train on.
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from posttrainbench.audit.behavior.recorded_programs import RecordedPrograms, Use
+from posttrainbench.audit.behavior.item_files import ItemFile
+from posttrainbench.audit.behavior.recorded_programs import FileUse, RecordedPrograms, Use
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.provenance import FinalFile, Graph, Read, Way, final_files
 from posttrainbench.audit.provenance.graph import CLOCK_SECONDS, Node
@@ -39,7 +40,9 @@ CARRIED_BYTES = 128
 COPIED_BYTES = 2**18
 """Largest file of which the recorder keeps copies."""
 
-MOST_FIRST: tuple[Use, ...] = ("trained", "part", "chosen", "unsure", "unseen", "evaluated")
+MOST_FIRST: tuple[Use, ...] = (*("trained", "part", "unclear", "compared", "chosen", "unsure", "unseen", "evaluated"),)
+LARGEST_COUNTED = 2**26
+"""Largest data file of which the rows are counted."""
 
 Kind = Literal["unproven", "no path", "indirect", "unsearched", "direct"]
 
@@ -56,12 +59,16 @@ class Fed:
             and nothing else read it.
         path: the path; None if there is none.
         use: what these programs did with it, as their scripts show.
+        items: positions of the items that were trained on; None for all.
+        followed: True if what happened to its rows was computed.
     """
 
     kind: Kind
     only_input: bool = False
     path: ProvenancePath | None = None
     use: Use = "unseen"
+    items: frozenset[int] | None = None
+    followed: bool = False
 
 
 @dataclass
@@ -72,11 +79,13 @@ class Feeding:
         evidence: the run.
         graph: its graph.
         tainted: identities of the files that contain test items.
+        files: the rows with test items of the files in which they were found.
     """
 
     evidence: Evidence
     graph: Graph
     tainted: set[str] = field(default_factory=set)
+    files: Sequence[ItemFile] = ()
 
     @cached_property
     def weights(self) -> list[FinalFile]:
@@ -127,8 +136,8 @@ class Feeding:
         """The kit's path in the sandbox."""
         return self.evidence.sandbox_paths.get("kit", str(self.evidence.kit))
 
-    def of_file(self, path: Path, name: str) -> Fed:
-        """Return what the record says on a file of the workspace."""
+    def of_file(self, path: Path, name: str, file: ItemFile | None = None) -> Fed:
+        """Return what the record says on a file of the workspace, of which the rows with test items may be known."""
         identity = self.identity(path)
         place = f"{self.evidence.sandbox_paths.get('workspace', str(self.evidence.workspace))}/{name}"
         digest = sha256_regular(path) if path.stat().st_size <= COPIED_BYTES else ""
@@ -136,19 +145,21 @@ class Feeding:
         return self._answer(
             {identity} if identity else self.named(place),
             lambda read: self._has_content(read, identity, digest, changed),
+            file,
         )
 
-    def of_copy(self, digest: str) -> Fed:
+    def of_copy(self, digest: str, file: ItemFile | None = None) -> Fed:
         """Return what the record says on content that is gone, of which a copy was kept."""
         identities = {read.file[1] for read in self.graph.reads if read.copy == digest}
         for name in self.graph.copies.get(digest, ()):
             identities |= self.named(name)
-        return self._answer(identities, lambda read: read.copy == digest)
+        return self._answer(identities, lambda read: read.copy == digest, file)
 
     def of_kit(self) -> Fed:
         """Return what the record says on the kit's test items."""
         identities = self.kit_tests()
-        return self._answer(identities, lambda read: read.file[1] in identities)
+        file = next((file for file in self.files if f"{self.kit}/data/test.jsonl" in file.names), None)
+        return self._answer(identities, lambda read: read.file[1] in identities, file)
 
     def of_derived(self) -> Fed:
         """Return what the record says on files that were made of nothing but the kit's test items and trained on."""
@@ -186,12 +197,19 @@ class Feeding:
         """Return True for files through which a path leads on."""
         return any(PurePosixPath(name).suffix in WEIGHTS for name in self.graph.names.get(identity, ()))
 
-    def _answer(self, identities: set[str], has_content: Callable[[Read], bool], before: Read | None = None) -> Fed:
+    def _answer(
+        self,
+        identities: set[str],
+        has_content: Callable[[Read], bool],
+        file: ItemFile | None = None,
+        before: Read | None = None,
+    ) -> Fed:
         """Return what the record says on a file.
 
         Args:
             identities: of the file.
             has_content: returns True if a program read the file with the content in question.
+            file: its rows with test items, if they are known.
             before: what a program read of which it made the file; for the path.
         """
         graph = self.graph
@@ -219,7 +237,8 @@ class Feeding:
                 shown = recorded_path(self.evidence, graph, way[0], [*([before] if before else []), first])
         if leading:
             only = not others and all(self._reads_nothing_else(program, identities) for program in leading)
-            return Fed("direct", only, shown, self._use(leading, identities))
+            used = self._use(leading, identities, file)
+            return Fed("direct", only, shown, used.use, used.items, used.followed)
         last: dict[Node, float] = {("file", one, graph.versions.get(one, 0)): -1.0 for one in identities}
         gone = self._ways(last, self._unsearched | self.tainted)
         gone = tuple(way for way in gone if not _carries_a_score(way))
@@ -228,16 +247,37 @@ class Feeding:
 
     @cached_property
     def _programs(self) -> RecordedPrograms:
-        return RecordedPrograms(self.evidence, self.graph)
+        return RecordedPrograms(self.evidence, self.graph, self.files, self._counts)
 
-    def _use(self, programs: Sequence[Node], identities: Collection[str]) -> Use:
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """Path -> number of rows, of data files without test items."""
+        known = {name for file in self.files for name in file.names}
+        paths = {entry.relative: entry.path for entry in self.evidence.workspace_files}
+        paths |= {f"{self.kit}/data/{path.name}": path for path in (self.evidence.kit / "data").glob("*.jsonl")}
+        counts = {}
+        for name, path in paths.items():
+            if name.endswith((".jsonl", ".ndjson")) and name not in known:
+                try:
+                    with open_regular(path) as file:
+                        data = file.read(LARGEST_COUNTED + 1)
+                except (UnreadableError, OSError):
+                    continue
+                if len(data) <= LARGEST_COUNTED:
+                    counts[name] = sum(bool(line.strip()) for line in data.splitlines())
+        return counts
+
+    def _use(self, programs: Sequence[Node], identities: Collection[str], file: ItemFile | None) -> FileUse:
         """Return what programs did with a file: the most that one of them did."""
         names = {self._relative(name) for identity in identities for name in self.graph.names[identity]}
         if any(PurePosixPath(name).suffix in (".py", ".pyc") for name in names):
-            return "unseen"  # it is code, not a file that code reads
+            return FileUse("unseen")  # it is code, not a file that code reads
         names |= {link for link, target in self._links.items() if target in names}
-        uses = {self._programs.use(program, names) for program in programs}
-        return next(use for use in MOST_FIRST if use in uses)
+        uses = [self._programs.use(program, names, file) for program in programs]
+        most = min(uses, key=lambda one: MOST_FIRST.index(one.use))
+        same = [one.items for one in uses if one.use == most.use]
+        items = None if None in same else frozenset[int]().union(*(one for one in same if one is not None))
+        return replace(most, items=items, followed=all(one.followed for one in uses if one.use == most.use))
 
     @cached_property
     def _links(self) -> dict[str, str]:

@@ -46,7 +46,8 @@ class Content:
         copied: True for copies of the kit's files.
         log: True for evaluation logs and the scaffold's own records.
         labeled: True if it names the splits of its rows, so that a program can choose among them.
-        mislabeled: whether rows that it labels as a training split contain test items; None if it has no such labels.
+        separable: True if a column, a key or a table tells its rows with test items from all others.
+        apart: True for an archive in which they stand in a member that is named as a split to evaluate on.
         joined: True if most of it are other rows and those with test items stand together, so that a slice can leave
             them out.
     """
@@ -57,7 +58,8 @@ class Content:
     copied: bool = False
     log: bool = False
     labeled: bool = False
-    mislabeled: bool | None = None
+    separable: bool = False
+    apart: bool = False
     joined: bool = False
 
 
@@ -89,11 +91,16 @@ def _recorded(
     if fed.kind == "no path":
         return []
     if fed.kind == "direct":
+        if fed.followed:  # what its rows did is known better than from all that was run
+            training = TrainingFiles()
+            trained = fed.use == "trained" or (
+                fed.use == "unclear" and not (content.labeled or content.separable or content.joined)
+            )
+            rows = frozenset(rows) if fed.items is None else frozenset(rows) & fed.items
         trained = trained or fed.use == "trained"
         part = fed.use == "part" or any(map(training.trained_on_part, content.names))
         in_split = fed.use == "chosen" or any(map(training.trained_on_split, content.names))
-        apart = content.mislabeled is False or all(map(names_split, content.names))
-        trained = trained or (in_split and not apart and (content.mislabeled is True or not content.labeled))
+        apart = content.apart or all(map(names_split, content.names))
         evaluated = (
             fed.use == "evaluated"
             or (in_split and apart)
@@ -108,7 +115,12 @@ def _recorded(
         if trained:
             return [_used(PROVENANCE, content.items, fed.path), _used(SCRIPTS, content.items)]
         # Other files too if the scripts may have trained on them, and logs if the program had no other data.
-        maybe = part or (content.log and fed.only_input) or any(map(training.maybe_trained_on, content.names))
+        maybe = (
+            part
+            or fed.use in ("unclear", "compared")
+            or (content.log and fed.only_input)
+            or any(map(training.maybe_trained_on, content.names))
+        )
         if not evaluated and (rows or content.copied or maybe):
             return [_used(PROVENANCE, frozenset(rows) or content.items, fed.path)]
         return []

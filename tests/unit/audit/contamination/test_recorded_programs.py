@@ -10,7 +10,7 @@ from test_contamination_provenance import MODEL, OWN, POSSIBLE, PROOF, Recorded
 from behavior_evidence import KIT
 from muffins import ROWS
 from posttrainbench.audit.behavior.operations import leaves_out_rows
-from posttrainbench.audit.contamination.evaluation_output import is_failed_item, training_rows_have
+from posttrainbench.audit.contamination.evaluation_output import is_failed_item
 
 READ = """
 import json
@@ -31,9 +31,11 @@ PROGRAMS: dict[str, tuple[str, str, set[tuple[str, str, str]]]] = {
     "trained on": ("SFTTrainer(train_dataset=read('mix'), eval_dataset=read('own'))", ROWS, PROOF),
     "evaluated on": ("SFTTrainer(train_dataset=read('own'), eval_dataset=read('mix'))", ROWS, set()),
     "beside other data": ("SFTTrainer(train_dataset=read('own') + read('mix'))", ROWS, PROOF),
-    "the rest of a joined file": ("SFTTrainer(train_dataset=read('mix')[50:])", ROWS + OTHERS, POSSIBLE),
+    "the rest of a joined file": ("SFTTrainer(train_dataset=read('mix')[50:])", ROWS + OTHERS, set()),
+    "an unknown rest of a joined file": ("SFTTrainer(train_dataset=read('mix')[n:])", ROWS + OTHERS, POSSIBLE),
+    "the wrong rest of a joined file": ("SFTTrainer(train_dataset=read('mix')[2:])", ROWS + OTHERS, PROOF),
     "all of a joined file": ("SFTTrainer(train_dataset=read('mix'))", ROWS + OTHERS, PROOF),
-    "the rest of a file of test items": ("SFTTrainer(train_dataset=read('mix')[50:])", ROWS, PROOF),
+    "the rest of a file of test items": ("SFTTrainer(train_dataset=read('mix')[1:])", ROWS, PROOF),
     "the rows of the training split": (
         "SFTTrainer(train_dataset=[row for row in read('mix') if row['split'] == 'train'])",
         LABELED,
@@ -46,7 +48,41 @@ PROGRAMS: dict[str, tuple[str, str, set[tuple[str, str, str]]]] = {
     "a part of what was unpacked": (
         "rows, held_out = json.load(open('mix'))\nSFTTrainer(train_dataset=rows)",
         json.dumps([[json.loads(row) for row in OTHERS.splitlines()], [json.loads(row) for row in ROWS.splitlines()]]),
+        set(),
+    ),
+    "an unknown choice of labeled rows": (
+        "SFTTrainer(train_dataset=[row for row in read('mix') if is_good(row)])",
+        LABELED,
         POSSIBLE,
+    ),
+    "an unknown choice among test items": (
+        "SFTTrainer(train_dataset=[row for row in read('mix') if is_good(row)])",
+        ROWS,
+        PROOF,
+    ),
+    "a choice by similarity to test items": (
+        f"tests = [row['question'] for row in read('{KIT}/data/test.jsonl')]\n"
+        "def near(text):\n    return max(ratio(text, other) for other in tests) > 90\n"
+        "SFTTrainer(train_dataset=[row for row in read('mix') if not near(row['question'])])",
+        ROWS + OTHERS,
+        POSSIBLE,
+    ),
+    "rows of a changed label": (
+        "rows = read('mix')\nfor row in rows:\n    row['split'] = 'train'\n"
+        "SFTTrainer(train_dataset=[row for row in rows if row['split'] == 'train'])",
+        LABELED,
+        PROOF,
+    ),
+    "a label that no row has": (
+        "SFTTrainer(train_dataset=[row for row in read('mix') if row['split'] != 'eval'])",
+        LABELED,
+        PROOF,
+    ),
+    "a predicate function": (
+        "def keep(row):\n    label = row['split']\n    return label.startswith('tr')\n"
+        "SFTTrainer(train_dataset=list(filter(keep, read('mix'))))",
+        LABELED,
+        set(),
     ),
     "named by a configuration": (
         "c = json.load(open('c.json'))\nSFTTrainer(train_dataset=read(c['a']), eval_dataset=read(c['b']))",
@@ -98,11 +134,3 @@ def test_a_row_of_the_kit_is_not_the_output_of_an_evaluation() -> None:
     assert not is_failed_item(json.dumps(row).encode())
     assert is_failed_item(json.dumps({**row, "response": "b"}).encode())
     assert is_failed_item(json.dumps({**row, "target": "3"}).encode())
-
-
-def test_labels_of_training_rows_are_checked(tmp_path: Path) -> None:
-    questions = {json.loads(row)["question"] for row in ROWS.splitlines()}
-    for text, expected in ((LABELED, False), (BOTH, False), (CALLED_TRAIN, True), (ROWS, None), ("\x00", None)):
-        path = tmp_path / f"{expected}"
-        path.write_text(text)
-        assert training_rows_have(path, questions) is expected

@@ -6,13 +6,15 @@ from posttrainbench.audit.behavior.library_models.configuration import configura
 from posttrainbench.audit.behavior.library_models.databases import databases, programs
 from posttrainbench.audit.behavior.library_models.datasets import data_sets, training
 from posttrainbench.audit.behavior.library_models.files import files
+from posttrainbench.audit.behavior.library_models.followed_rows import followed_rows
 from posttrainbench.audit.behavior.library_models.llm_clients import hosted_models
 
 LIBRARY_MODELS: tuple[LibraryModel, ...] = (
     hosted_models,
     training,
-    configuration,
     databases,
+    followed_rows,
+    configuration,
     programs,
     files,
     processes,

@@ -8,10 +8,13 @@ import shlex
 from dataclasses import replace
 
 from posttrainbench.audit.behavior.call import Call, texts_of
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, dictionary, literal
 from posttrainbench.audit.behavior.library_models.configuration import CONTENT
+from posttrainbench.audit.behavior.rows import collection
 from posttrainbench.audit.behavior.selection import query_keeps_training_rows, without_test_data
-from posttrainbench.audit.behavior.values import NONE, Value, text_value
+from posttrainbench.audit.behavior.values import NONE, Value, text_value, unclear
 
+_CHANGED = "a changed database"
 _QUERIES = frozenset("sql query execute executemany executescript read_sql read_sql_query sql_query from_query".split())
 _FILE = re.compile(r"""['"]([^'"\s]{1,300}/[^'"\s]{1,300}|[^'"\s]{1,300}\.(?:jsonl?|csv|parquet|arrow|db))['"]""")
 _CHANGES = re.compile(r"\s*(insert|create|update|delete|drop|alter|pragma|begin|commit|replace)\b", re.IGNORECASE)
@@ -33,6 +36,8 @@ def databases(call: Call) -> Value | None:
         return Value()
     if call.last not in _QUERIES or call.function.functions:
         return None
+    if call.context.world is not None:
+        return _followed_query(call, database)
     stored = [value for value in call.arguments[1:] if value is not database]
     taints = NONE.union(*(value.all() for value in stored))
     if database is not None:
@@ -50,6 +55,41 @@ def databases(call: Call) -> Value | None:
         result = replace(result, taints=without_test_data(result).taints)
     if database is not None and not any(_CHANGES.match(query) for query in queries):
         database.taints = result.taints  # of a cursor, from which they are fetched
+    return result
+
+
+def _followed_query(call: Call, database: Value | None) -> Value | None:
+    """Return the result of a query where one row is followed: it is computed if its text is known."""
+    world = call.context.world
+    query = literal(call.argument(0, "sql", "query") or Value())
+    given = call.argument(1, "params", "parameters")
+    parameters = literal(given) if given is not None and given is not database else ()
+    if given is not None and parameters is UNKNOWN_VALUE:
+        parameters = dictionary(given) or UNKNOWN_VALUE
+    if database is not None and given is database:
+        parameters = ()
+    if database is None and not isinstance(query, str):
+        return None
+    text = query if isinstance(query, str) else ""
+    places = sorted((database or Value()).texts) or _FILE.findall(text)[:1]
+    if not places:
+        return None
+    taints = call.read(text_value(places[0]))
+    if database is not None and _CHANGES.match(text):
+        if re.match(r"\s*(update|delete|replace|insert)\b", text, re.IGNORECASE):
+            database.names |= {_CHANGED}
+        stored = [value for value in call.arguments[1:] if value is not database]
+        call.write_handles(database, NONE.union(*(value.all() for value in stored)))
+        return database
+    result = None
+    if world is not None and text and parameters is not UNKNOWN_VALUE:
+        parameters = tuple(parameters) if isinstance(parameters, list) else parameters
+        result = world.query(call.files.resolve(places[0], call.context.cwd), text, parameters, taints)
+    if result is None or (database is not None and _CHANGED in database.names):
+        result = unclear(collection(Value(taints))) if taints else Value()
+    if database is not None:
+        result.names = database.names
+        database.fields, database.place, database.total = result.fields, result.place, result.total
     return result
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
+from dataclasses import replace
 
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, texts_of
+from posttrainbench.audit.behavior.choices import concatenated, window
+from posttrainbench.audit.behavior.concrete import literal
 from posttrainbench.audit.behavior.operations import attribute
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, cut, joined, sliced
+from posttrainbench.audit.behavior.script_analysis import Trainer
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, cut, joined, sliced, unclear
 
 DICTIONARY = "datasets.DatasetDict()"
 _ARRAYS = ("numpy.", "torch.", "jax.", "tensorflow.")
@@ -24,8 +29,18 @@ def training(call: Call) -> Value | None:
             candidates = [value for value in call.arguments[2:4] if value.all() or value.splits]
             data = candidates[0] if candidates else Value(call.named[UNKNOWN].taints if UNKNOWN in call.named else NONE)
         data = joined(data, call.named["data_collator"]) if "data_collator" in call.named else data
-        call.sink(f"{ast.unparse(call.node.func)[:60]}(train_dataset=...)", data)
-        return Value(names=frozenset(["transformers.Trainer()"]), truth=True)
+        loader = call.function.fields.get("get_train_dataloader")
+        fields = {"train_dataset": data}
+        trainer = Value(names=frozenset(["transformers.Trainer()"]), fields=fields, truth=True)
+        if loader is not None and loader.functions:
+            own = replace(trainer, functions=tuple(replace(one, bound=trainer) for one in loader.functions))
+            fields["train_dataset"] = joined(data, call.invoke(own, []))
+        how = f"{ast.unparse(call.node.func)[:60]}(train_dataset=...)"
+        call.context.trainers.append(Trainer(call.caller.script, call.line, how, trainer, call.produced))
+        return trainer
+    if call.last == "train" and call.receiver is not None and "transformers.Trainer()" in call.receiver.names:
+        call.context.start(call.receiver)
+        return Value()
     if call.last == "backward":
         value = joined(call.receiver or Value(), *call.arguments)
         call.sink("backward() of a loss computed from the data", value)
@@ -57,7 +72,8 @@ def data_sets(call: Call) -> Value | None:
     """Model of functions that load data sets or evaluation logs, or select rows of them."""
     test_data, names = call.files.test_data, call.function.names
     if call.last == "load_dataset" and not call.function.functions:
-        return _load_dataset(call)
+        followed = _followed_data(call) if call.context.world is not None else None
+        return followed if followed is not None else _load_dataset(call)
     if call.last in ("hf_dataset", "load_dataset_builder") or any(name.endswith("MsDataset.load") for name in names):
         return _load_dataset(call, second="split" if call.last == "hf_dataset" else "name")
     if call.last == "as_dataset" and call.receiver is not None and call.receiver.splits:
@@ -158,6 +174,50 @@ def _rows(call: Call, path: Value, config: str, files: Value | None, split: Valu
         if split is not None and not texts_of(split):
             taints |= call.test_rows(repo, config, UNKNOWN)
     return Value(taints, splits=frozenset(splits), names=frozenset(["datasets.Dataset()"]), truth=True, whole=True)
+
+
+def _followed_data(call: Call) -> Value | None:
+    """Return the data set that is read from files, where one row is followed; None if it is not known."""
+    path, files = literal(call.argument(0, "path") or Value()), call.named.get("data_files")
+    if path not in ("json", "csv", "parquet", "text", "arrow", "pandas"):
+        if not isinstance(path, str) or call.context.world is None or files is not None:
+            return None
+        files = call.argument(0, "path") or Value()
+        if call.context.world.content(call.files.resolve(path, call.context.cwd), NONE) is None:
+            return None
+    if files is None:
+        return None
+    keys = [key for key in files.fields if not key.isdigit() and key != UNKNOWN]
+    parts = {key: call.read_value(files.fields[key]) for key in keys} or {"train": call.read_value(files)}
+    field = literal(call.named.get("field", Value()))
+    if isinstance(field, str):
+        parts = {key: part.fields.get(field, Value()) for key, part in parts.items()}
+    if list(parts) == ["train"] and parts["train"].fields and UNKNOWN not in parts["train"].fields:
+        parts = dict(parts["train"].fields)  # the folders of a directory
+    split = call.argument(2, "split")
+    if split is None:
+        return Value(fields=parts, names=frozenset([DICTIONARY]), truth=True)
+    names = literal(split)
+    if not isinstance(names, str):
+        return unclear(joined(*parts.values()))
+    return concatenated([_part(parts, name.strip()) for name in names.split("+")])
+
+
+def _part(parts: dict[str, Value], name: str) -> Value:
+    """Return a split, or a slice of one such as `train[50%:]`."""
+    split, _, rest = name.partition("[")
+    rows = concatenated(list(parts.values())) if split == "all" else parts.get(split, Value())
+    if not rest:
+        return rows
+    bounds: list[Value | None] = []
+    for text in rest.rstrip("]").partition(":")[::2]:
+        number = float(text.rstrip("%")) if re.fullmatch(r"-?\d+(\.\d+)?%?", text) else None
+        if number is not None and text.endswith("%"):
+            number = None if rows.total is None else number * rows.total / 100
+        known = Value(number=round(number), literal=round(number)) if number is not None else Value()
+        bounds.append(known if text else None)
+    nodes = [None if bound is None else ast.Name("bound") for bound in bounds]
+    return window(rows, ast.Slice(*nodes), [*bounds, None])
 
 
 def _mapped(call: Call, base: Value) -> Value:

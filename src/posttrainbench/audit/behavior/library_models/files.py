@@ -148,7 +148,7 @@ def _opened(call: Call, path: Value | None, mode: Value | None) -> Value:
         if not append:
             call.write(Value(texts=texts), NONE)  # truncates the file
         return Value(names=frozenset(["file"]), handles=frozenset((text, append) for text in texts))
-    content = call.read_value(Value(path.all() if path else NONE, texts))
+    content = call.read_value(Value(path.all() if path else NONE, texts), raw=True)
     content.texts, content.names = texts, frozenset(["file"])
     return content
 

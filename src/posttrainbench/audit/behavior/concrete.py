@@ -1,0 +1,205 @@
+"""Compute pure operations on values that are known: comparisons, arithmetic, methods of texts, and few functions.
+
+Operands come from hostile files and scripts, so what can take long or much memory is left unknown: long texts, large
+numbers, and patterns with nested repetitions.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import operator
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from posttrainbench.audit.behavior.values import UNKNOWN, Taints, Value, text_value
+
+UNKNOWN_VALUE = ...
+MOST_FIELDS = 60
+LONGEST = 20_000
+_LARGEST = 10**40
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.eq,
+    ast.IsNot: operator.ne,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+}
+_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
+}
+_TEXT_METHODS = frozenset(
+    "lower upper casefold title capitalize strip lstrip rstrip startswith endswith split rsplit splitlines partition "
+    "rpartition removeprefix removesuffix replace find rfind index count isdigit isalpha isalnum isnumeric islower "
+    "isupper encode join format get keys".split()
+)
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "len": len,
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "abs": abs,
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "any": any,
+    "all": all,
+    "round": round,
+    "math.floor": int,
+    "math.ceil": lambda number: -int(-number // 1),
+    "ord": ord,
+    "json.loads": json.loads,
+    "operator.eq": operator.eq,
+    "operator.ne": operator.ne,
+}
+_MATCHES = ("match", "search", "fullmatch")
+_HASHES = frozenset("md5 sha1 sha256 sha512 blake2b".split())
+
+
+def literal_value(value: Any, taints: Taints, depth: int = 5) -> Value:
+    """Return the abstract value of a Python value that has these origins."""
+    if isinstance(value, bool) or value is None:
+        return Value(taints, truth=bool(value), literal=value)
+    if isinstance(value, str):
+        return Value(taints, text_value(value).texts, truth=bool(value), literal=value)
+    if isinstance(value, int | float):
+        number = value if isinstance(value, int) else None
+        return Value(taints, number=number, truth=bool(value), literal=value)
+    if not depth:
+        return Value(taints)
+    if isinstance(value, dict):
+        parts = list(value.items())[:MOST_FIELDS]
+        fields = {str(key): literal_value(part, taints, depth - 1) for key, part in parts}
+        return Value(taints, fields=fields, closed=len(parts) == len(value), truth=bool(value))
+    if isinstance(value, list | tuple | set | frozenset):
+        parts = list(value)[:MOST_FIELDS]
+        fields = {str(number): literal_value(part, taints, depth - 1) for number, part in enumerate(parts)}
+        return Value(taints, fields=fields, total=len(value), truth=bool(value))
+    return Value(taints)
+
+
+def literal(value: Value) -> Any:
+    """Return the Python value of an abstract value, `UNKNOWN_VALUE` if it is not known."""
+    if value.literal is not ...:
+        return value.literal
+    if value.handles or value.names or value.splits or value.functions:
+        return UNKNOWN_VALUE
+    if value.number is not None:
+        return value.number
+    if len(value.texts) == 1 and UNKNOWN not in (text := next(iter(value.texts))) and not value.fields:
+        return text
+    if value.fields and all(name.isdigit() for name in value.fields):
+        parts = [literal(part) for part in value.fields.values()]
+        return UNKNOWN_VALUE if UNKNOWN_VALUE in parts or (value.total or 0) > len(parts) else parts
+    return UNKNOWN_VALUE
+
+
+def dictionary(value: Value) -> dict[str, Any] | None:
+    """Return the Python value of a dictionary with known content; None for any other value."""
+    if not value.fields or UNKNOWN in value.fields:
+        return None
+    parts = {name: literal(part) for name, part in value.fields.items()}
+    return None if UNKNOWN_VALUE in parts.values() else parts
+
+
+def truth(value: Value) -> bool | None:
+    """Return the truth value; None if it is unknown."""
+    if value.truth is not None:
+        return value.truth
+    known = literal(value)
+    return None if known is UNKNOWN_VALUE else bool(known)
+
+
+def compared(left: Any, comparison: ast.cmpop, right: Any) -> Any:
+    """Return the result of a comparison."""
+    return _computed(_COMPARISONS[type(comparison)], left, right)
+
+
+def combined(left: Any, node: ast.operator, right: Any) -> Any:
+    """Return the result of a binary operator."""
+    function = _OPERATORS.get(type(node))
+    if function is None or (isinstance(node, ast.Mod) and isinstance(left, str | bytes)):
+        return UNKNOWN_VALUE
+    if isinstance(node, ast.Mult) and not (isinstance(left, int | float) and isinstance(right, int | float)):
+        return UNKNOWN_VALUE
+    return _computed(function, left, right)
+
+
+def method(owner: Any, name: str, arguments: Sequence[Any], named: dict[str, Any]) -> Any:
+    """Return the result of a method of a known value."""
+    if isinstance(owner, re.Pattern) and name in _MATCHES and len(arguments) == 1:
+        return matched(owner.pattern, arguments[0], name, owner.flags)
+    if not isinstance(owner, str | bytes) or name not in _TEXT_METHODS:
+        return UNKNOWN_VALUE
+    sizes = [len(one) for one in arguments if isinstance(one, str | bytes)]
+    if len(owner) > LONGEST or (name in ("replace", "join", "format") and len(owner) * max(sizes, default=1) > 10**6):
+        return UNKNOWN_VALUE
+    if name == "format" and re.search(r"[:!.\[]", str(owner)):
+        return UNKNOWN_VALUE
+    if name in ("startswith", "endswith"):
+        arguments = [tuple(one) if isinstance(one, list) else one for one in arguments]
+    return _computed(lambda: getattr(owner, name)(*arguments, **named))
+
+
+def function(names: frozenset[str], arguments: Sequence[Any]) -> Any:
+    """Return the result of a function."""
+    name = min(names, default="").removeprefix("builtins.")
+    if name.startswith("re.") or name.startswith("regex."):
+        kind, flags = name.partition(".")[2], 0
+        if kind in _MATCHES and len(arguments) >= 2 and all(isinstance(one, str) for one in arguments[:2]):
+            return matched(arguments[0], arguments[1], kind, flags)
+        return UNKNOWN_VALUE
+    if name.startswith("hashlib.") and name.removeprefix("hashlib.") in _HASHES and len(arguments) == 1:
+        return _computed(lambda: hashlib.new(name.removeprefix("hashlib."), arguments[0]).hexdigest())
+    known = _FUNCTIONS.get(name)
+    if known is None or any(isinstance(one, str | bytes | list) and len(one) > LONGEST for one in arguments):
+        return UNKNOWN_VALUE
+    return _computed(known, *arguments)
+
+
+def mapped(names: frozenset[str], arguments: Sequence[Value]) -> Value | None:
+    """Return the result of a function of the standard library that is called by another one, such as `map`."""
+    known = [literal(value) for value in arguments]
+    if UNKNOWN_VALUE in known or not known:
+        return None
+    owner, _, last = min(names, default="").partition(".")
+    result = method(known[0], last, known[1:], {}) if owner in ("str", "bytes") else function(names, known)
+    return None if result is UNKNOWN_VALUE else literal_value(result, frozenset().union(*(v.all() for v in arguments)))
+
+
+def matched(pattern: str, text: Any, kind: str, flags: int = 0) -> Any:
+    """Return whether a pattern fits a text; unknown if that may take long."""
+    if not isinstance(text, str) or not is_quick(pattern):
+        return UNKNOWN_VALUE
+    return _computed(lambda: bool(getattr(re, kind)(pattern, text[:2000], flags)))
+
+
+def is_quick(pattern: str) -> bool:
+    """Return True if a pattern has no repetition of a group and few repetitions at all."""
+    repeated = re.findall(r"(?<!\\)[*+]|\{\d*,?\d*\}", pattern)
+    return len(pattern) < 300 and len(repeated) <= 3 and not re.search(r"\)[*+{]|\\\d", pattern)
+
+
+def _computed(compute: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        result = compute(*arguments)
+    except Exception:  # as it would be raised in the script
+        return UNKNOWN_VALUE
+    large = isinstance(result, int) and abs(result) > _LARGEST and not isinstance(result, bool)
+    return UNKNOWN_VALUE if large or (isinstance(result, str | bytes) and len(result) > 10 * LONGEST) else result

@@ -1,0 +1,446 @@
+"""Statements and expressions of a script where one row is followed: see `rows.World` and `choices`."""
+
+from __future__ import annotations
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+
+from posttrainbench.audit.behavior import choices, concrete, operations
+from posttrainbench.audit.behavior.concrete import literal_value
+from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
+from posttrainbench.audit.behavior.script_analysis import ScriptContext
+from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
+
+MAYBE = "maybe"
+"""Control may have left a block for the row that is followed."""
+_EXPRESSION = ast.Lambda(
+    ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]), ast.Constant(None)
+)
+
+
+class FollowedRows(ABC):
+    """The part of the interpreter for an analysis in which one row is followed.
+
+    Attributes:
+        context: state of the analysis.
+        script: label of the script that contains the code.
+    """
+
+    context: ScriptContext
+    script: str
+    _loop_names: frozenset[str] = frozenset()
+    _row_loop: tuple[Value, bool] | None = None
+
+    @abstractmethod
+    def block(self, body: Sequence[ast.stmt], scope: Scope) -> str:
+        """Interpret statements in order."""
+
+    @abstractmethod
+    def value(self, node: ast.expr, scope: Scope) -> Value:
+        """Return the abstract value of an expression."""
+
+    @abstractmethod
+    def assign(self, target: ast.expr, value: Value, scope: Scope) -> None:
+        """Bind a target to a value."""
+
+    @abstractmethod
+    def call_value(self, function: Value, arguments: list[Value], named: dict[str, Value] | None = None) -> Value:
+        """Return the result of calling `function`."""
+
+    @abstractmethod
+    def _weak(self, body: Sequence[ast.stmt], scope: Scope) -> str: ...
+
+    @abstractmethod
+    def _element(self, value: Value) -> Value: ...
+
+    @abstractmethod
+    def _elements(self, value: Value) -> list[Value]: ...
+
+    @property
+    def _certain(self) -> bool:
+        """True if a change of a value certainly happens, for the row that is followed."""
+        return self.context.world is not None and not self.context.doubt and not self.context.uncertain
+
+    # --- statements ---
+
+    def followed_statement(self, node: ast.stmt, scope: Scope) -> str | None:
+        """Interpret a statement that may choose rows, and return how control leaves the block; None for others."""
+        match node:
+            case ast.If(test, body, orelse):
+                return self._if(test, body, orelse, scope)
+            case ast.For(target, iterable, body, orelse) | ast.AsyncFor(target, iterable, body, orelse):
+                left = self._for(target, self.value(iterable, scope), body, scope)
+                return left or self.block(orelse, scope)
+            case ast.While(test, body, orelse):
+                return self._while(test, body, scope) or self.block(orelse, scope)
+            case ast.With(items, body) | ast.AsyncWith(items, body):
+                for item in items:
+                    entered = self.value(item.context_expr, scope)
+                    if item.optional_vars is not None:
+                        self.assign(item.optional_vars, entered, scope)
+                return self.block(body, scope)
+            case ast.Try(body, handlers, orelse, final) | ast.TryStar(body, handlers, orelse, final):
+                left = self.block(body, scope)
+                self.context.uncertain += 1
+                for handler in handlers:
+                    self._weak(handler.body, scope)
+                self.context.uncertain -= 1
+                return left or self.block(orelse, scope) or self.block(final, scope)
+            case ast.Match(subject, cases):
+                return self._match(self.value(subject, scope), cases, scope)
+            case ast.Delete(targets):
+                for target in targets:
+                    self._delete(target, scope)
+                return ""
+        return None
+
+    def _if(self, test: ast.expr, body: Sequence[ast.stmt], orelse: Sequence[ast.stmt], scope: Scope) -> str:
+        truth = concrete.truth(self.value(test, scope))
+        if self._row_loop is not None and not choices.is_blank(test):
+            self._row_loop = (self._row_loop[0], True)
+        if truth is not None:
+            return self.block(body if truth else orelse, scope)
+        doubtful = self._chooses(test, scope)
+        self.context.doubt += doubtful
+        self.context.uncertain += 1
+        ways = [self._weak(part, scope) for part in (body, orelse)]
+        self.context.doubt -= doubtful
+        self.context.uncertain -= 1
+        if all(ways) and MAYBE not in ways:
+            return ways[0]
+        return MAYBE if doubtful and any(ways) else ""
+
+    def _chooses(self, test: ast.expr, scope: Scope) -> bool:
+        """Return True if a condition that is not known may choose among rows."""
+        if choices.is_neutral(test):
+            return False
+        names = [node.id for node in ast.walk(test) if isinstance(node, ast.Name)]
+        known = [(name, scope.find(name)) for name in names]
+        return any(
+            name in self._loop_names or (value is not None and not value.functions and choices.is_followed(value))
+            for name, value in known
+        )
+
+    def _for(self, target: ast.expr, sequence: Value, body: Sequence[ast.stmt], scope: Scope) -> str:
+        elements = self._elements(sequence)
+        if elements:
+            for element in elements:
+                self.assign(target, element, scope)
+                left = self.block(body, scope)
+                if left == "break":
+                    return ""
+                if left in ("return", MAYBE):
+                    return left
+            return ""
+        element = self._element(sequence)
+        followed = choices.is_followed(element)
+        outer = self._loop_names, self._row_loop
+        names = {part.id for one in body for part in ast.walk(one) if _is_stored(part) and isinstance(part, ast.Name)}
+        names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
+        for name in names & scope.names.keys():  # from the row before
+            if scope.names[name].literal is not ... or scope.names[name].number is not None:
+                scope.names[name] = Value(scope.names[name].taints)
+        if followed:
+            self._loop_names |= names
+            self._row_loop = (sequence, False)
+        counter = target.elts[0] if isinstance(target, ast.Tuple) and element.fields.get("0", Value()).number else None
+        doubtful = followed and _breaks(body, counter)
+        self.context.doubt += doubtful
+        left = ""
+        for _ in range(2):
+            self.assign(target, element, scope)
+            left = self._weak(body, scope)
+            if self._row_loop is not None and followed:
+                self._row_loop = (sequence, False)
+        self.context.doubt -= doubtful
+        self._loop_names, self._row_loop = outer
+        return MAYBE if left in ("return", MAYBE) and _returns(body) else ""
+
+    def _while(self, test: ast.expr, body: Sequence[ast.stmt], scope: Scope) -> str:
+        names = {part.id for one in body for part in ast.walk(one) if _is_stored(part) and isinstance(part, ast.Name)}
+        for name in names & scope.names.keys():
+            if scope.names[name].literal is not ... or scope.names[name].number is not None:
+                scope.names[name] = Value(scope.names[name].taints)
+        if concrete.truth(self.value(test, scope)) is False:
+            return ""
+        left = ""
+        for _ in range(2):
+            left = self._weak(body, scope)
+        return MAYBE if left in ("return", MAYBE) and _returns(body) else ""
+
+    def _match(self, subject: Value, cases: Sequence[ast.match_case], scope: Scope) -> str:
+        maybe = ""
+        for case in cases:
+            fits = choices.pattern(subject, case.pattern, lambda node: self.value(node, scope))
+            if fits is False:
+                continue
+            scope.names.update(choices.captures(subject, case.pattern))
+            if case.guard is not None:
+                guard = concrete.truth(self.value(case.guard, scope))
+                fits = False if guard is False else fits if guard else None
+                if fits is False:
+                    continue
+            if fits and not maybe:
+                return self.block(case.body, scope)
+            self.context.doubt += 1
+            self.context.uncertain += 1
+            maybe = MAYBE if self._weak(case.body, scope) or maybe else ""
+            self.context.doubt -= 1
+            self.context.uncertain -= 1
+            if fits:
+                break
+        return maybe
+
+    def _delete(self, target: ast.expr, scope: Scope) -> None:
+        match target:
+            case ast.Name(name):
+                scope.names.pop(name, None)
+            case ast.Subscript(base, ast.Slice() as key):
+                owner = self.value(base, scope)
+                if not is_collection(owner):
+                    return
+                kept = self._window(owner, key, scope)
+                parts = {taint.part for taint in kept.all()}
+                if not choices.is_followed(kept):
+                    place = owner.place
+                    gone = kept.total or 0
+                    if place is not None and place >= 0 and key.lower is None:
+                        owner.place = place - gone
+                    owner.total = None if owner.total is None or kept.total is None else owner.total - kept.total
+                elif parts & {"slice", "unclear"} or not self._certain:
+                    owner.fields[UNKNOWN] = unclear(owner.fields[UNKNOWN])
+                else:
+                    owner.fields.pop(UNKNOWN)
+                    owner.taints = NONE
+            case ast.Subscript(base, key):
+                known = concrete.literal(self.value(key, scope))
+                owner = self.value(base, scope)
+                if isinstance(known, str):
+                    owner.fields.pop(known, None)
+                    row = owner.fields.get(UNKNOWN)
+                    if row is not None:
+                        row.fields.pop(known, None)
+                elif is_collection(owner):
+                    owner.fields[UNKNOWN] = unclear(owner.fields[UNKNOWN])
+
+    # --- expressions ---
+
+    def followed_value(self, node: ast.expr, scope: Scope) -> Value | None:
+        """Return the value of an expression that may choose rows; None for others."""
+        if self.context.columns is None and _names_columns(node):
+            return Value(functions=(Function(replace_body(node), scope, self.script),))
+        match node:
+            case ast.Constant(str() | int() | float() | bool() | None as constant):
+                plain = literal_value(constant, NONE)
+                if isinstance(constant, int) and not isinstance(constant, bool):
+                    plain.texts = frozenset([str(constant)[:40]])
+                return plain if not isinstance(constant, str) else None
+            case ast.Attribute(base, name):
+                return self._attribute(self.value(base, scope), name)
+            case ast.BinOp(left, operator, right):
+                first, second = self.value(left, scope), self.value(right, scope)
+                result = choices.binary(first, operator, second)
+                return operations.binary(first, operator, second) if result is None else result
+            case ast.BoolOp(operator, parts):
+                return self._boolean(operator, parts, scope)
+            case ast.UnaryOp(ast.Not() | ast.Invert(), operand):
+                truth = choices.mask_truth(self.value(operand, scope))
+                return Value(names=frozenset([choices.MASK])) if truth is None else literal_value(not truth, NONE)
+            case ast.Compare(left, operators, others):
+                operands = [self.value(part, scope) for part in (left, *others)]
+                result = choices.comparison(operands[0], operators, operands[1:])
+                world = self.context.world
+                if world is not None and result.truth is None:
+                    world.compared |= world.is_other(operations.taints_of(operands))
+                return result
+            case ast.IfExp(test, body, orelse):
+                truth = concrete.truth(self.value(test, scope))
+                if truth is not None:
+                    return self.value(body if truth else orelse, scope)
+                both = joined(self.value(body, scope), self.value(orelse, scope))
+                return unclear(both) if self._chooses(test, scope) else both
+            case ast.JoinedStr(parts):
+                values = [self.value(part, scope) for part in parts]
+                known = [concrete.literal(value) for value in values]
+                plain_parts = not any(isinstance(part, ast.FormattedValue) and part.format_spec for part in parts)
+                if plain_parts and all(isinstance(one, str | int) for one in known):
+                    return literal_value("".join(map(str, known)), operations.taints_of(values))
+        return None
+
+    def _attribute(self, base: Value, name: str) -> Value | None:
+        row = base.fields.get(UNKNOWN)
+        if name in choices.VIEWS and (row is not None or base.literal is not ...):
+            return base
+        if self.context.columns is not None and "polars.col" in base.names:
+            return self.context.columns.fields.get(name)
+        if row is not None and name in row.fields and name not in base.fields:
+            return row.fields[name]
+        return None
+
+    def _boolean(self, operator: ast.boolop, parts: Sequence[ast.expr], scope: Scope) -> Value:
+        deciding = isinstance(operator, ast.Or)
+        unknown: list[Value] = []
+        for part in parts:
+            value = self.value(part, scope)
+            truth = concrete.truth(value)
+            if truth is deciding:
+                return joined(*unknown, value) if unknown and value.all() else value
+            if truth is None or part is parts[-1]:
+                unknown.append(value)
+        if len(unknown) == 1 and concrete.truth(unknown[0]) is not None:
+            return unknown[0]
+        result = joined(*unknown)
+        return replace(result, truth=None, literal=...)
+
+    def followed_subscript(self, base: Value, key: ast.expr, scope: Scope) -> Value | None:
+        """Return the result of a subscript of known rows; None for other values."""
+        if "sys.argv" in base.names or "os.environ" in base.names or base.splits:
+            return None
+        if isinstance(key, ast.Tuple) and is_collection(base) and key.elts:  # rows and columns
+            rows = self.followed_subscript(base, key.elts[0], scope) or base
+            columns = concrete.literal(self.value(key.elts[1], scope)) if len(key.elts) > 1 else ...
+            row = rows.fields.get(UNKNOWN)
+            return replace(rows, fields={UNKNOWN: row.fields[columns]}) if row and columns in row.fields else rows
+        if isinstance(key, ast.Slice):
+            known = concrete.literal(base) if not base.fields else ...
+            bounds = [self.value(one, scope) if one is not None else None for one in (key.lower, key.upper, key.step)]
+            if isinstance(known, str | bytes):
+                numbers = [None if one is None else concrete.literal(one) for one in bounds]
+                if all(one is None or isinstance(one, int) for one in numbers) and numbers[2] != 0:
+                    return literal_value(known[slice(*numbers)], base.all())
+                return Value(base.all())
+            if base.fields and all(name.isdigit() for name in base.fields):
+                return None
+            return self._window(base, key, scope) if choices.is_list(base) or is_collection(base) else None
+        index = self.value(key, scope)
+        if index.functions and is_collection(base):
+            return choices.chosen(base, choices.mask_truth(self.on_row(index, base)))
+        return choices.item(base, index, key)
+
+    def on_row(self, function: Value, rows: Value) -> Value:
+        """Return the result of an expression or a function for the row that is followed in a table."""
+        outer, self.context.columns = self.context.columns, rows.fields.get(UNKNOWN, Value())
+        try:
+            return self.call_value(function, [rows])
+        finally:
+            self.context.columns = outer
+
+    def _window(self, base: Value, key: ast.Slice, scope: Scope) -> Value:
+        bounds = [self.value(one, scope) if one is not None else None for one in (key.lower, key.upper, key.step)]
+        return choices.window(base, key, bounds)
+
+    def followed_comprehension(self, parts: list[ast.expr], generators: list[ast.comprehension], inner: Scope) -> Value:
+        """Return the result of a comprehension: without the row if a condition excludes it."""
+        outer_doubt, source = self.context.doubt, Value()
+        result = self._generated(parts, generators, inner, [])
+        self.context.doubt = outer_doubt
+        if len(generators) == 1 and all(map(choices.is_blank, generators[0].ifs)):
+            source = self.value(generators[0].iter, inner)
+            if is_collection(source) or source.total is not None:
+                result.place, result.total = source.place, source.total
+        elif UNKNOWN in result.fields and self.value(generators[0].iter, inner).place == ANYWHERE:
+            result.place = ANYWHERE
+        return result
+
+    def _generated(
+        self, parts: list[ast.expr], generators: list[ast.comprehension], inner: Scope, done: list[str]
+    ) -> Value:
+        if not generators:
+            values = [self.value(part, inner) for part in parts]
+            value = unclear(values[-1]) if self.context.doubt else values[-1]
+            name = concrete.literal(values[0]) if len(values) == 2 else None
+            return Value(fields={str(name) if isinstance(name, str | int) else UNKNOWN: value}, whole=True)
+        generator, *rest = generators
+        sequence = self.value(generator.iter, inner)
+        elements = self._elements(sequence)
+        results: list[Value] = []
+        for element in elements or [self._element(sequence)]:
+            doubt = self.context.doubt
+            self.assign(generator.target, element, inner)
+            excluded = False
+            for test in generator.ifs:
+                truth = concrete.truth(self.value(test, inner))
+                if truth is None and self._chooses(test, inner):
+                    self.context.doubt += 1
+                excluded = excluded or truth is False
+            if not excluded:
+                results.append(self._generated(parts, rest, inner, done))
+            self.context.doubt = doubt
+        if not results:
+            return Value(whole=True, names=frozenset([WITHOUT]), total=0 if elements else None)
+        if elements and not rest and len(parts) == 1:
+            return Value(
+                fields={str(number): one.fields.get(UNKNOWN, one) for number, one in enumerate(results)},
+                total=len(results),
+            )
+        merged = Value(whole=True)
+        for one in results:
+            for name, field in one.fields.items():
+                merged.fields[name] = joined(merged.fields[name], field) if name in merged.fields else field
+            merged.taints |= one.taints
+        return merged
+
+
+def replace_body(node: ast.expr) -> ast.Lambda:
+    """Return an expression as a function of the row."""
+    return ast.copy_location(ast.Lambda(_EXPRESSION.args, node), node)
+
+
+def _names_columns(node: ast.expr) -> bool:
+    """Return True for expressions over columns of a table that is named later, as in polars and PySpark."""
+    if not isinstance(node, ast.Compare | ast.BoolOp | ast.BinOp | ast.UnaryOp | ast.Call):
+        return False
+    if isinstance(node, ast.Call):
+        inner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        return _is_column(node) or (inner is not None and _starts_with_column(inner))
+    parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else list(ast.iter_child_nodes(node))
+    return any(isinstance(part, ast.expr) and (_starts_with_column(part) or _names_columns(part)) for part in parts)
+
+
+def _starts_with_column(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute | ast.Call):
+        if _is_column(node):
+            return True
+        node = node.value if isinstance(node, ast.Attribute) else node.func
+    return False
+
+
+def _is_column(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(ast.Attribute(ast.Name(), "col" | "field" | "column"), [_]) | ast.Call(ast.Name("col"), [_]):
+            return True
+        case ast.Attribute(ast.Attribute(ast.Name(), "col"), _):
+            return True
+    return False
+
+
+def _is_stored(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _returns(body: Sequence[ast.stmt]) -> bool:
+    return any(isinstance(part, ast.Return | ast.Raise) for one in body for part in ast.walk(one))
+
+
+def _breaks(body: Sequence[ast.stmt], counter: ast.expr | None) -> bool:
+    """Return True if a loop may end early, for other reasons than its counter."""
+    for statement in body:
+        if isinstance(statement, ast.For | ast.While | ast.FunctionDef):
+            continue
+        if isinstance(statement, ast.Break):
+            return True
+        if isinstance(statement, ast.If):
+            counts = isinstance(counter, ast.Name) and any(
+                isinstance(part, ast.Name) and part.id == counter.id for part in ast.walk(statement.test)
+            )
+            if (
+                not counts
+                and not choices.is_blank(statement.test)
+                and _breaks([*statement.body, *statement.orelse], counter)
+            ):
+                return True
+        if isinstance(statement, ast.With | ast.Try) and _breaks(statement.body, counter):
+            return True
+    return False

@@ -1,0 +1,247 @@
+"""Find the rows of a file that hold test items, in the formats that training programs read."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyarrow import ArrowException
+from pyarrow.parquet import read_table  # type: ignore[import-untyped]
+
+from posttrainbench.benchmarks import Item
+from posttrainbench.untrusted import UnreadableError, open_regular
+
+LARGEST = 2**26
+MOST_ROWS = 500_000
+MOST_FOLLOWED = 16
+"""Rows of one file that are followed."""
+_WORDS = 6
+_COMPARED = 40
+"""Words of a question that are compared."""
+_CONTENT = re.compile(r"answer|text|question|prompt|output|response|completion|solution|target|gold", re.IGNORECASE)
+"""Columns that hold content, not labels."""
+_WORD = re.compile(r"\w+")
+_DEPTH = 5
+_LABEL = 40
+"""Characters of the longest label of a row."""
+_FEW = 12
+"""Different labels in one column."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The content of an SQLite file."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """A row with a test item.
+
+    Attributes:
+        keys: keys and positions that lead to it in the document.
+        item: position of the item.
+        texts: its texts.
+        labels: its short values by column.
+    """
+
+    keys: tuple[str | int, ...]
+    item: int
+    texts: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class ItemFile:
+    """A file with test items.
+
+    Attributes:
+        names: its paths, relative to the workspace, or absolute.
+        document: its content: rows, or a dictionary with lists of rows.
+        lines: its lines as texts.
+        rows: the rows with items.
+        labeled: True if a column, a key or a table tells them from all other rows.
+    """
+
+    names: tuple[str, ...]
+    document: Any
+    lines: Sequence[str] = field(repr=False)
+    rows: tuple[ItemRow, ...]
+    labeled: bool
+
+    def line_of(self, row: ItemRow) -> int | None:
+        """Return the number of a row's line, from 0; None if a row is not one line."""
+        if len(row.keys) != 1 or not isinstance(self.document, list) or not isinstance(row.keys[0], int):
+            return None
+        first = len(self.lines) - len(self.document)  # such as the names of columns
+        return row.keys[0] + first if first in (0, 1) else None
+
+    def followed(self) -> list[ItemRow]:
+        """Return rows of each kind, at most `MOST_FOLLOWED`: with all labels that rows with items have."""
+        kinds: dict[tuple[tuple[str, str], ...], list[ItemRow]] = {}
+        values: dict[str, set[str]] = {}
+        for row in self.rows:
+            for column, value in row.labels:
+                values.setdefault(column, set()).add(value)
+        for row in self.rows:
+            kinds.setdefault(tuple(one for one in row.labels if len(values[one[0]]) <= _FEW), []).append(row)
+        chosen: list[ItemRow] = []
+        each = max(MOST_FOLLOWED // max(len(kinds), 1), 1)
+        for rows in list(kinds.values())[:MOST_FOLLOWED]:
+            count = min(each, len(rows))
+            chosen += [rows[number * (len(rows) - 1) // max(count - 1, 1)] for number in range(count)]
+        return chosen
+
+
+def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted: Iterable[int]) -> ItemFile | None:
+    """Read a file and find its rows with items; None if it cannot be read or none are found."""
+    try:
+        with open_regular(path) as file:
+            data = file.read(LARGEST + 1)
+        document, lines = _parsed(data) if len(data) <= LARGEST else (None, [])
+    except (UnreadableError, OSError, ValueError, RecursionError, ArrowException, sqlite3.Error, EOFError):
+        return None
+    beginnings: dict[tuple[str, ...], list[tuple[int, list[str]]]] = {}
+    for number in wanted:
+        words = _WORD.findall(items[number].question)
+        beginnings.setdefault(tuple(words[:_WORDS]), []).append((number, words[:_COMPARED]))
+    rows: list[ItemRow] = []
+    other: dict[str, set[str]] = {}
+    count = 0
+    for keys, row in _rows(_tables(document.data) if isinstance(document, Database) else document):
+        texts = tuple(_texts(row))
+        labels = (("<key>", "/".join(str(key) for key in keys if isinstance(key, str))), *_labels(row))
+        item = next((found for text in texts if (found := _item(text, beginnings)) is not None), None)
+        if item is None:
+            count += 1
+            for column, value in labels:
+                other.setdefault(column, set()).add(value)
+        else:
+            rows.append(ItemRow(keys, item, texts, labels))
+    if not rows:
+        return None
+    own: dict[str, set[str]] = {}
+    for one in rows:
+        for column, value in one.labels:
+            own.setdefault(column, set()).add(value)
+    labeled = any(
+        not values & other.get(column, values)
+        and 2 * len(values) <= max(len(rows), 2)
+        and 2 * len(other[column]) <= max(count, 2)
+        and not _CONTENT.search(column)
+        for column, values in own.items()
+    )
+    return ItemFile(names, document, lines, tuple(rows), labeled)
+
+
+def _parsed(data: bytes) -> tuple[Any, list[str]]:
+    """Return the content of a file, and its lines."""
+    if data.startswith(b"SQLite format 3\0"):
+        return Database(data), []
+    if data.startswith(b"PAR1"):
+        return _listed(read_table(io.BytesIO(data))), []
+    if data.startswith(b"ARROW1"):
+        return _listed(pa.ipc.open_file(data).read_all()), []
+    if data.startswith(b"\xff\xff\xff\xff"):
+        return _listed(pa.ipc.open_stream(data).read_all()), []
+    if data.startswith(b"\x1f\x8b"):
+        with gzip.open(io.BytesIO(data)) as file:
+            data = file.read(LARGEST)
+    text = data.decode("utf-8-sig")
+    lines = text.splitlines() if "\x85" not in text and "\u2028" not in text else text.split("\n")
+    lines = lines[:MOST_ROWS]
+    try:
+        whole = json.loads(text)
+        return (whole if isinstance(whole, dict | list) else lines), lines
+    except ValueError:
+        pass
+    try:
+        full = [line for line in lines if line.strip()]
+        return [json.loads(line) for line in full], full
+    except ValueError:
+        pass
+    head = lines[0] if lines else ""
+    separator = max("\t,;", key=head.count)
+    if head.count(separator) and len(head) < 500:
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=separator))
+        if rows and all(None not in row and None not in row.values() for row in rows):
+            return rows, lines
+    return lines, lines
+
+
+def _listed(table: Any) -> list[Any]:
+    if table.num_rows > MOST_ROWS:
+        raise ValueError("too many rows")
+    return list(table.to_pylist())
+
+
+def _tables(data: bytes) -> dict[str, Any]:
+    """Return the tables of a database."""
+    tables: dict[str, Any] = {}
+    with closing(sqlite3.connect(":memory:")) as base:
+        base.deserialize(data)
+        base.execute("pragma query_only = on")
+        steps = iter(range(MOST_ROWS))
+        base.set_progress_handler(lambda: next(steps, None) is None, 1000)
+        for (name,) in base.execute("select name from sqlite_master where type = 'table'").fetchall()[:100]:
+            found = base.execute(f'select * from "{name.replace(chr(34), chr(34) * 2)}"')  # noqa: S608 - quoted
+            columns = [column[0] for column in found.description]
+            tables[name] = [dict(zip(columns, row, strict=True)) for row in found.fetchmany(MOST_ROWS)]
+    return tables
+
+
+def _rows(
+    value: Any, keys: tuple[str | int, ...] = (), depth: int = _DEPTH
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Yield the rows of a document: what stands in its lists, and is not itself a list of rows."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if isinstance(part, list | dict) and depth:
+                yield from _rows(part, (*keys, key), depth - 1)
+    elif isinstance(value, list):
+        for number, part in enumerate(value[:MOST_ROWS]):
+            if isinstance(part, list) and depth and any(isinstance(inner, dict) for inner in part[:1]):
+                yield from _rows(part, (*keys, number), depth - 1)
+            else:
+                yield (*keys, number), part
+
+
+def _item(text: str, beginnings: dict[tuple[str, ...], list[tuple[int, list[str]]]]) -> int | None:
+    """Return the item whose question a text contains, by its first words."""
+    words = _WORD.findall(text[:20_000])
+    for start in range(len(words)):
+        for number, question in beginnings.get(tuple(words[start : start + _WORDS]), ()):
+            if words[start : start + len(question)] == question:
+                return number
+    return None
+
+
+def _texts(value: Any, depth: int = 4) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth and isinstance(value, list | dict):
+        for part in value if isinstance(value, list) else value.values():
+            yield from _texts(part, depth - 1)
+
+
+def _labels(row: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(row, dict):
+        return ()
+    found = []
+    for column, value in row.items():
+        if isinstance(value, dict):
+            found += [(f"{column}.{key}", value) for key, value in _labels(value)]
+        elif isinstance(value, str | int | float | bool) and len(str(value)) <= _LABEL:
+            found.append((str(column), str(value)))
+    return tuple(found)

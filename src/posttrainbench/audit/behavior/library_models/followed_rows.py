@@ -1,0 +1,599 @@
+"""Models of functions that read, choose and rearrange rows, for an analysis in which one row is followed.
+
+Covers lists and iterators, pandas, polars, `datasets`, and the parsers of JSON and CSV. `followed_queries` covers SQL.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from posttrainbench.audit.behavior import choices, concrete
+from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.choices import chosen, concatenated, is_followed, mask_truth
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
+from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
+from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
+
+INDEX = "<index>"
+"""Field of a row: the value by which a table was indexed."""
+GROUPS = "groups of rows"
+_TEXT_READS = frozenset("read readlines splitlines read_text decode strip".split())
+_SAME = frozenset(
+    "DataFrame DataLoader Dataset IterableDataset ListDataset Series add_column array arrow as_completed "
+    "as_dataset asarray astype batch cast cast_column class_encode_column collect copy cycle deepcopy df "
+    "drop_duplicates drop_nulls dropna fetch_arrow_table fetchall fetchdf fetchmany fetchnumpy fillna flatten "
+    "flatten_indices from_arrow from_dicts from_list from_pandas from_records iter iter_rows iterrows itertuples "
+    "lazy list list_rows next_batch pl prepare_dataset rename rename_columns reset_index result rows set_format "
+    "to_arrow to_csv to_df to_dict to_dicts to_iterable_dataset to_list to_numpy to_pandas to_records to_table "
+    "tolist tqdm track train_dataloader tuple unique with_format with_transform".split()
+)
+"""Functions and methods whose result has the same rows in the same order, as far as that matters."""
+_MIXED = frozenset("sorted sort sort_values set reversed order_by sort_by interleave_datasets frozenset".split())
+_SHUFFLES = frozenset("shuffle permutation sample choices random_split train_test_split shuffled".split())
+_JOINS = frozenset("concatenate_datasets concat chain from_iterable vstack hstack concatenate union union_all".split())
+_COLUMN_TESTS: dict[str, Callable[[Any, Any], Any]] = {
+    "isin": lambda value, wanted: value in wanted,
+    "is_in": lambda value, wanted: value in wanted,
+    "eq": lambda value, wanted: value == wanted,
+    "equals": lambda value, wanted: value == wanted,
+    "ne": lambda value, wanted: value != wanted,
+    "neq": lambda value, wanted: value != wanted,
+    "starts_with": lambda value, wanted: value.startswith(wanted),
+    "ends_with": lambda value, wanted: value.endswith(wanted),
+    "startsWith": lambda value, wanted: value.startswith(wanted),
+    "__contains__": lambda value, wanted: wanted in value,
+    "eq_missing": lambda value, wanted: value == wanted,
+}
+_COLUMN_STATES: dict[str, Callable[[Any], Any]] = {
+    "isna": lambda value: value is None,
+    "isnull": lambda value: value is None,
+    "is_null": lambda value: value is None,
+    "notna": lambda value: value is not None,
+    "notnull": lambda value: value is not None,
+    "is_not_null": lambda value: value is not None,
+    "to_lowercase": lambda value: value.lower(),
+    "to_uppercase": lambda value: value.upper(),
+    "strip_chars": lambda value: value.strip(),
+    "astype": lambda value: value,
+    "cast": lambda value: value,
+    "not_": lambda value: not value,
+    "to_list": lambda value: value,
+    "tolist": lambda value: value,
+    "to_numpy": lambda value: value,
+    "item": lambda value: value,
+    "alias": lambda value: value,
+}
+
+
+def followed_rows(call: Call) -> Value | None:
+    """Model of functions that read and choose rows; None if no row is followed, or if it knows nothing."""
+    if call.context.world is None:
+        return None
+    for model in (_known, _parsed, _columns, _sequences, _dictionaries, _tables, _rearranged):
+        result = model(call)
+        if result is not None:
+            return result
+    return None
+
+
+def _known(call: Call) -> Value | None:
+    """Compute pure functions and methods of known values."""
+    if call.function.functions:
+        return None
+    arguments = [literal(value) for value in call.arguments]
+    named = {name: literal(value) for name, value in call.named.items()}
+    if call.last == "len" and len(call.arguments) == 1 and choices.is_list(call.arguments[0]):
+        rows = call.arguments[0]
+        return Value(number=rows.total, literal=... if rows.total is None else rows.total, place=rows.place)
+    if call.last == "compile" and call.function.names & {"re.compile", "regex.compile"}:
+        flags = "IGNORECASE" in ast.unparse(call.node) or "re.I" in ast.unparse(call.node)
+        if arguments and isinstance(arguments[0], str) and concrete.is_quick(arguments[0]):
+            return Value(literal=re.compile(arguments[0], re.IGNORECASE if flags else 0), truth=True)
+    if call.last in ("partial", "itemgetter", "attrgetter"):
+        return _made_function(call)
+    if UNKNOWN_VALUE in arguments or UNKNOWN_VALUE in named.values():
+        return None
+    if (call.receiver is not None and call.receiver.literal is not ...) or (
+        call.receiver is not None and call.receiver.texts
+    ):
+        owner = literal(call.receiver)
+        if owner is not UNKNOWN_VALUE:
+            result = concrete.method(owner, call.last, arguments, named)
+            if result is not UNKNOWN_VALUE:
+                return literal_value(result, call.receiver.all() | call.argument_taints())
+    if arguments and not named:
+        result = concrete.function(call.function.names, arguments)
+        if result is not UNKNOWN_VALUE:
+            return literal_value(result, call.argument_taints())
+    return None
+
+
+def _made_function(call: Call) -> Value | None:
+    """Model of `functools.partial` and `operator.itemgetter`: a function of one argument."""
+    names = {f"v{number}": value for number, value in enumerate(call.arguments)}
+    names |= {f"k{name}": value for name, value in call.named.items()}
+    if not names:
+        return None
+    row = ast.Name("row", ast.Load())
+    body: ast.expr
+    if call.last == "partial":
+        given = [ast.Name(name, ast.Load()) for name in names if name.startswith("v")]
+        keywords = [ast.keyword(name[1:], ast.Name(name, ast.Load())) for name in names if name.startswith("k")]
+        body = ast.Call(given[0], [*given[1:], row], keywords)
+    else:
+        body = ast.Subscript(row, ast.Name("v0", ast.Load()), ast.Load())
+    arguments = ast.arguments(posonlyargs=[], args=[ast.arg("row")], kwonlyargs=[], kw_defaults=[], defaults=[])
+    made = ast.fix_missing_locations(ast.copy_location(ast.Lambda(arguments, body), call.node))
+    return Value(functions=(Function(made, Scope(names, call.scope), call.caller.script),), truth=True)
+
+
+def _parsed(call: Call) -> Value | None:
+    """Model of parsers, on the content of the file that is followed or on one of its lines."""
+    first = call.argument(0) or Value()
+    source = call.receiver if call.receiver is not None and DOCUMENT in call.receiver.fields else first
+    if call.last in ("loads", "load", "safe_load", "parse", "decode", "read_json", "read_csv", "DictReader", "Reader"):
+        known = literal(first)
+        if call.last in ("loads", "parse", "decode") and isinstance(known, str | bytes):
+            try:
+                return literal_value(json.loads(known), first.all())
+            except (ValueError, RecursionError):
+                return None
+        if DOCUMENT in first.fields:
+            return first.fields[DOCUMENT]
+        return replace(first, texts=frozenset(), names=frozenset()) if is_collection(first) else None
+    if call.last == "reader" and DOCUMENT in first.fields and is_collection(first.fields[DOCUMENT]):
+        row = first.fields[DOCUMENT].fields[UNKNOWN]
+        fields = {str(number): part for number, part in enumerate(row.fields.values())}
+        return collection(Value(fields=fields, closed=True))
+    if DOCUMENT in source.fields:
+        if call.last in _TEXT_READS or (call.last == "split" and literal(first) == "\n"):
+            return source
+        if call.last == "next" and is_collection(source):
+            inner = source.fields[UNKNOWN]
+            source.place = source.place - 1 if source.place else None
+            source.total = source.total - 1 if source.total else None
+            return Value(inner.all())
+    return None
+
+
+def _columns(call: Call) -> Value | None:
+    """Model of methods of columns, of which the value in the row that is followed is known."""
+    receiver = call.receiver
+    if call.last in ("col", "column", "field") and call.context.columns is not None:
+        name = literal(call.argument(0) or Value())
+        return call.context.columns.fields.get(name) if isinstance(name, str) else None
+    if receiver is None or call.function.functions:
+        return None
+    if is_collection(receiver) and receiver.fields[UNKNOWN].literal is not ... and call.last in _COLUMN_TESTS:
+        receiver = receiver.fields[UNKNOWN]
+    value = receiver.literal
+    if value is ... or isinstance(value, re.Pattern):
+        return None
+    first = call.argument(0) or Value()
+    known = literal(first)
+    taints = receiver.all()
+    try:
+        if call.last in _COLUMN_TESTS and known is not UNKNOWN_VALUE:
+            return literal_value(_COLUMN_TESTS[call.last](value, known), taints)
+        if call.last in _COLUMN_STATES and not call.arguments:
+            return literal_value(_COLUMN_STATES[call.last](value), taints)
+        if call.last in ("astype", "cast"):
+            return receiver
+        if call.last == "contains" and isinstance(known, str) and isinstance(value, str):
+            plain = literal(call.named.get("regex", Value(literal=True))) is False or "literal" in call.named
+            sensitive = literal(call.named.get("case", Value(literal=True))) is not False
+            flags = 0 if sensitive else re.IGNORECASE
+            found = known in value if plain else concrete.matched(known, value, "search", flags)
+            return None if found is UNKNOWN_VALUE else literal_value(found, taints)
+        if call.last in ("match", "fullmatch") and isinstance(known, str):
+            found = concrete.matched(known, value, call.last)
+            return None if found is UNKNOWN_VALUE else literal_value(found, taints)
+    except (TypeError, AttributeError):
+        return None
+    if call.last in ("map", "apply", "transform", "map_elements") and first.functions:
+        return call.invoke(first, [receiver])
+    if call.last in ("map", "replace", "replace_strict") and first.fields and first.literal is ...:
+        mapped = first.fields.get(str(value))
+        return mapped if mapped is not None else receiver if call.last == "replace" else Value(taints, truth=False)
+    if call.last in ("fillna", "fill_null"):
+        return first if value is None else receiver
+    return None
+
+
+def _sequences(call: Call) -> Value | None:
+    """Model of built-in functions on sequences, and of `itertools`."""
+    first, second = call.argument(0) or Value(), call.argument(1) or Value()
+    if call.receiver is not None and not call.receiver.names & {"itertools", "builtins", "more_itertools"}:
+        return None
+    if call.function.functions:
+        return None
+    if call.last == "range" and any(value.place is not None and value.place >= 0 for value in call.arguments):
+        bounds = [literal(value) for value in call.arguments]
+        place = next(value.place for value in call.arguments if value.place is not None)
+        if all(isinstance(one, int) for one in bounds) and place is not None and bounds[-1] != 0:
+            if len(bounds) == 3 and bounds[2] != 1:
+                return None
+            inside = range(*bounds)
+            index = literal_value(place, NONE)
+            return collection(index if place in inside else Value(names=frozenset([choices.OTHER])))
+    made = ("set", "list", "dict", "deque", "Counter", "defaultdict", "OrderedDict")
+    if call.last in made and (not call.arguments or first.total == 0 or call.last == "defaultdict"):
+        return Value(total=0, fields=dict(call.named) if call.last == "dict" else {})
+    if call.last == "enumerate" and (choices.is_list(first) or first.place is not None):
+        number = Value()
+        if first.place is not None and first.place >= 0:
+            start = literal(call.argument(1, "start") or Value(number=0))
+            number = literal_value(first.place + start, NONE) if isinstance(start, int) else Value()
+        pair = Value(fields={"0": number, "1": _element(call, first)})
+        return replace(collection(pair, first.place, first.total))
+    if call.last in ("zip", "zip_longest") and any(
+        choices.is_list(one) or one.place is not None for one in call.arguments
+    ):
+        pair = Value(fields={str(number): _element(call, value) for number, value in enumerate(call.arguments)})
+        return collection(pair, first.place, first.total)
+    if call.last in ("filter", "filterfalse", "compress") and is_collection(
+        rows := first if call.last == "compress" else second
+    ):
+        if call.last == "compress":
+            return chosen(rows, mask_truth(second))
+        element = call.element(rows)
+        verdict = mask_truth(call.invoke(first, [element]) if first.functions else element)
+        return chosen(rows, None if verdict is None else verdict is (call.last == "filter"))
+    if call.last == "map" and len(call.arguments) == 2 and is_collection(second):
+        return collection(call.invoke(first, [call.element(second)]), second.place, second.total)
+    if call.last in ("any", "all") and is_collection(first):
+        verdict = mask_truth(first)
+        return (
+            literal_value(verdict, NONE) if verdict is (call.last == "any") else Value(names=frozenset([choices.MASK]))
+        )
+    if call.last == "groupby" and len(call.arguments) + len(call.named) == 2 and is_collection(first):
+        key = call.argument(1, "key") or Value()
+        group = {"0": call.invoke(key, [call.element(first)]), "1": replace(first, place=None, total=None)}
+        return collection(Value(fields=group))
+    if call.last == "islice" and choices.is_list(first):
+        ends = [value if literal(value) is not None else None for value in call.arguments[1:]]
+        ends = [None, *ends] if len(ends) == 1 else ends
+        node = ast.Slice(*(None if one is None else ast.Name("bound", ast.Load()) for one in [*ends, None][:2]))
+        return choices.window(first, node, [*ends, None, None][:3])
+    if call.last in ("takewhile", "dropwhile") and is_collection(second):
+        return unclear(second)
+    if call.last in ("sorted", "reversed") and choices.is_list(first):
+        after: int | None = ANYWHERE if first.place == ANYWHERE else None
+        if call.last == "reversed" and first.place is not None and first.place >= 0 and first.total is not None:
+            after = first.total - 1 - first.place
+        return replace(first, fields=dict(first.fields), place=after)
+    return None
+
+
+def _element(call: Call, value: Value) -> Value:
+    """Return the element of a sequence, or of a column, that belongs to the row."""
+    return replace(value, place=None) if value.literal is not ... else call.element(value)
+
+
+def _dictionaries(call: Call) -> Value | None:
+    """Model of methods of rows, dictionaries and lists."""
+    receiver, first = call.receiver, call.argument(0) or Value()
+    if call.last == "dict" and call.receiver is None and (first.fields or call.named):
+        if is_collection(first):
+            pair = first.fields[UNKNOWN]
+            name = literal(pair.fields.get("0", Value()))
+            if isinstance(name, str) and "1" in pair.fields:
+                return Value(fields={name: pair.fields["1"]})
+            return None
+        return Value(first.taints, fields={**first.fields, **call.named}, closed=first.closed, truth=True)
+    if receiver is None or call.function.functions:
+        return None
+    known = literal(first)
+    if call.last in ("get", "setdefault", "pop") and isinstance(known, str) and not is_collection(receiver):
+        default = call.argument(1, "default") or Value(truth=False, literal=None)
+        found = receiver.fields.get(known)
+        if found is None and (receiver.closed or (receiver.fields and not receiver.taints)):
+            if call.last == "setdefault":
+                receiver.fields[known] = default
+            return default
+        if found is None and call.last == "setdefault" and not receiver.taints:
+            return receiver.fields.setdefault(known, default)
+        if found is not None:
+            if call.last == "pop":
+                del receiver.fields[known]
+            return found
+    if call.last == "items" and (receiver.closed or (receiver.fields and not receiver.taints)):
+        pairs = [
+            Value(fields={"0": literal_value(name, NONE), "1": part})
+            for name, part in receiver.fields.items()
+            if name not in (UNKNOWN, DOCUMENT)
+        ]
+        return Value(fields={str(number): pair for number, pair in enumerate(pairs)}, total=len(pairs))
+    if call.last == "values" and receiver.fields and not receiver.taints and not is_collection(receiver):
+        return Value(fields={str(number): part for number, part in enumerate(receiver.fields.values())})
+    if call.last == "update" and not is_collection(receiver) and (first.fields or call.named):
+        certain = not call.context.doubt and not call.context.uncertain
+        for name, part in {**first.fields, **call.named}.items():
+            receiver.set_field(name, part, certain=certain)
+        return Value()
+    if call.last in ("append", "extend", "add", "appendleft", "insert", "put") and call.arguments:
+        return _added(call, receiver, call.arguments[-1])
+    if call.last in ("clear",) and not call.context.doubt and not call.context.uncertain:
+        receiver.fields.clear()
+        receiver.taints, receiver.total = NONE, 0
+        return Value()
+    if call.last in ("remove", "discard", "popleft") or (call.last == "pop" and is_collection(receiver)):
+        receiver.place = None
+        return call.element(receiver)
+    return None
+
+
+def _added(call: Call, receiver: Value, added: Value) -> Value:
+    """Add one element or the elements of a collection to a list."""
+    if call.context.doubt and is_followed(added):
+        added = unclear(added)
+    if call.last == "extend":
+        choices.extend(receiver, added)
+        if not is_collection(added) and added.all() and not added.fields:
+            receiver.set_field(UNKNOWN, call.element(added))
+        return Value()
+    loop = getattr(call.caller, "_row_loop", None)
+    fresh = UNKNOWN not in receiver.fields and not receiver.fields
+    known = receiver.fields.get(UNKNOWN)
+    keeps = loop is not None and not loop[1] and not call.context.uncertain
+    if is_followed(added) or (known is None and added.fields):
+        before = known is not None and is_followed(known)
+        receiver.fields[UNKNOWN] = joined(known, added) if before and known is not None else added
+    elif known is None:
+        receiver.fields[UNKNOWN] = added
+    if keeps and loop is not None and (fresh or receiver.place == loop[0].place):
+        receiver.place, receiver.total = loop[0].place, loop[0].total
+    elif receiver.place != ANYWHERE:
+        receiver.place, receiver.total = None, None
+    return Value()
+
+
+def _tables(call: Call) -> Value | None:
+    """Model of methods that choose rows of a table or data set."""
+    rows = call.receiver
+    if rows is None or call.function.functions or not is_collection(rows):
+        return None
+    first = call.argument(0) or Value()
+    known = literal(first)
+    if call.last in ("filter", "query", "where", "mask", "remove", "drop_while", "take_while"):
+        verdict = _verdict(call, rows)
+        if call.last in ("mask", "remove") and verdict is not None:
+            verdict = not verdict
+        columns = call.last == "filter" and "items" in call.named
+        return rows if columns else chosen(rows, verdict)
+    if call.last == "drop":
+        if "columns" in call.named or literal(call.named.get("axis", Value())) == 1 or not call.arguments:
+            return rows
+        if isinstance(known, list | str) and known and all(isinstance(one, str) for one in known):
+            return rows
+        if first.functions or not (is_followed(first) or first.whole):
+            return unclear(rows)
+        return chosen(rows, None if any(taint.part for taint in first.all()) else not is_followed(first))
+    if call.last in ("select", "take", "gather", "iloc") and (call.arguments or call.named):
+        return _selected(call, rows, call.argument(0, "indices") or Value())
+    if call.last in ("head", "limit", "tail", "skip", "slice"):
+        return _cut(call, rows, known)
+    if call.last in ("groupby", "group_by", "partition_by"):
+        names = [known] if isinstance(known, str) else known
+        row = rows.fields[UNKNOWN]
+        keys = [row.fields[name] for name in names if name in row.fields] if isinstance(names, list) else []
+        key = call.invoke(first, [row]) if first.functions else keys[0] if len(keys) == 1 else Value()
+        if is_followed(first) and not keys:
+            key = first
+        group = replace(rows, fields=dict(rows.fields), place=None, total=None)
+        if call.last == "partition_by" and isinstance(name := literal(key), str):
+            return Value(fields={name: group}) if "as_dict" in call.named else Value(fields={"0": group})
+        return replace(collection(Value(fields={"0": key, "1": group})), names=frozenset([GROUPS]))
+    if call.last == "get_group" and GROUPS in rows.names:
+        pair = rows.fields[UNKNOWN].fields
+        key = literal(pair["0"])
+        wanted = known[0] if isinstance(known, list) and len(known) == 1 else known
+        answer = None if UNKNOWN_VALUE in (key, wanted) else key == wanted
+        return chosen(pair["1"], answer)
+    if call.last in ("set_index",) and isinstance(known, str):
+        row = rows.fields[UNKNOWN]
+        return replace(
+            rows, fields={UNKNOWN: replace(row, fields={**row.fields, INDEX: row.fields.get(known, Value())})}
+        )
+    if call.last in ("xs",) and isinstance(known, str):
+        index = literal(rows.fields[UNKNOWN].fields.get(INDEX, Value()))
+        return chosen(rows, None if index is UNKNOWN_VALUE else index == known)
+    if call.last in ("assign", "with_columns", "add_column"):
+        row = rows.fields[UNKNOWN]
+        fields = dict(row.fields)
+        for name, value in call.named.items():
+            fields[name] = call.invoke(value, [rows]) if value.functions else choices.column(value)
+        if call.last == "with_columns" and call.arguments:
+            return replace(rows, fields={UNKNOWN: Value(row.all(), fields={})})
+        if call.last == "add_column" and isinstance(known, str) and len(call.arguments) > 1:
+            fields[known] = call.element(call.arguments[1])
+        return replace(rows, fields={UNKNOWN: replace(row, fields=fields)})
+    if call.last in ("rename", "rename_column", "rename_columns"):
+        return _renamed(call, rows)
+    return None
+
+
+def _verdict(call: Call, rows: Value) -> bool | None:
+    """Return whether a condition keeps the row; None if that is not known."""
+    row = rows.fields[UNKNOWN]
+    verdicts: list[bool | None] = []
+    for value in [*call.arguments[:4], *(call.named[name] for name in ("function", "predicate") if name in call.named)]:
+        text = literal(value)
+        if isinstance(text, str):
+            verdicts.append(_queried(call, row, text))
+        elif value.functions and call.last != "query":
+            verdicts.append(mask_truth(_answer(call, value, rows)))
+        else:
+            verdicts.append(mask_truth(value))
+    for name in call.named.keys() & row.fields.keys():  # `filter(split="train")` of polars
+        known, wanted = literal(row.fields[name]), literal(call.named[name])
+        verdicts.append(None if UNKNOWN_VALUE in (known, wanted) else known == wanted)
+    return False if False in verdicts else True if verdicts and None not in verdicts else None
+
+
+def _queried(call: Call, row: Value, text: str) -> bool | None:
+    """Return the result of a query of pandas for a row."""
+    try:
+        tree = ast.parse(re.sub(r"@(\w)", r"\1", text.strip()), mode="eval")
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    scope = Scope(dict(row.fields), call.scope)
+    evaluate = getattr(call.caller, "value", None)
+    return concrete.truth(evaluate(tree.body, scope)) if evaluate is not None else None
+
+
+def _answer(call: Call, function: Value, rows: Value) -> Value:
+    """Return what a function of a row, or of a batch of rows, says of the row that is followed."""
+    row = rows.fields[UNKNOWN]
+    columns = literal(call.named.get("input_columns", Value()))
+    batched = call.named.get("batched", Value()).truth
+    fixed = dict(call.named.get("fn_kwargs", Value()).fields)
+    node = function.functions[0].node
+    outer, call.context.columns = call.context.columns, row
+    try:
+        if isinstance(node, ast.Lambda) and not node.args.args:
+            return call.invoke(function, [])
+        names = [columns] if isinstance(columns, str) else columns if isinstance(columns, list) else []
+        arguments = [row.fields.get(name, Value(row.all())) for name in names] or [row]
+        if batched:
+            arguments = [collection(one) for one in arguments] if names else [_batch(row)]
+        if call.named.get("with_indices", Value()).truth:
+            place = rows.place if rows.place is not None and rows.place >= 0 else None
+            arguments.append(literal_value(place, NONE) if place is not None else Value())
+        return call.invoke(function, arguments, fixed)
+    finally:
+        call.context.columns = outer
+
+
+def _batch(row: Value) -> Value:
+    return Value(row.taints, fields={name: collection(part) for name, part in row.fields.items()}, closed=row.closed)
+
+
+def _selected(call: Call, rows: Value, indices: Value) -> Value | None:
+    """Return the rows at some positions."""
+    known = literal(indices)
+    if isinstance(known, str) or indices.functions or (isinstance(known, list) and known and isinstance(known[0], str)):
+        return rows  # columns
+    if isinstance(known, list) and rows.place is not None and rows.place >= 0:
+        return choices.listed(rows, known)
+    if is_collection(indices):
+        if choices.OTHER in indices.fields[UNKNOWN].names:
+            return choices.without_row(rows)
+        number = literal(indices.fields[UNKNOWN])
+        if number is UNKNOWN_VALUE or rows.place is None or rows.place < 0:
+            return chosen(rows, None if rows.place != ANYWHERE else True)
+        return chosen(rows, number == rows.place)
+    if rows.place == ANYWHERE:
+        return rows
+    node = call.node.args[0] if call.node.args else call.node
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "range":
+        return _ranged(call, rows, node)
+    if isinstance(known, int):
+        return choices.window(rows, ast.Slice(None, node), [None, indices, None])
+    return without if (without := _empty(rows, indices)) is not None else unclear(rows)
+
+
+def _empty(rows: Value, indices: Value) -> Value | None:
+    """Return no rows for an empty list of positions, from which a condition excluded the row."""
+    return choices.without_row(rows) if WITHOUT in indices.names and not indices.fields else None
+
+
+def _ranged(call: Call, rows: Value, node: ast.Call) -> Value:
+    evaluate = getattr(call.caller, "value", None)
+    bounds = [evaluate(one, call.scope) for one in node.args] if evaluate is not None else []
+    bounds = [Value(number=0), *bounds] if len(bounds) == 1 else bounds
+    return choices.window(rows, ast.Slice(node, node), [*bounds, None][:3])
+
+
+def _cut(call: Call, rows: Value, known: Any) -> Value:
+    """Return the rows at the beginning or the end, or those after some."""
+    number = call.argument(0, "n") or Value(number=5)
+    second = call.argument(1, "length")
+    node = call.node
+    if call.last in ("head", "limit"):
+        return choices.window(rows, ast.Slice(None, node), [None, number, None])
+    if call.last == "tail":
+        start = Value(number=-known) if isinstance(known, int) else Value()
+        return choices.window(rows, ast.Slice(node, None), [start, None, None])
+    if call.last == "slice" and second is not None and isinstance(length := literal(second), int):
+        end = Value(number=known + length) if isinstance(known, int) else Value()
+        return choices.window(rows, ast.Slice(node, node), [number, end, None])
+    return choices.window(rows, ast.Slice(node, None), [number, None, None])
+
+
+def _renamed(call: Call, rows: Value) -> Value:
+    row = rows.fields[UNKNOWN]
+    table = call.named.get("columns", call.argument(0) or Value())
+    pairs = {name: literal(part) for name, part in table.fields.items()}
+    texts = [literal(value) for value in call.arguments[:2]]
+    if len(texts) == 2 and all(isinstance(one, str) for one in texts):
+        pairs = {str(texts[0]): texts[1]}
+    fields = {str(pairs.get(name, name)): part for name, part in row.fields.items()}
+    return replace(rows, fields={UNKNOWN: replace(row, fields=fields)})
+
+
+def _rearranged(call: Call) -> Value | None:
+    """Model of functions that copy, shuffle, map or join rows."""
+    if call.function.functions:
+        return None
+    first = call.argument(0) or Value()
+    candidates = [value for value in (call.receiver, *call.all_arguments()) if value is not None]
+    rows = next((value for value in candidates if is_collection(value) and is_followed(value)), None)
+    if call.last in _JOINS:
+        parts = [first] if call.receiver is None or not is_collection(call.receiver) else [call.receiver, first]
+        if call.last == "chain":
+            parts = call.arguments
+        elif not is_collection(first) and first.fields:
+            parts = list(first.fields.values())
+        return concatenated(parts) if any(map(choices.is_list, parts)) else None
+    columns = call.last in ("from_dict", "DataFrame") and not is_collection(first)
+    if columns and any(map(is_collection, first.fields.values())):
+        return collection(Value(fields={name: choices.column(part) for name, part in first.fields.items()}))
+    if call.last == "from_generator" and first.functions:
+        return call.invoke(first, [], dict(call.named.get("gen_kwargs", Value()).fields))
+    if rows is None:
+        if call.last in _SAME and choices.is_list(first) and call.receiver is None:
+            return first
+        return None
+    if call.last in ("map", "apply", "flat_map", "map_rows") and rows is call.receiver:
+        return _mapped(call, rows)
+    if call.last == "shuffle" and rows is not call.receiver:
+        rows.place = ANYWHERE
+        return Value()
+    if call.last == "train_test_split":
+        ordered = literal(call.named.get("shuffle", Value())) is False
+        part = choices.as_slice(rows) if ordered else replace(rows, fields=dict(rows.fields), place=ANYWHERE)
+        names = ("train", "test") if rows is call.receiver else ("0", "1")
+        return Value(fields=dict.fromkeys(names, part), truth=True)
+    if call.last == "random_split":
+        part = replace(rows, fields=dict(rows.fields), place=ANYWHERE)
+        return Value(fields=dict.fromkeys("01", part))
+    if call.last in _SHUFFLES:
+        return replace(rows, fields=dict(rows.fields), place=ANYWHERE, total=None)
+    if call.last in _MIXED:
+        return replace(rows, fields=dict(rows.fields), place=ANYWHERE if rows.place == ANYWHERE else None)
+    if call.last in ("iterrows", "items") and rows is call.receiver:
+        return collection(Value(fields={"0": Value(), "1": rows.fields[UNKNOWN]}), rows.place, rows.total)
+    if call.last in ("remove_columns", "select_columns"):
+        return rows
+    return replace(rows, fields=dict(rows.fields)) if call.last in _SAME else None
+
+
+def _mapped(call: Call, rows: Value) -> Value | None:
+    """Return rows to which a function was applied: its result replaces or adds columns."""
+    function = call.argument(0, "function", "func") or Value()
+    if not function.functions:
+        return rows
+    row, inner = rows.fields[UNKNOWN], _answer(call, function, rows)
+    if call.named.get("batched", Value()).truth:
+        inner = replace(inner, fields={name: choices.column(part) for name, part in inner.fields.items()})
+    if inner is row or not inner.fields:
+        return collection(inner if inner.all() or inner.literal is not ... else row, rows.place, rows.total)
+    merged = {**row.fields, **inner.fields} if call.last == "map" else inner.fields
+    taints = row.taints | inner.taints
+    return collection(Value(taints, fields=merged, closed=row.closed), rows.place, rows.total)

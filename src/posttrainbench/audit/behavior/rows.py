@@ -1,0 +1,194 @@
+"""Rows of files as Python values: the row that holds a test item, followed through a script as if it were run.
+
+A *world* supposes one row of one file. All values of that row are known, so conditions and slices that choose among
+rows are computed instead of being recognized by their form.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from posttrainbench.audit.behavior.concrete import MOST_FIELDS, literal_value
+from posttrainbench.audit.behavior.item_files import Database, ItemFile, ItemRow
+from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taints, Value
+
+MOST_RESULTS = 200_000
+"""Rows of the result of a query."""
+WITHOUT = "rows without the one that is followed"
+"""Name of collections from which the row was excluded."""
+DOCUMENT = "<document>"
+"""Field of an open file: its content, parsed."""
+_SOURCE = re.compile(r"(?:read_\w+\s*\()?\s*'[^']{1,300}'(?:\s*\))?(?=\s*(?:where|order|group|as|$))", re.IGNORECASE)
+"""A file as the table of a query."""
+_BY_PLACE = re.compile(r"\b(limit|offset|rowid|row_number|sample)\b", re.IGNORECASE)
+_SMALL = 8
+"""Elements of a list whose elements are followed one by one, such as a pair of splits."""
+
+
+def collection(row: Value, place: int | None = None, total: int | None = None) -> Value:
+    """Return a collection of rows in which `row` is the one that is followed."""
+    return Value(fields={UNKNOWN: row}, place=place, total=total, whole=True)
+
+
+def is_collection(value: Value) -> bool:
+    """Return True for a collection with the row that is followed."""
+    return UNKNOWN in value.fields
+
+
+def placed(document: Any, keys: tuple[str | int, ...], taints: Taints) -> Value:
+    """Return a document in which only the row at `keys` is followed."""
+    if not keys:
+        return literal_value(document, taints)
+    key, rest = keys[0], keys[1:]
+    if isinstance(document, dict):
+        fields = {
+            str(name): placed(part, rest, taints) if name == key else _other(part)
+            for name, part in list(document.items())[:MOST_FIELDS]
+        }
+        return Value(fields=fields, truth=True)
+    inner = placed(document[key], rest, taints)
+    if len(document) <= _SMALL and any(isinstance(part, list) for part in document):
+        fields = {str(number): inner if number == key else _other(part) for number, part in enumerate(document)}
+        return Value(fields=fields, total=len(document), truth=True)
+    return collection(inner, int(key), len(document))
+
+
+def _other(value: Any) -> Value:
+    """Return a part of a document without the row."""
+    if isinstance(value, list):
+        plain = all(isinstance(part, str | int | float | None) for part in value)
+        names = frozenset() if plain else frozenset([WITHOUT])
+        return Value(names=names, total=len(value), whole=True, literal=value if plain else ...)
+    return Value() if isinstance(value, dict) else literal_value(value, frozenset())
+
+
+@dataclass
+class World:
+    """The supposition of one row with a test item; other files are known by their rows with the same item.
+
+    Attributes:
+        file: the file that is followed.
+        row: its row.
+        others: all files with test items.
+        counts: path -> number of rows, of files without test items.
+        compared: whether something was compared with other test items, with an unknown result.
+    """
+
+    file: ItemFile
+    row: ItemRow
+    others: Iterable[ItemFile] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    compared: bool = False
+
+    def is_other(self, taints: Taints) -> bool:
+        """Return True if data comes from another file with test items."""
+        names = {name for file in self.others if file is not self.file for name in file.names}
+        return any(taint.what.removeprefix(FILE) in names for taint in taints)
+
+    def content(self, place: str, taints: Taints, *, raw: bool = False) -> Value | None:
+        """Return the content of a file; None if it is unknown.
+
+        Args:
+            place: its path, or a pattern.
+            taints: its origins.
+            raw: whether the file is opened, not parsed.
+        """
+        for file in (self.file, *self.others):
+            row = self.row if file is self.file else next((one for one in file.rows if one.item == self.row.item), None)
+            if row is None:
+                continue
+            if any(place == name or ("*" in place and fnmatchcase(name, place)) for name in file.names):
+                return self._content(file, row, taints, raw=raw)
+            inside = [name[len(place) + 1 :] for name in file.names if name.startswith(f"{place}/")]
+            if inside and not raw:
+                value = self._content(file, row, taints, raw=False) or Value(taints)
+                *folders, name = inside[0].split("/")
+                split = next((part for part in _SPLITS if part in name), "train")
+                for part in reversed(folders or [split]):
+                    value = Value(fields={other: Value(whole=True) for other in _SPLITS} | {part: value})
+                return value
+        count = self.counts.get(place)
+        return None if count is None else Value(total=count, whole=True)
+
+    def may_be(self, place: str) -> bool:
+        """Return True if a path, pattern or directory may be one of the files with test items."""
+        if place == "." or UNKNOWN in place or "*" in place:
+            return True
+        return any(
+            name == place or name.startswith(f"{place}/") for file in (self.file, *self.others) for name in file.names
+        )
+
+    def _content(self, file: ItemFile, row: ItemRow, taints: Taints, *, raw: bool) -> Value | None:
+        if isinstance(file.document, Database):
+            return None
+        document = placed(file.document, row.keys, taints)
+        if not raw:
+            return document
+        line = file.line_of(row)
+        if line is None:
+            return Value(taints, fields={DOCUMENT: document})
+        whole = collection(literal_value(file.lines[line] + "\n", taints), line, len(file.lines))
+        whole.fields[DOCUMENT] = document
+        return whole
+
+    def query(self, place: str, query: str, parameters: tuple[Any, ...], taints: Taints) -> Value | None:
+        """Return the result of a query of a database, or of the table of a file; None if it cannot be computed."""
+        file = next((one for one in (self.file, *self.others) if place in one.names), None)
+        if file is None:
+            return None
+        with closing(sqlite3.connect(":memory:")) as base:
+            try:
+                if isinstance(file.document, Database):
+                    base.deserialize(file.document.data)
+                elif (table := self._table(file, query, base)) is not None:
+                    query = table
+                else:
+                    return None
+                base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2**26)
+                base.set_authorizer(_only_reads)
+                steps = iter(range(MOST_RESULTS))
+                base.set_progress_handler(lambda: next(steps, None) is None, 1000)
+                cursor = base.execute(query, parameters)
+                columns = [column[0] for column in cursor.description or ()]
+                found = cursor.fetchmany(MOST_RESULTS)
+            except (sqlite3.Error, ValueError, OverflowError):
+                return None
+        texts = set(self.row.texts)
+        for number, row in enumerate(found):
+            if texts & {str(part) for part in row}:
+                fields = {str(index): part for index, part in enumerate(row)} | dict(zip(columns, row, strict=True))
+                if isinstance(file.document, Database):
+                    return collection(literal_value(fields, taints), number, len(found))
+                return collection(literal_value(fields, taints))
+        return Value(total=len(found) if isinstance(file.document, Database) else None, whole=True)
+
+    def _table(self, file: ItemFile, query: str, base: sqlite3.Connection) -> str | None:
+        """Make a table of the row in a file that a query names; return the query of that table, None if it has none."""
+        row = next((one for one in (self.row, *file.rows) if one.item == self.row.item), self.row)
+        found: Any = file.document
+        for key in row.keys:
+            found = found[key]
+        if not isinstance(found, dict) or _BY_PLACE.search(query):
+            return None
+        names = ", ".join('"' + str(name).replace('"', "") + '"' for name in found)
+        base.execute(f"create table followed ({names})")
+        values = [part if isinstance(part, str | int | float | None) else str(part) for part in found.values()]
+        base.execute(f"insert into followed values ({', '.join('?' * len(values))})", values)  # noqa: S608 - no texts
+        return _SOURCE.sub(" followed ", query)
+
+
+_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+
+
+def _only_reads(action: int, *_: str | None) -> int:
+    """Allow queries of what is in memory: no other files, no changes."""
+    return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
+
+
+_SPLITS = ("test", "validation", "train")
