@@ -24,7 +24,7 @@ WITHOUT = "rows without the one that is followed"
 """Name of collections from which the row was excluded."""
 DOCUMENT = "<document>"
 """Field of an open file: its content, parsed."""
-_SOURCE = re.compile(r"(?:read_\w+\s*\()?\s*'[^']{1,300}'(?:\s*\))?(?=\s*(?:where|order|group|as|$))", re.IGNORECASE)
+_SOURCE = re.compile(r"\bfrom\s+(?:read_\w+\s*\(\s*)?'[^']{1,300}'(?:\s*\))?", re.IGNORECASE)
 """A file as the table of a query."""
 _BY_PLACE = re.compile(r"\b(limit|offset|rowid|row_number|sample)\b", re.IGNORECASE)
 _SMALL = 8
@@ -180,7 +180,7 @@ class World:
         base.execute(f"create table followed ({names})")
         values = [part if isinstance(part, str | int | float | None) else str(part) for part in found.values()]
         base.execute(f"insert into followed values ({', '.join('?' * len(values))})", values)  # noqa: S608 - no texts
-        return _SOURCE.sub(" followed ", query)
+        return _SOURCE.sub("from followed", query, count=1)
 
 
 _READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
