@@ -130,6 +130,19 @@ def require_existing(path: Path, expected: str) -> None:
         raise InputError(f"{path} does not exist; give {expected}.")
 
 
+def require_no_file(path: Path, option: str) -> None:
+    """Check that a directory which a command is to write is not an existing file.
+
+    Args:
+        option: of the command, such as `--out`.
+
+    Raises:
+        InputError: it is.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file; give the path of a new or empty directory with {option}.")
+
+
 def require_directory(path: Path, expected: str) -> None:
     """Check that a path which the user gave is a directory. Arguments as for `require_existing`.
 

@@ -70,6 +70,8 @@ WRONG_WORDS: dict[str, tuple[list[str], str]] = {
         "ptb data pull",
     ),
     "data of nothing": (["data", "pull", "nothing"], "nothing"),
+    "experiment file": (["launch", "absent.yaml"], "absent.yaml does not exist; give an experiment file"),
+    "port": (["view", "--port", "99999"], "--port"),
     "absent catalog": (["--catalog", "absent", "catalog"], "absent"),
     "evaluate": (["evaluate", "absent"], "absent does not exist; give the directory of a run or a checkpoint"),
     "shelf": (["catalog", "agent"], "Unknown catalog section `agent`"),
@@ -98,6 +100,14 @@ def test_out_that_is_taken(kind: str, ptb_here: Ptb, tmp_path: Path) -> None:
     before = contents(tmp_path)
     assert_refused(ptb_here("run", *options(), "--out", out), str(out), "--out")
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("words", [["demo"], ["harbor", "export"]], ids=lambda words: words[0])
+def test_out_that_is_a_file(words: list[str], ptb_here: Ptb, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    refused = ptb_here(*words, "--out", "out", cwd=tmp_path)
+    assert_refused(refused, "out is a file; give the path of a new or empty directory with --out.")
+    assert (tmp_path / "out").read_text() == "mine"
 
 
 @pytest.mark.sandbox

@@ -11,6 +11,7 @@ from posttrainbench.cli.dry_run import report
 from posttrainbench.cli.options import DryRun, ExperimentName, Insecure, Out
 from posttrainbench.cli.places import named_directory
 from posttrainbench.errors import InputError
+from posttrainbench.files import require_no_file
 
 if TYPE_CHECKING:
     from posttrainbench.run import Run
@@ -48,8 +49,9 @@ def demo(
     plan = suite.demo or catalog.DemoPlan(agents=[])
     sandbox = "process" if insecure_no_sandbox else "bubblewrap"
     experiment = (named_directory(out, name, run=False) or _free_directory()).absolute()
+    require_no_file(experiment, "--out")
     require_idle(experiment)
-    if experiment.exists() and (not experiment.is_dir() or any(experiment.iterdir())):
+    if experiment.exists() and any(experiment.iterdir()):
         raise InputError(
             f"{experiment} is not empty; continue it with `ptb resume {experiment}`, or choose another --out."
         )

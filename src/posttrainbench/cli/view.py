@@ -19,7 +19,9 @@ def view(
             autocompletion=complete_experiments,
         ),
     ] = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1. Default: a free one.", show_default=False)] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1. Default: any.", show_default=False)
+    ] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser, if this machine has a display.")] = True,
 ) -> None:
     """Serve the site of `ptb report` for experiments that may still run; open pages follow the changes.

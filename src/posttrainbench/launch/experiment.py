@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from posttrainbench import catalog
 from posttrainbench.catalog.loading import describe_problem
 from posttrainbench.errors import InputError, one_line
-from posttrainbench.files import write_text
+from posttrainbench.files import require_existing, write_text
 from posttrainbench.records import Experiment
 from posttrainbench.records.experiment import EXPERIMENT_FILE
 from posttrainbench.records.units import short_duration
@@ -49,6 +49,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read, or does not contain a mapping.
     """
+    require_existing(path, "an experiment file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

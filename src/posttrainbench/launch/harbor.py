@@ -21,7 +21,7 @@ from posttrainbench import __version__, catalog
 from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.errors import InputError
 from posttrainbench.evaluation.plan import DEFAULT_GRADER
-from posttrainbench.files import sha256_bytes, write_json, write_text
+from posttrainbench.files import require_no_file, sha256_bytes, write_json, write_text
 from posttrainbench.records import AgentSpec, RunSpec
 from posttrainbench.run.canaries import new_draw
 from posttrainbench.run.directory import now
@@ -130,8 +130,7 @@ def _require_members(kind: str, chosen: Sequence[str], members: Sequence[str], s
 
 
 def _require_empty(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; give the path of a new or empty directory with --out.")
+    require_no_file(out, "--out")
     try:
         out.mkdir(parents=True, exist_ok=True)
         taken = any(out.iterdir())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from posttrainbench.audit.adjudication import NAME, read_adjudications
 from posttrainbench.errors import InfrastructureError, InputError
-from posttrainbench.files import append_json, write_json
+from posttrainbench.files import append_json, require_no_file, write_json
 from posttrainbench.records import Adjudication, Result, Stage
 from posttrainbench.run.audit import audit, read_audit, recompute_verdict
 from posttrainbench.run.cleanup import require_workspace
@@ -51,6 +51,7 @@ def audit_elsewhere(run: Run, out: Path, rules: str | None, listener: ProgressLi
         require_workspace(run)
     if out.resolve().is_relative_to(run.root):
         raise InputError(f"{out} is inside the run, which must not change; choose another directory with --out.")
+    require_no_file(out, "--out")
     listener = listener or ProgressListener()
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from posttrainbench import __version__, catalog
 from posttrainbench.audit.policy import decide
 from posttrainbench.catalog import Suite
 from posttrainbench.errors import InputError
-from posttrainbench.files import close_to_others, sha256_bytes, write_json, write_text
+from posttrainbench.files import close_to_others, require_no_file, sha256_bytes, write_json, write_text
 from posttrainbench.records import (
     AgentSpec,
     Coverage,
@@ -81,6 +81,7 @@ def read_results(results: Path, suite: Suite, out: Path | None) -> Contents:
 def _require_empty(out: Path, results: Path) -> None:
     if out.resolve().is_relative_to(results.resolve()):
         raise InputError(f"{out} is inside the results, which must not change; choose another directory with --out.")
+    require_no_file(out, "--out")
     try:
         out.mkdir(parents=True, exist_ok=True)
         taken = any(out.iterdir())
