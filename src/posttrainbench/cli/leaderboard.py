@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posttrainbench.cli.options import Json, print_json, print_text
-from posttrainbench.cli.places import ExperimentPath, complete_runs, complete_suites, find_place
+from posttrainbench.cli.places import (
+    ExperimentPath,
+    complete_experiments,
+    complete_runs,
+    complete_suites,
+    find_place,
+)
 from posttrainbench.errors import InputError
 from posttrainbench.files import require_directory
 
@@ -220,9 +226,21 @@ def _to_compare(board: "Leaderboard") -> list[str]:
 
 
 def compare(
-    path: ExperimentPath,
-    agent_a: Annotated[str, typer.Argument(metavar="AGENT_A", help="Agent name as on the leaderboard.")],
-    agent_b: Annotated[str, typer.Argument(metavar="AGENT_B", help="Name of another agent.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="EXPERIMENT|RUN_A",
+            help="Directory of an experiment or a run, or its name if it is in runs/.",
+            callback=find_place,
+            autocompletion=complete_experiments,
+        ),
+    ],
+    agent_a: Annotated[
+        str, typer.Argument(metavar="AGENT_A|RUN_B", help="Agent name as on the leaderboard; or another run.")
+    ],
+    agent_b: Annotated[
+        str | None, typer.Argument(metavar="AGENT_B", help="Name of another agent.", show_default=False)
+    ] = None,
     exclude: Exclude = None,
     suite: SuiteChoice = None,
     budget: BudgetChoice = None,
@@ -230,9 +248,10 @@ def compare(
     prompt: PromptChoice = None,
     json: Json = False,
 ) -> None:
-    """Test whether one agent is better than another, and estimate the difference.
+    """Test whether one agent is better than another, and estimate the difference; or compare two runs item by item.
 
-    Compares the agents on the base models and benchmarks that both have run, weighted as in the overall score.
+    With an experiment and two agents: compares them on the base models and benchmarks that both have run, weighted as
+    in the overall score. With two runs: compares their submissions on the items of the benchmark.
 
     Example:  [bold]ptb compare runs/demo recipe-sft recipe-noop[/bold]
     """
@@ -241,9 +260,30 @@ def compare(
     from posttrainbench.scoring import baselines_of
     from posttrainbench.scoring.comparison import compare as compare_agents
 
+    if agent_b is None:
+        if exclude or suite or budget or rules or prompt:
+            raise InputError("Options that select runs apply to agents; leave them out to compare two runs.")
+        _compare_runs(path, find_place(Path(agent_a)), json)
+        return
     cells = _select(path, exclude, suite, budget, rules, prompt).load()
     result = compare_agents(cells, baselines_of(cells), agent_a, agent_b)
     if json:
         print_json(result.model_dump(mode="json"))
     else:
         Console().print(comparison_table(result), soft_wrap=True)
+
+
+def _compare_runs(run_a: Path, run_b: Path, json: bool) -> None:
+    """Compare two runs item by item."""
+    from posttrainbench.cli.console import Console
+    from posttrainbench.report.tables import item_comparison_table
+    from posttrainbench.run.directory import Run
+    from posttrainbench.scoring import load_cells
+    from posttrainbench.scoring.item_comparison import compare_items
+
+    cells = load_cells([Run(run_a).root, Run(run_b).root])
+    result = compare_items(*cells)
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        Console().print(item_comparison_table(result), soft_wrap=True)

@@ -23,6 +23,7 @@ from posttrainbench.report.text import percent, plain
 from posttrainbench.scoring import BenchmarkScore, BoardCell, Leaderboard, Row
 from posttrainbench.scoring.aggregate import Interval
 from posttrainbench.scoring.comparison import Comparison, format_interval, format_p
+from posttrainbench.scoring.item_comparison import ItemComparison
 from posttrainbench.scoring.leaderboard import uncounted_note
 from posttrainbench.scoring.remarks import remarks, restart_remark
 
@@ -37,6 +38,8 @@ STATUS_STYLE = {
     Status.NOT_AUDITED: "magenta",
 }
 RULE_STYLE = {"clean": "green", "suspected": "yellow", "flagged": "bold red", "not_checked": "magenta"}
+DIFFERENCES = 40
+"""Items that a comparison of two runs lists."""
 
 
 def percents(interval: Interval | None) -> str:
@@ -241,6 +244,18 @@ def comparison_table(result: Comparison) -> RenderableType:
         benchmarks,
         *(_note(plain(note, 400)) for note in notes),
     )
+
+
+def item_comparison_table(result: ItemComparison) -> RenderableType:
+    """Return a comparison of two runs: the sentence, and the items on which they differ."""
+    items = _number_table([f"item of {plain(result.benchmark)}", "A", "B"])
+    for one in result.differences[:DIFFERENCES]:
+        items.add_row(plain(one.item, 120), percent(one.score_a), percent(one.score_b))
+    items.add_row("all common items", percent(result.score_a), percent(result.score_b), style="bold")
+    notes = [f"A: {result.run_a}", f"B: {result.run_b}", *result.notes]
+    if len(result.differences) > DIFFERENCES:
+        notes.insert(2, f"{len(result.differences) - DIFFERENCES:,} more items differ; --json lists all.")
+    return Group(Paragraph(Text(result.sentence), indent=0), items, *(_note(plain(note, 400)) for note in notes))
 
 
 def _compared_benchmarks(result: Comparison) -> list[tuple[str, ...]]:
