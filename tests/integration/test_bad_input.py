@@ -187,7 +187,8 @@ def test_checkpoint_that_cannot_be_loaded(damage: Callable[[Path], None], tmp_pa
     shutil.copytree(catalog.models()["micro-base"].directory, checkpoint)
     damage(checkpoint)
     before = contents(checkpoint)
-    assert_refused(ptb("evaluate", checkpoint, "--benchmark", "micro-math", "--limit", 1), str(checkpoint))
+    said = ptb("evaluate", checkpoint, "--benchmark", "micro-math", "--limit", 1)
+    assert_refused(said, f"{checkpoint} cannot be evaluated as a checkpoint of micro-base", "--base")
     assert contents(checkpoint) == before
 
 

@@ -159,8 +159,8 @@ def _evaluate_checkpoint(
             metrics = evaluate_or_blame(path, [benchmark], plan, backend, folder, tell)[benchmark]
         except BrokenCheckpointError as error:
             raise InputError(
-                f"{path} cannot be evaluated; save the complete model and its tokenizer again. "
-                f"Reason: {one_line(error)}"
+                f"{path} cannot be evaluated as a checkpoint of {plan.base.id}; save the complete model and its "
+                f"tokenizer again, or name another base model with --base. Reason: {one_line(error)}"
             ) from None
         if out is not None:
             write_json(out / "metrics.json", metrics)
