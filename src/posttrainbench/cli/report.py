@@ -31,6 +31,9 @@ def report(
             show_default=False,
         ),
     ] = None,
+    inspect_viewer: Annotated[
+        bool, typer.Option("--inspect-viewer", help="Add Inspect's log viewer with all evaluation logs (about 11 MB).")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a site about experiments: leaderboard, charts, comparisons, and a page for each run.
@@ -44,7 +47,9 @@ def report(
     from posttrainbench.report.site.build import build_site
     from posttrainbench.report.text import plain
 
-    site = build_site(experiments, out if out is not None else default_place(experiments[0]))
+    site = build_site(
+        experiments, out if out is not None else default_place(experiments[0]), inspect_viewer=inspect_viewer
+    )
     if json:
         print_json(
             {"path": str(site.path.resolve()), "runs": site.runs, "damaged": site.damaged, "index": site.index_bytes}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,7 @@ from posttrainbench.files import write_json
 from posttrainbench.report.site.charts_page import write_charts
 from posttrainbench.report.site.compare_page import write_comparisons
 from posttrainbench.report.site.groups import Group, group_runs
+from posttrainbench.report.site.inspect_viewer import write_inspect_viewer
 from posttrainbench.report.site.pages import write_leaderboard, write_runs
 from posttrainbench.report.site.run_page import write_run_page
 from posttrainbench.report.site.runs import Experiments, read_experiments
@@ -44,13 +45,14 @@ class Site:
     index_bytes: int
 
 
-def build_site(experiments: Sequence[Path], out: Path, charts: bool = True) -> Site:
+def build_site(experiments: Sequence[Path], out: Path, charts: bool = True, inspect_viewer: bool = False) -> Site:
     """Write the site about experiments to a directory, in place of an earlier site.
 
     Args:
         experiments: their directories.
         out: the site's directory.
         charts: whether to draw the charts, which takes seconds.
+        inspect_viewer: whether to add Inspect's own log viewer.
 
     Raises:
         InputError: an experiment does not exist or has no run, or `out` has other content than a site.
@@ -62,7 +64,8 @@ def build_site(experiments: Sequence[Path], out: Path, charts: bool = True) -> S
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
-        index = write_all(content, group_runs(content.runs), new, charts)
+        viewed = write_inspect_viewer(content.runs, new) if inspect_viewer else set()
+        index = write_all(content, group_runs(content.runs), new, charts, viewed)
         _replace(out, new)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -83,14 +86,20 @@ def require_replaceable(out: Path) -> None:
         raise InputError(f"{out} is not a directory; choose another one with --out.")
 
 
-def write_all(content: Experiments, groups: Sequence[Group], out: Path, charts: bool = True) -> int:
-    """Write all pages to an existing directory; return the size of `index.html`."""
+def write_all(
+    content: Experiments, groups: Sequence[Group], out: Path, charts: bool = True, viewed: Collection[str] = ()
+) -> int:
+    """Write all pages to an existing directory; return the size of `index.html`.
+
+    Args:
+        viewed: places of the runs whose logs are in Inspect's viewer.
+    """
     write_assets(out)
     write_json(out / MARKER, {"experiments": content.names, "runs": len(content.runs)})
     for run in content.runs:
         directory = out / run.place
         directory.mkdir(parents=True, exist_ok=True)
-        write_run_page(run.run, directory, run.place.count("/") + 1)
+        write_run_page(run.run, directory, run.place.count("/") + 1, in_viewer=run.place in viewed)
     write_runs(content, groups, out)
     size, tables = write_leaderboard(content, groups, out)
     write_charts(tables, out, charts)

@@ -118,7 +118,7 @@ class RunPage:
     absent: dict[str, str] = field(default_factory=dict)
 
 
-def write_run_page(run: Run, directory: Path, depth: int) -> None:
+def write_run_page(run: Run, directory: Path, depth: int, in_viewer: bool = False) -> None:
     """Write the page of a run and what it needs: `index.html`, `trace.html`, `files.html` and data files.
 
     Parts that are missing or damaged are named on the page. Strangers' files may provoke any other error, which the
@@ -128,20 +128,21 @@ def write_run_page(run: Run, directory: Path, depth: int) -> None:
         run: the run.
         directory: created if it does not exist.
         depth: number of directories between `directory` and the top of the site.
+        in_viewer: whether the site has Inspect's viewer with the run's logs.
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        _write_page(run, directory, depth)
+        _write_page(run, directory, depth, in_viewer)
     except Exception as error:
         reason = f"This page cannot be made: {one_line(error) or type(error).__name__}"
         shared: dict[str, Any] = {"active": "runs", "reason": reason}
         write_page(directory / "index.html", "unreadable.html.jinja", title=run.root.name, depth=depth, **shared)
 
 
-def _write_page(run: Run, directory: Path, depth: int) -> None:
+def _write_page(run: Run, directory: Path, depth: int, in_viewer: bool) -> None:
     page, audit = _gather(run, directory, depth)
     _link(page, audit, run, directory)
-    shared: dict[str, Any] = {"active": "runs", "page": page, "spec": run.spec}
+    shared: dict[str, Any] = {"active": "runs", "page": page, "spec": run.spec, "in_viewer": in_viewer}
     write_page(directory / "index.html", "run.html.jinja", title=page.heading, depth=depth, **shared)
     if page.files.numbers:
         title = f"Files of {page.heading}"
