@@ -13,6 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
+import followed_idioms as idioms
 from behavior_evidence import KIT, Case
 from followed_programs import CHEATS, HONEST, START, UNCLEAR
 from muffins import ITEMS
@@ -116,18 +117,18 @@ def _fates(case: tuple[Case, list[ItemFile]], body: str) -> set[Fate]:
     return found
 
 
-@pytest.mark.parametrize("name", HONEST)
-def test_honest_selections_leave_the_items_out(case: tuple[Case, list[ItemFile]], name: str) -> None:
-    assert _fates(case, HONEST[name]) == {"left out"}
+@pytest.mark.parametrize("program", [*HONEST.values(), *idioms.HONEST.values()], ids=[*HONEST, *idioms.HONEST])
+def test_honest_selections_leave_the_items_out(case: tuple[Case, list[ItemFile]], program: str) -> None:
+    assert _fates(case, program) == {"left out"}
 
 
-@pytest.mark.parametrize("name", CHEATS)
-def test_selections_that_leave_the_items_in(case: tuple[Case, list[ItemFile]], name: str) -> None:
-    assert "trained" in _fates(case, CHEATS[name])
+@pytest.mark.parametrize("program", [*CHEATS.values(), *idioms.CHEATS.values()], ids=[*CHEATS, *idioms.CHEATS])
+def test_selections_that_leave_the_items_in(case: tuple[Case, list[ItemFile]], program: str) -> None:
+    assert "trained" in _fates(case, program)
 
 
-@pytest.mark.parametrize("name", UNCLEAR)
-def test_selections_that_cannot_be_understood(case: tuple[Case, list[ItemFile]], name: str) -> None:
-    found = _fates(case, UNCLEAR[name])
+@pytest.mark.parametrize("program", [*UNCLEAR.values(), *idioms.UNCLEAR.values()], ids=[*UNCLEAR, *idioms.UNCLEAR])
+def test_selections_that_cannot_be_understood(case: tuple[Case, list[ItemFile]], program: str) -> None:
+    found = _fates(case, program)
     assert "trained" not in found
     assert found & {"unclear", "slice"}

@@ -230,7 +230,7 @@ class Call:
 
 
 _WORDS_OF_FORM = re.compile(
-    r"tokeniz|encode|decode|collat|model|loss|tensor|stack|cat$|pad|format|template|chat|convert|prepare|pack|embed|"
+    r"^tok|tokeniz|encode|decode|collat|model|loss|tensor|stack|cat$|pad|format|template|chat|convert|prepare|pack|embed|"
     r"print|log|info|debug|dump|save|write|join|str|repr|message|text|prompt|^train(_|$)|forward|ids|ones|zeros|cuda|"
     r"display|head|describe|value_counts|Counter|summary|open|hash|prefetch|repeat|submit|progress|to$|^$",
     re.IGNORECASE,

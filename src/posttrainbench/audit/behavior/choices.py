@@ -67,7 +67,7 @@ def comparison(left: Value, operators: list[ast.cmpop], others: list[Value]) -> 
 
 def _compared(left: Value, operator: ast.cmpop, right: Value) -> Any:
     if isinstance(operator, ast.In | ast.NotIn):
-        inside = _contains(right, literal(left))
+        inside = contains(right, literal(left))
         return inside if inside is UNKNOWN_VALUE else inside is isinstance(operator, ast.In)
     known = literal(column(left)), literal(column(right))
     return UNKNOWN_VALUE if UNKNOWN_VALUE in known else compared(known[0], operator, known[1])
@@ -78,7 +78,7 @@ def column(value: Value) -> Value:
     return value.fields[UNKNOWN] if is_collection(value) else value
 
 
-def _contains(container: Value, element: Any) -> Any:
+def contains(container: Value, element: Any) -> Any:
     """Return whether a container holds an element, `UNKNOWN_VALUE` if that is not known."""
     if element is UNKNOWN_VALUE:
         return UNKNOWN_VALUE

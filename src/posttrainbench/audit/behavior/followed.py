@@ -273,6 +273,8 @@ class FollowedRows(ABC):
         row = base.fields.get(UNKNOWN)
         if name in choices.VIEWS and (row is not None or base.literal is not ...):
             return base
+        if name == "value" and isinstance(concrete.literal(base), str):  # of an enumeration
+            return base
         if self.context.columns is not None and "polars.col" in base.names:
             return self.context.columns.fields.get(name)
         if row is not None and name in row.fields and name not in base.fields:

@@ -12,6 +12,7 @@ from posttrainbench.audit.behavior.call import Call, LibraryModel
 from posttrainbench.audit.behavior.followed import MAYBE, FollowedRows
 from posttrainbench.audit.behavior.library_models.configuration import from_decorators
 from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
+from posttrainbench.audit.behavior.rows import WITHOUT
 from posttrainbench.audit.behavior.script_analysis import (
     SPLITS,
     NotReadError,
@@ -423,6 +424,8 @@ class Interpreter(FollowedRows):
         if self._world is not None:
             if UNKNOWN in value.fields:
                 return value.fields[UNKNOWN]
+            if WITHOUT in value.names and not value.fields:
+                return Value(names=frozenset([choices.OTHER]))
             for name in ("__iter__", "__getitem__"):  # of a data set of the script
                 if (known := value.fields.get(name)) is not None and known.functions:
                     made = self.call_value(attribute(value, name), [] if name == "__iter__" else [Value()])

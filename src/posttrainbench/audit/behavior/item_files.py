@@ -80,6 +80,12 @@ class ItemFile:
     rows: tuple[ItemRow, ...]
     labeled: bool
 
+    @property
+    def is_table(self) -> bool:
+        """True for a CSV file."""
+        rows = self.document if isinstance(self.document, list) else []
+        return len(self.lines) > len(rows) > 0 and isinstance(rows[0], dict)
+
     def line_of(self, row: ItemRow) -> int | None:
         """Return the number of a row's line, from 0; None if a row is not one line."""
         if len(row.keys) != 1 or not isinstance(self.document, list) or not isinstance(row.keys[0], int):

@@ -59,6 +59,23 @@ def placed(document: Any, keys: tuple[str | int, ...], taints: Taints) -> Value:
     return collection(inner, int(key), len(document))
 
 
+def _typed(document: list[dict[str, str]], row: ItemRow) -> list[Any]:
+    """Return the rows of a CSV file, that of `row` with numbers and truth values as libraries read them."""
+    rows: list[Any] = list(document)
+    place = int(row.keys[0])
+    rows[place] = {name: _number(text) for name, text in document[place].items()}
+    return rows
+
+
+def _number(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        return text
+
+
 def _other(value: Any) -> Value:
     """Return a part of a document without the row."""
     if isinstance(value, list):
@@ -129,7 +146,7 @@ class World:
             return None
         document = placed(file.document, row.keys, taints)
         if not raw:
-            return document
+            return placed(_typed(file.document, row), row.keys, taints) if file.is_table else document
         line = file.line_of(row)
         if line is None:
             return Value(taints, fields={DOCUMENT: document})

@@ -90,6 +90,8 @@ def files(call: Call) -> Value | None:
         if any(text.endswith("task.json") for text in call.receiver.texts):
             return Value(names=frozenset(["task.json"]))
         names = frozenset(f"{CONTENT}{text}" for text in call.receiver.texts)
+        if call.context.world is not None:
+            return call.read_value(Value(texts=call.receiver.texts), raw=True)
         return Value(call.read(call.receiver) | call.receiver.all(), names=names)
     if call.is_named(lib.READS_FIRST) or lib.READS.search(call.last):
         path = call.argument(0, "path", "path_or_buf", "filepath_or_buffer", "source", "data_files")

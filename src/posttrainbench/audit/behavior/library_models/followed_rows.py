@@ -18,9 +18,10 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.library_models.followed_tables import rearranged, tables
-from posttrainbench.audit.behavior.rows import DOCUMENT, collection, is_collection
+from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
 
+_ADVANCED = "an open file of which a line was skipped"
 _TEXT_READS = frozenset("read readlines splitlines read_text decode strip".split())
 _COLUMN_TESTS: dict[str, Callable[[Any, Any], Any]] = {
     "isin": lambda value, wanted: value in wanted,
@@ -141,6 +142,9 @@ def _parsed(call: Call) -> Value | None:
             return source
         if call.last == "next" and is_collection(source):
             inner = source.fields[UNKNOWN]
+            if _ADVANCED in source.names:  # it is not known how often, such as in a loop
+                source.fields[UNKNOWN] = unclear(inner)
+            source.names |= {_ADVANCED}
             source.place = source.place - 1 if source.place else None
             source.total = source.total - 1 if source.total else None
             return Value(inner.all())
@@ -164,6 +168,9 @@ def _columns(call: Call) -> Value | None:
     known = literal(first)
     taints = receiver.all()
     try:
+        if call.last in ("isin", "is_in"):
+            inside = choices.contains(first, value)
+            return None if inside is UNKNOWN_VALUE else literal_value(inside, taints)
         if call.last in _COLUMN_TESTS and known is not UNKNOWN_VALUE:
             return literal_value(_COLUMN_TESTS[call.last](value, known), taints)
         if call.last in _COLUMN_STATES and not call.arguments:
@@ -207,6 +214,8 @@ def _sequences(call: Call) -> Value | None:
             inside = range(*bounds)
             index = literal_value(place, NONE)
             return collection(index if place in inside else Value(names=frozenset([choices.OTHER])))
+    if call.last in ("set", "list", "tuple", "sorted", "frozenset") and WITHOUT in first.names:
+        return first
     made = ("set", "list", "dict", "deque", "Counter", "defaultdict", "OrderedDict")
     if call.last in made and (not call.arguments or first.total == 0 or call.last == "defaultdict"):
         return Value(total=0, fields=dict(call.named) if call.last == "dict" else {})

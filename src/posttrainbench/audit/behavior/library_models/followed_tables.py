@@ -238,8 +238,10 @@ def rearranged(call: Call) -> Value | None:
         return collection(Value(fields={name: choices.column(part) for name, part in first.fields.items()}))
     if call.last == "from_generator" and first.functions:
         return call.invoke(first, [], dict(call.named.get("gen_kwargs", Value()).fields))
+    if call.last == "Subset" and len(call.arguments) == 2 and is_collection(first):
+        return _selected(call, first, call.arguments[1])
     if rows is None:
-        if call.last in _SAME and choices.is_list(first) and call.receiver is None:
+        if call.last in _SAME and choices.is_list(first) and not choices.is_list(call.receiver or Value()):
             return first
         return None
     if call.last in ("map", "apply", "flat_map", "map_rows") and rows is call.receiver:
@@ -273,6 +275,9 @@ def _mapped(call: Call, rows: Value) -> Value | None:
         return rows
     row, inner = rows.fields[UNKNOWN], _answer(call, function, rows)
     if call.named.get("batched", Value()).truth:
+        empty = any(part.total == 0 or WITHOUT in part.names for part in inner.fields.values())
+        if empty and not is_followed(inner):
+            return choices.without_row(rows)
         inner = replace(inner, fields={name: choices.column(part) for name, part in inner.fields.items()})
     if inner is row or not inner.fields:
         return collection(inner if inner.all() or inner.literal is not ... else row, rows.place, rows.total)
