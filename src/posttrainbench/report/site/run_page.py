@@ -43,6 +43,7 @@ from posttrainbench.report.site.run_facts import run_facts
 from posttrainbench.report.site.run_files import FileIndex, write_files
 from posttrainbench.report.site.run_findings import COUNTING, RuleCard, rule_cards
 from posttrainbench.report.site.run_items import ItemResults, write_items
+from posttrainbench.report.site.run_methods import Methods, find_methods
 from posttrainbench.report.site.run_why import why
 from posttrainbench.report.site.shell import write_page
 from posttrainbench.report.site.trace_data import Trace
@@ -114,6 +115,7 @@ class RunPage:
     hidden_files: int = 0
     items: ItemResults | None = None
     files: FileIndex = field(default_factory=FileIndex)
+    methods: Methods = field(default_factory=lambda: Methods(0, []))
     imported: ImportedRun | None = None
     absent: dict[str, str] = field(default_factory=dict)
 
@@ -214,7 +216,10 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
 def _link(page: RunPage, audit: AuditSummary | None, run: Run, directory: Path) -> None:
     """Write the files, and add the verdict cards, which link to them and to the trace."""
     quotes = [quote for finding in audit.findings for quote in finding.evidence] if audit else []
-    page.files = write_files(run.root, directory, [(quote.file, quote.line) for quote in quotes])
+    methods = find_methods(run.root)
+    wanted = [*((quote.file, quote.line) for quote in quotes), *methods.places()]
+    page.files = write_files(run.root, directory, wanted)
+    page.methods = methods.linked(page.files.link)
     anchors = page.trace.anchors if isinstance(page.trace, Trace) else {}
 
     def link(quote: Quote) -> str:
