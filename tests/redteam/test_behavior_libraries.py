@@ -57,7 +57,39 @@ DATASET_INFO = json.dumps(
     }
 )
 
+JAX = """import jax
+rows = [json.loads(line) for line in open('%s')]
+def loss(params, batch):
+    return (params @ batch).mean()
+step = jax.jit(jax.value_and_grad(loss))
+for row in rows:
+    value, gradient = step(params, tokenize(row['question']))
+"""
+JAX_CLOSURE = """from flax import nnx
+@nnx.jit
+def step(model, batch):
+    def loss(model):
+        return model(batch).mean()
+    return nnx.grad(loss)(model)
+for line in open('%s'):
+    step(model, tokenize(line))
+"""
+JAX_EVALUATES = """import jax
+def loss(params, batch):
+    return (params @ batch).mean()
+measure = jax.jit(loss)
+for line in open('%s'):
+    print(measure(params, tokenize(line)))
+"""
+
+
+def alone(text: str) -> dict[str, Any]:
+    return {"files": {"t.py": HEAD + text}, "steps": ["python t.py"]}
+
+
 GUILTY: dict[str, dict[str, Any]] = {
+    "JAX": alone(JAX % TEST),
+    "JAX, a batch from outside of the loss": alone(JAX_CLOSURE % TEST),
     "duckdb": program(f"import duckdb\nrows = duckdb.sql(\"from '{TEST}'\").to_arrow_table()"),
     "builder": program(
         "from datasets import load_dataset_builder\nb = load_dataset_builder('openai/gsm8k', 'main')\n"
@@ -287,6 +319,9 @@ GUILTY |= {
     ),
 }
 INNOCENT: dict[str, dict[str, Any]] = {
+    "JAX": alone(JAX % LEGAL),
+    "JAX, a batch from outside of the loss": alone(JAX_CLOSURE % LEGAL),
+    "JAX that only measures": alone(JAX_EVALUATES % TEST),
     "list of splits, the first one": program(LIST_OF_SPLITS.format("rows", "test")),
     "marimo notebook": {"files": {"t.py": MARIMO.format("train")}, "steps": ["python t.py"]},
     "installed package of the workspace": program("from kitchen import get\nrows = get('train')", **PACKAGE),

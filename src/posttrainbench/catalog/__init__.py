@@ -19,6 +19,7 @@ from posttrainbench.catalog.entries import (
     RuleSet,
     Suite,
 )
+from posttrainbench.catalog.libraries import Library
 from posttrainbench.catalog.loading import HERE, catalogs, load_shelf, use_catalogs
 from posttrainbench.catalog.templating import read_template
 from posttrainbench.errors import InputError
@@ -32,6 +33,7 @@ __all__ = [
     "DemoPlan",
     "Entry",
     "GenericData",
+    "Library",
     "Model",
     "PublishedRepository",
     "PublishedTestSet",
@@ -46,6 +48,7 @@ __all__ = [
     "evaluation_suite",
     "find",
     "instruct_of",
+    "libraries",
     "models",
     "rule_sets",
     "suite_of",
@@ -74,6 +77,11 @@ def benchmarks() -> dict[str, BenchmarkFacts]:
 def agents() -> dict[str, Agent]:
     """Return all agents by id."""
     return cast(dict[str, Agent], load_shelf("agents", catalogs()))
+
+
+def libraries() -> dict[str, Library]:
+    """Return what is known of libraries, by id."""
+    return cast(dict[str, Library], load_shelf("libraries", catalogs()))
 
 
 def rule_sets() -> dict[str, RuleSet]:

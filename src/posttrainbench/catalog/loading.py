@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from posttrainbench.catalog.entries import Agent, BenchmarkFacts, Entry, Model, RuleSet, Suite
+from posttrainbench.catalog.libraries import Library
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import require_existing
 from posttrainbench.records import Record
@@ -26,6 +27,7 @@ SHELVES: dict[str, type[Entry]] = {
     "benchmarks": BenchmarkFacts,
     "agents": Agent,
     "rules": RuleSet,
+    "libraries": Library,
 }
 _NOUNS: dict[type[Entry], str] = {
     Suite: "suite",
@@ -33,6 +35,7 @@ _NOUNS: dict[type[Entry], str] = {
     BenchmarkFacts: "benchmark",
     Agent: "agent",
     RuleSet: "rule set",
+    Library: "library",
 }
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -42,7 +45,7 @@ def use_catalogs(directories: list[Path]) -> None:
     """Add catalogs for this process and its child processes.
 
     Args:
-        directories: each contains at least one of the folders suites, models, benchmarks, agents and rules.
+        directories: each contains at least one of the folders suites, models, benchmarks, agents, rules and libraries.
     """
     os.environ[VARIABLE] = os.pathsep.join(str(directory.resolve()) for directory in directories)
 

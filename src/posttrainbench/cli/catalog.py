@@ -12,14 +12,16 @@ from posttrainbench.errors import InputError
 def catalog(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="SECTION", help="suites, models, benchmarks, agents or rules.", show_default=False),
+        typer.Argument(
+            metavar="SECTION", help="suites, models, benchmarks, agents, rules or libraries.", show_default=False
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Show this entry in full.", show_default=False)
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the catalog: suites, models, benchmarks, agents and rule sets.
+    """List the catalog: suites, models, benchmarks, agents, rule sets and libraries.
 
     Example:  [bold]ptb catalog benchmarks micro-math[/bold]
     """
@@ -36,12 +38,13 @@ def catalog(
         "benchmarks": catalogs.benchmarks,
         "agents": catalogs.agents,
         "rules": catalogs.rule_sets,
+        "libraries": catalogs.libraries,
     }
     if kind is not None and kind not in kinds:
         raise InputError(f"Unknown catalog section `{kind}`; choose one of: {', '.join(kinds)}.")
     console = Console(highlight=False)
     if kind is not None and name is not None:
-        entry = catalogs.find(dict(kinds[kind]()), name, kind.removesuffix("s"))
+        entry = catalogs.find(dict(kinds[kind]()), name, {"libraries": "library"}.get(kind, kind.removesuffix("s")))
         more = catalog_fields(entry) if isinstance(entry, catalogs.BenchmarkFacts) else {}
         if isinstance(entry, catalogs.Suite):
             more = {"baselines_note": _baselines_note(entry.id)}

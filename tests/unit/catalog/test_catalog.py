@@ -15,7 +15,14 @@ from posttrainbench.errors import InputError
 from posttrainbench.records import AgentSpec
 from posttrainbench.sandbox import load_sandbox
 
-SHELVES = [catalog.suites, catalog.models, catalog.benchmarks, catalog.agents, catalog.rule_sets]
+SHELVES = [
+    catalog.suites,
+    catalog.models,
+    catalog.benchmarks,
+    catalog.agents,
+    catalog.rule_sets,
+    catalog.libraries,
+]
 
 
 @pytest.mark.parametrize("shelf", SHELVES)

@@ -100,6 +100,10 @@ class Call:
         """Return True if the function is one of `names`."""
         return bool(self.function.names & names)
 
+    def is_in(self, field: str) -> bool:
+        """Return True if the function is one of a field of `catalog.Library`, such as `reads`."""
+        return lib.tables().has(field, self.function.names, self.last)
+
     def argument_taints(self) -> Taints:
         """Return the taints of all arguments."""
         return taints_of(self.all_arguments())

@@ -20,23 +20,11 @@ from posttrainbench.gateway.egress.destinations import classify
 
 PYTHON = re.compile(r"^(python|pypy)[\d.]*$")
 TRANSPARENT = frozenset("nohup time sudo setsid exec command stdbuf ionice chrt unbuffer script xvfb-run".split())
-LAUNCHERS = frozenset("accelerate torchrun deepspeed".split())
-TRAINERS = frozenset("trl axolotl llamafactory-cli tune litgpt swift xtuner unsloth mlx_lm.lora".split())
-TRAINING_MODULES = re.compile(
-    r"^(axolotl\.cli\.train|mlx_lm\.lora|llamafactory\.\w+|trl\.\w+|litgpt\.\w*finetune\w*|"
-    r"openrlhf\.cli\.train_\w+|verl\.trainer\.\w+|swift\.cli\.(sft|pt|rlhf)|xtuner\.\w+|oat\.\w+|nemo_rl\.\w+)"
-)
 GREPS = frozenset(("grep", "egrep", "rg"))
 FILTERS = frozenset(
     "cat head tail jq sed awk gawk grep egrep rg sort shuf uniq cut tr paste zcat gunzip gzip bzcat xzcat xz zstd "
     "zstdcat iconv strings dd tac nl rev fold fmt column csvcut csvjson mlr base64 yq dasel xxd tee split pv".split()
 )
-NO_TRAINING = frozenset(
-    "--help -h --version infer export eval evaluate deploy download chat webchat webui web-ui api env serve "
-    "vllm-serve inference merge-lora merge_lora merge-sharded-fsdp-weights preprocess fetch version cp ls "
-    "validate app sample rollout generate convert_to_litgpt convert_from_litgpt convert_pretrained_checkpoint".split()
-)
-"""Commands of the trainers that do not train."""
 SILENT = frozenset(
     "wc md5sum sha1sum sha256sum cksum sum test [ true false ls du df stat file tree pwd mkdir rmdir touch chmod kill "
     "sleep wait which type date nvidia-smi ps top free pip pip3 conda apt apt-get npm expr seq cmp".split()
@@ -88,8 +76,8 @@ class DataCommand:
         text = printed([program, *arguments], stdin)
         if program in ("echo", "printf"):
             return Stream(self.command.taints, text)
-        if program in TRAINERS:
-            if not NO_TRAINING & set(arguments[:1]):
+        if program in lib.tables().programs:
+            if lib.tables().idle.isdisjoint(arguments[:1]):
                 self.train(f"{program} {' '.join(arguments)[:80]}", arguments, known=True)
             return Stream()
         if program in TEACHER_MODELS and TEACHER_MODELS[program](arguments):
@@ -264,7 +252,7 @@ class DataCommand:
 
 def is_trainer(module: str) -> bool:
     """Return True if `python -m MODULE` trains."""
-    return TRAINING_MODULES.match(module) is not None
+    return lib.tables().modules.match(module) is not None
 
 
 def unwrapped(command: SimpleCommand) -> list[str]:

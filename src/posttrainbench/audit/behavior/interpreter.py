@@ -269,7 +269,7 @@ class Interpreter(FollowedRows):
             case ast.Attribute(base, name):
                 owner = self.value(base, scope)
                 owner.set_field(name, value, certain=self._certain)
-                if name in lib.ADDRESS and owner.names & lib.CLIENTS.keys() and value.texts:
+                if name in lib.ADDRESS and owner.names & lib.tables().clients.keys() and value.texts:
                     self.context.env["OPENAI_BASE_URL"] = min(value.texts)
             case ast.Subscript(base, key):
                 owner, index_value = self.value(base, scope), self.value(key, scope)

@@ -1,40 +1,122 @@
-"""Names of library functions and modules that post-training scripts use, by their role in the data flow."""
+"""Names of functions, modules and programs, by their role in the data flow.
 
+What single libraries do stands in the catalog's section `libraries`, one YAML file for each; `tables` joins them. The
+constants here are about names in general.
+"""
+
+import os
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 
-CLIENTS = {
-    "openai": "api.openai.com",
-    "anthropic": "api.anthropic.com",
-    "google.generativeai": "generativelanguage.googleapis.com",
-    "google.genai": "generativelanguage.googleapis.com",
-    "vertexai": "aiplatform.googleapis.com",
-    "mistralai": "api.mistral.ai",
-    "cohere": "api.cohere.com",
-    "groq": "api.groq.com",
-    "together": "api.together.xyz",
-    "fireworks": "api.fireworks.ai",
-    "dashscope": "dashscope.aliyuncs.com",
-    "zhipuai": "open.bigmodel.cn",
-    "zai": "api.z.ai",
-    "replicate": "api.replicate.com",
-    "litellm": "",
-    "langchain_openai": "api.openai.com",
-    "langchain_anthropic": "api.anthropic.com",
-    "langchain_google_genai": "generativelanguage.googleapis.com",
-    "instructor": "",
-    "huggingface_hub.InferenceClient": "router.huggingface.co",
-    "huggingface_hub.AsyncInferenceClient": "router.huggingface.co",
-    "xai_sdk": "api.x.ai",
-    "dspy": "",
-    "bespokelabs.curator": "",
-    "aisuite": "",
-    "boto3": "",
-    "gradio_client": "hf.space",
-    "duckduckgo_search": "duckduckgo.com",
-    "ddgs": "duckduckgo.com",
-    "fastapi_poe": "api.poe.com",
-}
-"""Module of a hosted model's client -> its default host; "" if it has none."""
+from posttrainbench import catalog
+from posttrainbench.catalog.loading import VARIABLE
+
+
+@dataclass(frozen=True)
+class Functions:
+    """A set of functions.
+
+    Attributes:
+        whole: whole names, as imported.
+        last: pattern of the last parts of other names; matches nothing if there are none.
+    """
+
+    whole: frozenset[str]
+    last: re.Pattern[str]
+
+    def has(self, names: Iterable[str], last: str) -> bool:
+        """Return True if one of a function's names, or their last part, is in the set."""
+        return not self.whole.isdisjoint(names) or self.last.fullmatch(last) is not None
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The facts of all libraries, joined; see `catalog.Library`.
+
+    Attributes:
+        functions: field of `catalog.Library` -> its functions.
+        networks, not_networks: patterns of objects with a method `fit`.
+        programs: programs of the command line that train.
+        idle: first arguments with which they do not train.
+        modules: pattern of modules that train.
+    """
+
+    functions: dict[str, Functions]
+    training_data: tuple[str, ...]
+    networks: re.Pattern[str]
+    not_networks: re.Pattern[str]
+    clients: dict[str, str]
+    local_models: tuple[str, ...]
+    programs: frozenset[str]
+    idle: frozenset[str]
+    modules: re.Pattern[str]
+    launchers: frozenset[str]
+
+    def has(self, field: str, names: Iterable[str], last: str) -> bool:
+        """Return True if a function is one of a field of `catalog.Library`."""
+        return self.functions[field].has(names, last)
+
+    def is_gradient(self, names: Iterable[str]) -> bool:
+        """Return True if one of these names is what one of the field `gradients` returned."""
+        made = [name.removesuffix("()") for name in names if name.endswith("()")]
+        return any(self.has("gradients", [name], name.rpartition(".")[2]) for name in made)
+
+    def makes_trainer(self, names: Iterable[str]) -> bool:
+        """Return True if one of these names is that of a class of trainers."""
+        return any(self.has("trainers", [name], name.rpartition(".")[2].removesuffix("()")) for name in names)
+
+
+def tables() -> Tables:
+    """Return the facts of the libraries in all catalogs."""
+    return _tables(os.environ.get(VARIABLE, ""))
+
+
+@cache
+def _tables(directories: str) -> Tables:
+    known = list(catalog.libraries().values())
+
+    def all_of(field: str) -> list[str]:
+        return list(dict.fromkeys(value for library in known for value in getattr(library, field)))
+
+    programs = [program for library in known for program in library.programs]
+    return Tables(
+        functions={field: _functions(all_of(field)) for field in FUNCTIONS},
+        training_data=tuple(all_of("training_data")),
+        networks=_any_of([*all_of("networks"), "^$"], re.IGNORECASE),
+        not_networks=_any_of(all_of("not_networks"), re.IGNORECASE),
+        clients={module: host for library in known for module, host in library.clients.items()},
+        local_models=tuple(all_of("local_models")),
+        programs=frozenset(program.name for program in programs),
+        idle=NO_TRAINING.union(*(program.idle for program in programs)),
+        modules=_any_of([f"{_pattern(name)}.*" for name in all_of("modules")]),
+        launchers=frozenset(all_of("launchers")),
+    )
+
+
+def _functions(names: list[str]) -> Functions:
+    return Functions(
+        frozenset(name for name in names if "." in name),
+        _any_of([_pattern(name) for name in names if "." not in name]),
+    )
+
+
+def _pattern(name: str) -> str:
+    return ".*".join(re.escape(part) for part in name.split("*"))
+
+
+def _any_of(expressions: list[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{one})" for one in expressions) or "(?!)", flags)
+
+
+FUNCTIONS = tuple(
+    "trainers trains gradients wrappers reads writes dumps saves copies removes shells logs split_methods settings "
+    "records command_lines harness_tasks harness_test_rows harness_other_rows connects queries".split()
+)
+"""The fields of `catalog.Library` that are lists of functions."""
+NO_TRAINING = frozenset("--help -h --version version env serve".split())
+"""First arguments with which no program trains."""
 
 ASKS = re.compile(
     r"\.(create|acreate|parse|stream|generate|agenerate|generate_content|generate_content_async|send_message|completion|"
@@ -59,8 +141,6 @@ LOCAL = re.compile(
     r"^(https?://|unix:)?(localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[?::1\]?|host\.docker\.internal|/|[\w.-]+\.sock)"
     r"([:/]|$)|^https?://[\w-]+(:\d+)?(/|$)"  # a name without a dot is not on the Internet
 )
-LOCAL_MODELS = ("ollama/", "ollama_chat/", "lm_studio/", "llamafile/", "xinference/")
-"""Beginnings of LiteLLM's names of models on this machine."""
 WEB = re.compile(r"(^|\.)(get|post|put|request|urlopen|urlretrieve|Request|fetch|stream|send)$")
 
 MODELED = frozenset(
@@ -68,44 +148,6 @@ MODELED = frozenset(
     "numpy pandas polars pyarrow evaluate inspect_ai inspect_evals openai anthropic litellm langchain_openai".split()
 )
 """Packages whose functions are modeled by name, even if the workspace contains a copy of their code."""
-
-TRAINERS = re.compile(r"(^|\.)\w*Trainer(\(\))?$")
-TRAINED = ("train_dataset", "train_data", "training_data", "dataset", "train_datasets", "train_dataloader")
-FITS = re.compile(r"trainer|model|learner|module|student|network|(^|[^a-z])(net|llm|lm)([^a-z]|$)|^$", re.IGNORECASE)
-"""Objects whose `fit` trains a network; others are vectorizers, scalers and clusterings."""
-NOT_FITS = re.compile(r"sklearn|scipy|tfidf|vectoriz|scaler|encoder|cluster|neighbor|KMeans|PCA|BM25", re.IGNORECASE)
-TRAINS = frozenset("fit fit_generator finetune fine_tune train_model train_on_batch run_sft sft_train".split())
-
-READS = re.compile(
-    r"(^|\.)(read_(json|csv|parquet|table|excel|pickle|ndjson|text|jsonl|feather|ipc|arrow)|scan_\w+|load_from_disk|"
-    r"from_(json|csv|parquet|text|file|disk)|(json|csv)_dataset|loadtxt|genfromtxt|memmap|load_jsonl|read_lines|read_bytes)$"
-)
-READS_FIRST = frozenset(
-    "torch.load numpy.load np.load joblib.load pickle.load json.load jsonlines.open yaml.safe_load ujson.load "
-    "orjson.loads linecache.getlines safetensors.torch.load_file".split()
-)
-WRITES = re.compile(
-    r"^(to_(json|csv|parquet|pickle|excel|feather|text|sql|arrow|ndjson)|save_to_disk|write_(json|csv|parquet|ndjson|"
-    r"ipc|text|bytes|jsonl|lines)|sink_\w+|savez|savez_compressed|savetxt|push_to_hub|upload_file|save_jsonl|dump_jsonl)$"
-)
-WRITES_PAIR = frozenset(
-    "json.dump pickle.dump joblib.dump torch.save numpy.save np.save yaml.dump yaml.safe_dump csv.dump "
-    "pq.write_table pyarrow.parquet.write_table srsly.write_jsonl".split()
-)
-WRITES_NAMED = frozenset("numpy.savez np.savez numpy.savez_compressed np.savez_compressed".split())
-COPIES = frozenset(
-    "shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move os.rename os.replace os.link "
-    "os.symlink".split()
-)
-REMOVES = frozenset("os.remove os.unlink shutil.rmtree".split())
-SHELLS = frozenset(
-    "os.system os.popen subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.Popen "
-    "subprocess.getoutput subprocess.getstatusoutput asyncio.create_subprocess_exec "
-    "asyncio.create_subprocess_shell get_ipython().system".split()
-)
-LOGS = frozenset(
-    "read_eval_log read_eval_log_samples read_eval_log_sample list_eval_logs samples_df messages_df events_df".split()
-)
 
 COUNTS = frozenset(
     "len sum int float round bool isinstance issubclass any all abs hasattr callable type id hash range mean median "
@@ -122,11 +164,6 @@ CHOOSES = re.compile(
 )
 """Functions that remove matching rows: their result derives only from the first argument."""
 POOLS = re.compile("Pool|Executor")
-TRANSFORMS = frozenset(
-    "map filter shuffle select rename_column rename_columns remove_columns select_columns cast cast_column flatten "
-    "sort with_format set_format with_transform class_encode_column align_labels_with_mapping".split()
-)
-"""Methods that transform each split of a `DatasetDict`."""
 KEEPS = frozenset(
     "difference symmetric_difference filter drop_duplicates dropna drop query loc iloc where mask".split()
 )

@@ -16,9 +16,9 @@ from typing import Any
 from typing_extensions import override
 
 from posttrainbench.audit.behavior import interpreter, makefile
-from posttrainbench.audit.behavior.commands import LAUNCHERS, PYTHON, DataCommand, is_trainer, unwrapped
+from posttrainbench.audit.behavior.commands import PYTHON, DataCommand, is_trainer, unwrapped
 from posttrainbench.audit.behavior.inline_items import InlineItems
-from posttrainbench.audit.behavior.libraries import MODELED
+from posttrainbench.audit.behavior.libraries import MODELED, tables
 from posttrainbench.audit.behavior.library_models import LIBRARY_MODELS
 from posttrainbench.audit.behavior.replay_state import FlowReport, ReplayState
 from posttrainbench.audit.behavior.script_analysis import NotReadError, ScriptContext, parse
@@ -236,7 +236,7 @@ class Replay(Host):
         program, command = path.rsplit("/", 1)[-1], effects.command
         if PYTHON.match(program):
             return self._python(arguments, effects, stdin)
-        if program in LAUNCHERS:
+        if program in tables().launchers:
             skip = program == "accelerate" and arguments[:1] == ["launch"]
             return self._launched(arguments[1:] if skip else arguments, effects, stdin)
         if program in ("bash", "sh", "zsh", "dash"):

@@ -29,7 +29,7 @@ from posttrainbench.audit.behavior.values import (
 
 def processes(call: Call) -> Value | None:
     """Model of functions that run a command, such as `subprocess.run`."""
-    if not call.is_named(lib.SHELLS):
+    if not call.is_in("shells"):
         return None
     command = call.argument(0, "args", "cmd") or Value()
     texts = [text for text in command.texts if text]

@@ -16,28 +16,18 @@ from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Value, text_valu
 
 MOST_VALUES = 500
 """Values of a configuration file that are kept."""
-LOADERS = frozenset(
-    "json.load json.loads yaml.safe_load yaml.load yaml.full_load yaml.unsafe_load toml.load toml.loads tomllib.load "
-    "tomllib.loads json5.load json5.loads OmegaConf.load omegaconf.OmegaConf.load".split()
-)
 CONTENT = "content of "
 """Beginning of the name of a value that is the text of a file."""
-_CALLS = frozenset(
-    "fire.Fire tyro.cli typer.run defopt.run chz.entrypoint jsonargparse.CLI jsonargparse.auto_cli".split()
-)
 _DEFAULTS = {"dataset_train_split": "train", "dataset_test_split": "test"}
 """Defaults of TRL's `ScriptArguments`."""
-_RECORDS = frozenset(
-    "SimpleNamespace Namespace DictConfig EasyDict edict AttrDict Box Munch ConfigDict dotdict".split()
-)
 
 
 def configuration(call: Call) -> Value | None:
     """Model of functions that read configuration files or the command line."""
     names = call.function.names
-    if names & LOADERS:
+    if call.is_in("settings"):
         return _loaded(call)
-    if call.last in _RECORDS or any(name.endswith(("OmegaConf.create", "OmegaConf.structured")) for name in names):
+    if call.is_in("records") or any(name.endswith(("OmegaConf.create", "OmegaConf.structured")) for name in names):
         first = call.argument(0) or Value()
         if not call.function.functions:
             return Value(first.taints, fields=first.fields | {k: v for k, v in call.named.items() if k != UNKNOWN})
@@ -61,7 +51,7 @@ def configuration(call: Call) -> Value | None:
                 call.context.env.setdefault(name.strip(), value.strip().strip("'\""))
         return Value()
     target = call.function.fields.get("__command__")
-    if target is None and names & _CALLS:
+    if target is None and call.is_in("command_lines"):
         target = call.argument(0)
     return _called(call, target) if target is not None and target.functions else None
 

@@ -15,15 +15,13 @@ from posttrainbench.audit.behavior.selection import query_keeps_training_rows, w
 from posttrainbench.audit.behavior.values import NONE, Value, text_value, unclear
 
 _CHANGED = "a changed database"
-_QUERIES = frozenset("sql query execute executemany executescript read_sql read_sql_query sql_query from_query".split())
 _FILE = re.compile(r"""['"]([^'"\s]{1,300}/[^'"\s]{1,300}|[^'"\s]{1,300}\.(?:jsonl?|csv|parquet|arrow|db))['"]""")
 _CHANGES = re.compile(r"\s*(insert|create|update|delete|drop|alter|pragma|begin|commit|replace)\b", re.IGNORECASE)
-_CONNECTS = frozenset("sqlite3.connect duckdb.connect lancedb.connect sqlalchemy.create_engine create_engine".split())
 
 
 def databases(call: Call) -> Value | None:
     """Model of connections and queries: rows that one program stores are those that another one reads."""
-    if call.is_named(_CONNECTS):
+    if call.is_in("connects"):
         texts = (call.argument(0, "database") or Value()).texts
         paths = frozenset(text.removeprefix("sqlite:///") for text in texts if text != ":memory:")
         return Value(texts=paths, names=frozenset(["database"]), handles=frozenset((path, True) for path in paths))
@@ -34,7 +32,7 @@ def databases(call: Call) -> Value | None:
     if call.last == "to_sql" and database is not None and call.receiver is not None:
         call.write_handles(database, call.receiver.all())
         return Value()
-    if call.last not in _QUERIES or call.function.functions:
+    if not call.is_in("queries") or call.function.functions:
         return None
     if call.context.world is not None:
         return _followed_query(call, database)

@@ -12,7 +12,17 @@ from posttrainbench.audit.behavior.choices import concatenated, window
 from posttrainbench.audit.behavior.concrete import literal
 from posttrainbench.audit.behavior.operations import attribute
 from posttrainbench.audit.behavior.script_analysis import Trainer
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, cut, joined, sliced, unclear
+from posttrainbench.audit.behavior.values import (
+    NONE,
+    UNKNOWN,
+    Function,
+    Taints,
+    Value,
+    cut,
+    joined,
+    sliced,
+    unclear,
+)
 
 DICTIONARY = "datasets.DatasetDict()"
 _ARRAYS = ("numpy.", "torch.", "jax.", "tensorflow.")
@@ -23,8 +33,8 @@ HARNESS = "a task of an evaluation harness"
 def training(call: Call) -> Value | None:
     """Model of trainers, `backward()` and `fit()`: taint sinks."""
     names = call.function.names
-    if any(lib.TRAINERS.search(name) for name in names) and not (call.receiver and call.receiver.names & names):
-        data = next((call.named[key] for key in lib.TRAINED if key in call.named), None)
+    if lib.tables().makes_trainer(names) and not (call.receiver and call.receiver.names & names):
+        data = next((call.named[key] for key in lib.tables().training_data if key in call.named), None)
         if data is None:
             candidates = [value for value in call.arguments[2:4] if value.all() or value.splits]
             data = candidates[0] if candidates else Value(call.named[UNKNOWN].taints if UNKNOWN in call.named else NONE)
@@ -48,7 +58,16 @@ def training(call: Call) -> Value | None:
     if call.last == "grad" and any(name.endswith("autograd.grad") for name in names) and call.arguments:
         call.sink("gradient of a loss computed from the data", call.arguments[0])
         return None
-    if call.last in lib.TRAINS and not call.function.functions and _fits(call):
+    if call.is_in("wrappers") and call.arguments and not call.function.functions:
+        return call.arguments[0]
+    if call.is_in("gradients") and call.arguments:
+        taints = NONE.union(*map(_enclosed, call.arguments[0].functions))
+        return Value(taints, names=frozenset(f"{name}()" for name in names))
+    if lib.tables().is_gradient(names):
+        data = joined(Value(call.function.all()), *call.arguments[1:], *call.named.values())
+        call.sink("gradient of a loss computed from the data", data)
+        return None
+    if call.is_in("trains") and not call.function.functions and _fits(call):
         module = call.named.get("datamodule")
         if module is not None and (loader := attribute(module, "train_dataloader")).functions:
             call.sink("fit(...)", call.invoke(loader, []))
@@ -59,13 +78,21 @@ def training(call: Call) -> Value | None:
     return None
 
 
+def _enclosed(function: Function) -> Taints:
+    """Return the taints of the variables around a function that it uses, such as the batch of a loss."""
+    parameters = {one.arg for one in ast.walk(function.node) if isinstance(one, ast.arg)}
+    used = {one.id for one in ast.walk(function.node) if isinstance(one, ast.Name)} - parameters
+    return NONE.union(*(value.all() for name in used if (value := function.scope.find(name)) is not None))
+
+
 def _fits(call: Call) -> bool:
     """Return True if a call of `fit` may train a network."""
     if call.last not in ("fit", "fit_generator"):
         return True
     owner = ast.unparse(call.node.func).rpartition(".")[0]
     names = " ".join([owner, *(call.receiver.names if call.receiver is not None else ())])
-    return bool(lib.FITS.search(names)) and not lib.NOT_FITS.search(names)
+    known = lib.tables()
+    return bool(known.networks.search(names)) and not known.not_networks.search(names)
 
 
 def data_sets(call: Call) -> Value | None:
@@ -83,7 +110,7 @@ def data_sets(call: Call) -> Value | None:
         )
     if (harness := _harness(call)) is not None:
         return harness
-    if call.receiver is not None and DICTIONARY in call.receiver.names and call.last in lib.TRANSFORMS:
+    if call.receiver is not None and DICTIONARY in call.receiver.names and call.is_in("split_methods"):
         parts = {
             name: _mapped(call, part) if call.last == "map" else part for name, part in call.receiver.fields.items()
         }
@@ -96,7 +123,7 @@ def data_sets(call: Call) -> Value | None:
         if target is not None:
             call.write(target, call.read(Value(texts=texts)))
         return Value(texts=texts)
-    if call.last in lib.LOGS:
+    if call.is_in("logs"):
         return Value(call.read(call.argument(0)) or call.source(call.taint("an evaluation log", sure=False)))
     if any(test_data.package(name) for name in call.function.names):
         return Value(call.source(call.taint(call.source_text)) | call.argument_taints())
@@ -122,15 +149,15 @@ def data_sets(call: Call) -> Value | None:
 
 def _harness(call: Call) -> Value | None:
     """Model of evaluation harnesses, whose tasks hold the test items: lm-eval, verifiers."""
-    if call.last in ("get_task_dict", "load_task_or_group", "load_environment", "load_task"):
+    if call.is_in("harness_tasks"):
         tasks = texts_of(call.argument(0))
         named = [task for task in tasks if call.files.test_data.names_benchmark(task)]
         task = Value(names=frozenset([HARNESS] if named else []), truth=True)
         return Value(names=task.names, fields=dict.fromkeys(tasks, task) | {UNKNOWN: task}) if named else None
     if call.receiver is not None and HARNESS in call.receiver.names:
-        if call.last in ("test_docs", "get_eval_dataset", "eval_docs"):
+        if call.is_in("harness_test_rows"):
             return Value(call.source(call.taint(call.source_text)), whole=True)
-        return Value() if call.last in ("get_dataset", "training_docs", "fewshot_docs", "validation_docs") else None
+        return Value() if call.is_in("harness_other_rows") else None
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.library_models.configuration import CONTENT
 from posttrainbench.audit.behavior.operations import exact_text
@@ -58,21 +57,21 @@ def files(call: Call) -> Value | None:
     if name in ("sys.stdout.write", "sys.stdout.writelines"):
         call.context.result.output |= call.argument_taints()
         return Value()
-    if call.is_named(lib.WRITES_PAIR) or (call.last in ("dump", "save") and len(call.arguments) >= 2):
+    if call.is_in("dumps") or (call.last in ("dump", "save") and len(call.arguments) >= 2):
         first, second = call.argument(0) or Value(), call.argument(1, "f", "fp", "stream", "file") or Value()
         # Libraries differ in the order of file and value.
         file, value = (second, first) if second.texts or second.handles else (first, second)
         call.write_value(file, value)
         return Value()
-    if call.is_named(lib.WRITES_NAMED):
+    if call.is_in("saves"):
         call.write_value(call.argument(0, "file"), Value(fields=dict(call.named)))
         return Value()
-    if call.is_named(lib.COPIES):
+    if call.is_in("copies"):
         source, target = call.argument(0, "src"), call.argument(1, "dst")
         if target is not None:
             call.write(target, call.read(source) | (source.all() if source else NONE))
         return Value(texts=target.texts if target else frozenset())
-    if call.is_named(lib.REMOVES) or (call.last == "unlink" and call.receiver is not None):
+    if call.is_in("removes") or (call.last == "unlink" and call.receiver is not None):
         for text in texts_of(call.receiver if call.last == "unlink" and not call.arguments else call.argument(0)):
             call.files.remove(text, call.context.cwd)
         return Value()
@@ -93,7 +92,7 @@ def files(call: Call) -> Value | None:
         if call.context.world is not None:
             return call.read_value(Value(texts=call.receiver.texts), raw=True)
         return Value(call.read(call.receiver) | call.receiver.all(), names=names)
-    if call.is_named(lib.READS_FIRST) or lib.READS.search(call.last):
+    if call.is_in("reads"):
         path = call.argument(0, "path", "path_or_buf", "filepath_or_buffer", "source", "data_files")
         if path is None or not texts_of(path):
             path = call.receiver if call.receiver is not None and call.receiver.texts else path
@@ -102,7 +101,7 @@ def files(call: Call) -> Value | None:
         call.write(call.receiver, call.argument_taints())
         _write_text(call, Value(handles=frozenset((text, False) for text in call.receiver.texts)))
         return Value()
-    if call.receiver is not None and lib.WRITES.search(call.last) and not call.function.functions:
+    if call.receiver is not None and call.is_in("writes") and not call.function.functions:
         target = call.argument(0, "path", "path_or_buf", "repo_id", "file", "dataset_path") or Value()
         if call.last == "push_to_hub":
             target = Value(texts=frozenset(f"hub:{text}" for text in target.texts))

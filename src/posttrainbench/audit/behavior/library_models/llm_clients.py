@@ -37,8 +37,9 @@ def hosted_models(call: Call) -> Value | None:
     web = lib.WEB.search(call.last) and not call.is_named(_SETTINGS)
     if addresses and web and not (call.receiver is not None and call.receiver.fields):
         return _web(call, addresses)
+    clients = lib.tables().clients
     module = next(
-        (m for name in call.function.names for m in lib.CLIENTS if name == m or name.startswith((f"{m}.", f"{m}("))), ""
+        (m for name in call.function.names for m in clients if name == m or name.startswith((f"{m}.", f"{m}("))), ""
     )
     if not module:
         return None
@@ -60,7 +61,7 @@ def hosted_models(call: Call) -> Value | None:
     if asks and ("()" in name or module in ("litellm", "dashscope", "openai", "replicate", "fastapi_poe")):
         model = (call.named.get("model") or Value()).texts if module == "litellm" else frozenset()
         is_local = address is not None and address.texts and all(lib.LOCAL.search(text) for text in address.texts)
-        if is_local or (model and all(text.startswith(lib.LOCAL_MODELS) for text in model)):
+        if is_local or (model and all(text.startswith(lib.tables().local_models) for text in model)):
             return Value(call.argument_taints())
         host, sure = _host_of(name, module, address)
         taint = call.hosted_taint(host, sure=sure)
@@ -105,7 +106,7 @@ def _host_of(name: str, module: str, address: Value | None) -> tuple[str, bool]:
         return host, True
     if address is not None and address.texts:
         return _host(min(address.texts)), True
-    return lib.CLIENTS[module], address is None
+    return lib.tables().clients[module], address is None
 
 
 def _host(address: str) -> str:
