@@ -1,19 +1,14 @@
 """Measure the speedup from keeping the engine busy, and the overhead compared with a bare Inspect task.
 
-    python bench/evaluation.py [--items 100] [--rounds 3] [--threads 1] [--lm-eval PYTHON]
+    python bench/evaluation.py [--items 100] [--rounds 3] [--threads 1]
 
 First part: the same items, checkpoint (micro-instruct) and engine, (a) with as many concurrent requests as the original
 evaluation of the mirrored benchmark, and (b) as `ptb evaluate` drives it. Our engine always computes the same number of
 rows, so that a result does not depend on the other requests; a single request therefore pays for all rows. So (a) is
 also measured on an engine that computes one row at a time. Goal: at least 8x for work like humaneval and gsm8k.
-With `--lm-eval`, an interpreter with lm-eval[api], lm-evaluation-harness poses the same prompts of micro-math to the
-same engine with as many concurrent requests as ours (c); its start is not counted. Goal: at least 1.2x.
 
 Second part: on a server that answers immediately, the complete `evaluate` compared with a bare Inspect task over the
 same items, in turns. Goal: at most 1.1x.
-
-Third part: the time from the start of `ptb evaluate` to the first scored item, compared with the start of the engine,
-in turns. Goal: at most 2 s more.
 """
 
 import argparse
@@ -21,8 +16,6 @@ import json
 import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -52,18 +45,12 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--lm-eval", type=Path, metavar="PYTHON", help="interpreter that has lm-eval[api]")
-    parser.add_argument("--parts", default="throughput,overhead,first")
     args = parser.parse_args()
-    if "throughput" in args.parts:
-        throughput(args.items, args.threads, args.lm_eval)
-    if "overhead" in args.parts:
-        overhead(args.rounds)
-    if "first" in args.parts:
-        first_item(args.rounds)
+    throughput(args.items, args.threads)
+    overhead(args.rounds)
 
 
-def throughput(count: int, threads: int, lm_eval: Path | None) -> None:
+def throughput(count: int, threads: int) -> None:
     """Part one."""
     template = catalog.chat_template(catalog.models()["micro-base"])
     print(f"{count} items, seconds          (a) original   one row at a time   (b) ours   ratios")
@@ -81,82 +68,6 @@ def throughput(count: int, threads: int, lm_eval: Path | None) -> None:
                     f"   {theirs / ours:.1f}x, {lone / ours:.1f}x",
                     flush=True,
                 )
-            if lm_eval:
-                items = load_benchmark("micro-math").load("test")[:count]
-                ours = run("micro-math", items, engine, engine.connections)
-                theirs = with_lm_eval(lm_eval, items, engine)
-                print(f"micro-math   (c) lm-evaluation-harness {theirs:.1f}   ours {ours:.1f}   {theirs / ours:.2f}x")
-
-
-LM_EVAL = """
-import json, sys, time
-import lm_eval
-from lm_eval.tasks import TaskManager
-order = json.load(sys.stdin)
-tasks = TaskManager(include_path=order["folder"])
-started = time.monotonic()
-done = lm_eval.simple_evaluate("local-chat-completions", model_args=order["model"], tasks=["items"], task_manager=tasks,
-                               apply_chat_template=True, bootstrap_iters=0, log_samples=True)
-print()
-print(json.dumps([time.monotonic() - started, len(done["samples"]["items"])]))
-"""
-
-
-def with_lm_eval(python: Path, items: list[Item], engine: Endpoint) -> float:
-    """Return the seconds that lm-evaluation-harness takes to answer and score the items."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [{"question": item.question, "answer": str(item.target["number"])} for item in items]
-        Path(folder, "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        filters = [{"function": "regex", "regex_pattern": "ANSWER: (-?[0-9]+)"}, {"function": "take_first"}]
-        files = {"data_files": {"test": f"{folder}/items.jsonl"}}
-        task = {
-            "task": "items", "dataset_path": "json", "dataset_kwargs": files, "test_split": "test",
-            "output_type": "generate_until", "doc_to_text": "{{question}}", "doc_to_target": "{{answer}}",
-            "filter_list": [{"name": "number", "filter": filters}],
-            "generation_kwargs": {"until": ["<|im_end|>"], "temperature": 0.0, "max_gen_toks": MAX_TOKENS},
-            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
-        }  # fmt: skip
-        Path(folder, "items.yaml").write_text(json.dumps(task))
-        model = {
-            "model": "checkpoint", "base_url": f"{engine.base_url}/chat/completions", "timeout": 36000,
-            "num_concurrent": engine.connections,
-        }  # fmt: skip
-        done = subprocess.run(
-            [python, "-c", LM_EVAL],
-            input=json.dumps({"folder": folder, "model": model}), capture_output=True, text=True, check=False,
-            env=os.environ | {"OPENAI_API_KEY": engine.api_key, "HF_HUB_OFFLINE": "1", "HF_HOME": folder},
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    seconds, answered = json.loads(done.stdout.splitlines()[-1])
-    assert answered == len(items)
-    return float(seconds)
-
-
-def first_item(rounds: int) -> None:
-    """Part three."""
-    template = catalog.chat_template(catalog.models()["micro-base"])
-    ptb = Path(sys.executable).with_name("ptb")
-    engine_starts, firsts = [], []
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as scratch:
-            started = time.monotonic()
-            with load_engine("transformers").serve(Serving(CHECKPOINT, template, Path(scratch, "log"), threads=1)):
-                engine_starts.append(time.monotonic() - started)
-            out = Path(scratch, "out")
-            options = ["--benchmark", "micro-math", "--base", "micro-base", "--out", str(out)]
-            started = time.monotonic()
-            with subprocess.Popen([ptb, "evaluate", CHECKPOINT, *options], stdout=subprocess.DEVNULL) as process:
-                scored = out / "items.jsonl"
-                while process.poll() is None and not (scored.is_file() and scored.stat().st_size):
-                    time.sleep(0.02)
-                firsts.append(time.monotonic() - started)
-                process.terminate()
-    more = [first - start for first, start in zip(firsts, engine_starts, strict=True)]
-    print(
-        f"first item after {statistics.median(firsts):.1f} s, "
-        f"start of the engine {statistics.median(engine_starts):.1f} s, "
-        f"difference {statistics.median(more):.1f} s ({min(more):.1f} to {max(more):.1f}) over {rounds} rounds"
-    )
 
 
 def run(name: str, items: list[Item], engine: Endpoint, connections: int) -> float:

@@ -1,12 +1,11 @@
-"""Compare our GSM8K, BFCL and HumanEval with inspect_evals and lm-evaluation-harness, item by item, through one engine.
+"""Compare our GSM8K, BFCL and HumanEval with inspect_evals, item by item, through one engine.
 
-    PTB_TEST_DATA=DIR python bench/other_harnesses.py --model DIR [--items 20] [--template FILE] [--lm-eval PYTHON]
+    PTB_TEST_DATA=DIR python bench/other_harnesses.py --model DIR [--items 20] [--template FILE]
 
 Each harness poses its own prompt for the same items to the same checkpoint, greedily and in float32. Each completion is
 scored by our scorer and by that of the other harness. Prints the scores, and every item on which the two scorers differ
 for the same completion; all other differences are those of the prompts. `PTB_TEST_DATA` names the directory with the
-published files. inspect_evals is a requirement of the tests; `--lm-eval` names an interpreter with lm-eval[api],
-which is compared on GSM8K. Programs run in the sandbox, in both harnesses.
+published files. Programs run in the sandbox, in both harnesses.
 """
 
 import argparse
@@ -118,8 +117,8 @@ def report(
                 print(json.dumps(found | {"completion": case.completion[-300:]}))
 
 
-def gsm8k(engine: Endpoint, items: list[Item], max_tokens: int, lm_eval: Path | None) -> None:
-    """Compare GSM8K with inspect_evals, and with lm-evaluation-harness if there is an interpreter with it."""
+def gsm8k(engine: Endpoint, items: list[Item], max_tokens: int) -> None:
+    """Compare GSM8K."""
     rows, train = rows_of("gsm8k_test.jsonl")[: len(items)], rows_of("gsm8k_train.jsonl")
     system = "\n\n".join(sample_to_fewshot(record_to_sample(train[index])) for index in SHOTS)
     ours = [Case(item.id, list(item.conversation)) for item in items]
@@ -144,60 +143,6 @@ def gsm8k(engine: Endpoint, items: list[Item], max_tokens: int, lm_eval: Path | 
         return final_number.score(completion, items[number].target)
 
     report("gsm8k", "inspect_evals", ours, theirs, our_score, their_score)
-    if lm_eval:
-        lm = lm_eval_completions(engine, lm_eval, len(items), max_tokens)
-
-        def strict(number: int, completion: str) -> bool:
-            found = re.search(r"#### (\-?[0-9\.\,]+)", completion)
-            return found is not None and found[1].replace(",", "").rstrip(".") == str(items[number].target["number"])
-
-        cases = [Case(item.id, [], completion=text) for item, (text, _) in zip(items, lm, strict=True)]
-        for number, (text, given) in enumerate(lm):
-            assert strict(number, text) == given, (number, text)
-        report("gsm8k", "lm-evaluation-harness", ours, cases, our_score, strict)
-
-
-def lm_eval_completions(engine: Endpoint, python: Path, count: int, max_tokens: int) -> list[tuple[str, bool]]:
-    """Return lm-evaluation-harness's completions of its own task gsm8k, and its verdicts of `strict-match`."""
-    data = Path(os.environ["PTB_TEST_DATA"])
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        files = {split: str(data / f"gsm8k_{split}.jsonl") for split in ("train", "test")}
-        (folder / "task.yaml").write_text(
-            json.dumps(
-                {
-                    "task": "gsm8k_files", "dataset_path": "json", "dataset_kwargs": {"data_files": files},
-                    "output_type": "generate_until", "training_split": "train", "fewshot_split": "train",
-                    "test_split": "test", "doc_to_text": "Question: {{question}}\nAnswer:",
-                    "doc_to_target": "{{answer}}", "num_fewshot": 5,
-                    "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True,
-                        "ignore_case": True, "ignore_punctuation": False,
-                        "regexes_to_ignore": [",", "\\$", "(?s).*#### ", "\\.$"]}],
-                    "generation_kwargs": {"until": ["Question:", "</s>", "<|im_end|>"], "do_sample": False,
-                        "temperature": 0.0, "max_gen_toks": max_tokens},
-                    "filter_list": [{"name": "strict-match", "filter": [
-                        {"function": "regex", "regex_pattern": "#### (\\-?[0-9\\.\\,]+)"},
-                        {"function": "take_first"}]}],
-                }
-            )
-        )  # fmt: skip
-        arguments = ["--model", "local-chat-completions", "--tasks", "gsm8k_files", "--include_path", name]
-        address = f"model={MODEL_NAME},base_url={engine.base_url}/chat/completions,num_concurrent=64,timeout=36000"
-        arguments += ["--model_args", address, "--apply_chat_template", "--fewshot_as_multiturn", "true"]
-        arguments += ["--limit", str(count), "--log_samples", "--output_path", str(folder / "out")]
-        environment = os.environ | {"OPENAI_API_KEY": engine.api_key, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder)}
-        done = subprocess.run(
-            [str(python), "-m", "lm_eval", "run", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(done.stderr[-3000:])
-        [samples] = (folder / "out").rglob("samples_*.jsonl")
-        found = sorted(map(json.loads, samples.read_text().splitlines()), key=lambda row: int(row["doc_id"]))
-        return [(row["resps"][0][0], bool(row["exact_match"])) for row in found]
 
 
 def bfcl(engine: Endpoint, items: list[Item], max_tokens: int) -> None:
@@ -289,7 +234,6 @@ def main() -> None:
     parser.add_argument("--template", type=Path, help="chat template with tools, for BFCL")
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--max-tokens", type=int, default=256)
-    parser.add_argument("--lm-eval", type=Path, metavar="PYTHON", help="interpreter that has lm-eval[api]")
     parser.add_argument("--benchmarks", default="bfcl,gsm8k,humaneval")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -312,7 +256,7 @@ def main() -> None:
             started = time.monotonic()
             with load_engine("transformers").serve(tools if benchmark == "bfcl" else serving) as engine:
                 if benchmark == "gsm8k":
-                    gsm8k(engine, items, args.max_tokens, args.lm_eval)
+                    gsm8k(engine, items, args.max_tokens)
                 elif benchmark == "bfcl":
                     bfcl(engine, items, args.max_tokens)
                 else:
