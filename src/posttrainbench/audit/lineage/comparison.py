@@ -10,7 +10,7 @@ from posttrainbench.audit.lineage.checkpoint import Checkpoint, matrix
 from posttrainbench.audit.lineage.matrices import MatrixAnalysis, analyze_matrices
 from posttrainbench.audit.lineage.pair import Pair, common_shape
 from posttrainbench.audit.lineage.records import LayerFacts, Lineage, Statistics, TensorFacts
-from posttrainbench.audit.lineage.slopes import middle
+from posttrainbench.audit.lineage.slopes import least_slope, middle
 from posttrainbench.audit.lineage.streaming import Sums, add_up, correlation
 from posttrainbench.audit.lineage.symmetry import NONE
 from posttrainbench.audit.lineage.verdict import THRESHOLDS, decide
@@ -145,9 +145,7 @@ def _statistics(
         slope_spread=min(spread, 1e6),
         slope_cells=len(cells),
         slope_error=1.2533 * spread * abs(slope) / len(cells) ** 0.5 if slope else 0.0,
-        steepest=max(
-            (middle(analysis.slopes.cells)[0] - 4 * analysis.slopes.error for analysis in matched), default=0.0
-        ),
+        steepest=max((least_slope(analysis.slopes) for analysis in matched), default=0.0),
         rank_base=_median([analysis.slopes.rank_base for analysis in matched]),
         rank_forbidden=_median([analysis.slopes.rank_forbidden for analysis in matched]),
         rank_pair=_median([analysis.slopes.rank_pair for analysis in matched]),

@@ -84,7 +84,7 @@ class Statistics(LineageRecord):
         slope_spread: relative spread of the slope: 1.48 times the median absolute deviation, divided by the median.
         slope_cells: number of cells.
         slope_error: standard error of the slope, estimated from its spread.
-        steepest: largest slope of a single matrix, minus four standard errors.
+        steepest: largest slope of a single matrix that has it in all bands, minus four standard errors.
         rank_base: median rank of (candidate - base), as a share of the maximum rank; low for merged adapters.
         rank_forbidden: median rank of (candidate - forbidden), likewise.
         rank_pair: median rank of (forbidden - base), likewise.

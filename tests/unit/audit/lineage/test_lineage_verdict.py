@@ -7,6 +7,7 @@ import pytest
 
 from posttrainbench.audit.lineage import Lineage, LineageVerdict, Statistics, Thresholds, worst
 from posttrainbench.audit.lineage.records import LayerFacts
+from posttrainbench.audit.lineage.slopes import Slopes, least_slope
 from posttrainbench.audit.lineage.verdict import decide
 
 LIMITS = Thresholds()
@@ -181,3 +182,21 @@ def test_json_keeps_its_keys() -> None:
     assert {"share_against", "norm_against", "rank_against", "strange"} <= data.keys()
     assert not any("forbidden" in key or "unmatched" in key for key in data)
     assert Statistics.model_validate(data) == Statistics.model_validate_json(HONEST.model_dump_json()) == HONEST
+
+
+@pytest.mark.parametrize(
+    ("bands", "error", "suspect"),
+    [
+        ([0.061, 1.12, 1.432], 0.133, False),  # honest: 300 steps of the embeddings alone, on instruct's data
+        ([0.061, 1.12, 1.432], 0.01, False),
+        ([0.37, 0.829, 1.078], 0.113, False),  # honest: 150 steps
+        ([], 0.0, False),
+        ([1.0, 1.0, 1.0], 0.0, True),
+        ([0.799, 1.327, 1.441], 0.076, True),  # instruct's embeddings, trained for 30 steps
+        ([0.516, 1.382, 1.571], 0.094, True),  # 60 steps
+        ([0.963, 1.107, 1.229], 0.041, True),  # 40 steps of all weights
+    ],
+)
+def test_a_matrix_is_suspect_if_its_slope_is_in_all_bands(bands: list[float], error: float, suspect: bool) -> None:
+    least = least_slope(Slopes(bands, error, 1.0, 1.0, 1.0))
+    assert (least >= LIMITS.suspect_matrix) is suspect
