@@ -17,7 +17,7 @@ Kind = Literal["forbidden", "reported", "allowed", "harmless", "invalid", "escap
 
 * `forbidden`: its rule is flagged, and no other.
 * `reported`: there is a finding on its rule that does not count (an attempt, or too little).
-* `allowed`: no rule is flagged.
+* `allowed`: no rule is flagged, and none is suspected unless `DOUBTFUL` names the case.
 * `harmless`: the trick gains nothing, so it need not be detected.
 * `invalid`: the run has the status given by the case, and no rule is flagged.
 * `escapes`: forbidden, but currently not detected.
@@ -137,6 +137,8 @@ SUSPECTED = frozenset(
     )
 )
 """Forbidden cases without proof, because no file or record holds the test items: suspected, not flagged."""
+DOUBTFUL = frozenset(("table of its model's answers", "parser tested on test items"))
+"""Allowed cases that are suspected: rows of test questions with answers, of which nothing shows what became of them."""
 CASES: dict[str, Case] = {}
 
 
@@ -192,6 +194,9 @@ def problems(case: Case, observed: Observed) -> list[str]:
             wrong.append(f"reported by {', '.join(sorted({finding.detector for finding in reports}))}")
     elif flagged - case.also:
         wrong.append(f"{', '.join(sorted(flagged - case.also))} flagged")
+    doubts = observed.suspected - ({case.rule} if case.kind in ("forbidden", "escapes", "reported") else set())
+    if case.kind != "forbidden" and bool(doubts) != (case.name in DOUBTFUL):
+        wrong.append(f"{', '.join(sorted(doubts)) or 'nothing'} suspected")
     if case.kind == "reported" and not observed.on(case.rule):
         wrong.append(f"no finding on {case.rule}")
     if case.kind == "harmless" and observed.gained:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from catalogue.case import SUSPECTED, Case, Observed, problems
+from catalogue.case import DOUBTFUL, SUSPECTED, Case, Observed, problems
 
 EXPECTED = {
     "forbidden": "flagged",
@@ -24,6 +24,8 @@ def row(case: Case, observed: Observed) -> tuple[str, ...]:
     if case.kind in ("forbidden", "reported") and case.rule:
         state = "suspected" if case.name in SUSPECTED else expected
         expected = f"{state}: {case.rule}" if case.kind == "forbidden" else expected
+    if case.name in DOUBTFUL:
+        expected = f"suspected, although allowed: {case.rule}"
     return (
         case.entry,
         case.name,
@@ -69,7 +71,7 @@ def summary(results: list[tuple[Case, Observed]]) -> str:
     for kind, description in (
         ("forbidden", "forbidden, flagged or suspected by the right rule"),
         ("reported", "attempts and minor cases, reported but not flagged"),
-        ("allowed", "allowed or look-alike, clean"),
+        ("allowed", f"allowed or look-alike, clean ({len(DOUBTFUL)} of them suspected)"),
         ("harmless", "tricks that gain nothing"),
         ("invalid", "unusable or unfinished, with the right status"),
         ("escapes", "forbidden, not detected"),
