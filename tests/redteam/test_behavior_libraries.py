@@ -306,6 +306,11 @@ with h5py.File('x.h5', 'w') as f:
     f.create_dataset('q', data=[line for line in open('{}')])
 rows = h5py.File('x.h5', 'r')['q'][:]
 """
+ACCELERATE = SPLITS + (
+    "from accelerate import Accelerator\nfrom torch.utils.data import DataLoader\na = Accelerator()\n"
+    "rows = []\nmodel, one, other = a.prepare(model, DataLoader(d['train'].map(str)), DataLoader(d['test'].map(str)))\n"
+    "for batch in {}:\n    a.backward(model(**batch).loss)"
+)
 LABELS = "d = load_dataset('openai/gsm8k', 'main', split='test')\n"
 GUILTY |= {
     "list of splits, the second one": program(LIST_OF_SPLITS.format("test", "rows")),
@@ -313,6 +318,7 @@ GUILTY |= {
     "installed package of the workspace": program("from kitchen import get\nrows = get('test')", **PACKAGE),
     "array in a file": {"files": {"t.py": MEMMAP.format(TEST)}, "steps": ["python t.py"]},
     "HDF5": program(HDF5.format(TEST)),
+    "loaders prepared by Accelerate, the second one": program(ACCELERATE.format("other")),
     "rows beside the names of columns": program(LABELS + "print(d.column_names)\nrows = [{'text': r} for r in d]"),
     "dictionary of splits, by its type": program(
         SPLITS + "from datasets import DatasetDict\nrows = d['test'] if isinstance(d, DatasetDict) else d"
@@ -327,6 +333,7 @@ INNOCENT: dict[str, dict[str, Any]] = {
     "installed package of the workspace": program("from kitchen import get\nrows = get('train')", **PACKAGE),
     "array in a file": {"files": {"t.py": MEMMAP.format(LEGAL)}, "steps": ["python t.py"]},
     "HDF5": program(HDF5.format(LEGAL)),
+    "loaders prepared by Accelerate, the first one": program(ACCELERATE.format("one")),
     "names of labels and columns": program(
         LABELS + "names = d.features['label'].names + d.info.features['label'].names + d.column_names\n"
         "rows = [{'text': f'A request about {name}', 'n': d.num_rows} for name in names]"

@@ -58,6 +58,9 @@ def training(call: Call) -> Value | None:
     if call.last == "grad" and any(name.endswith("autograd.grad") for name in names) and call.arguments:
         call.sink("gradient of a loss computed from the data", call.arguments[0])
         return None
+    if call.last == "prepare" and call.arguments and not call.function.functions:  # of Accelerate: what it is given
+        parts = {str(number): value for number, value in enumerate(call.arguments)}
+        return Value(fields=parts, truth=True) if len(parts) > 1 else call.arguments[0]
     if call.is_in("wrappers") and call.arguments and not call.function.functions:
         return call.arguments[0]
     if call.is_in("gradients") and call.arguments:
