@@ -333,6 +333,10 @@ INNOCENT: dict[str, dict[str, Any]] = {
     "installed package of the workspace": program("from kitchen import get\nrows = get('train')", **PACKAGE),
     "array in a file": {"files": {"t.py": MEMMAP.format(LEGAL)}, "steps": ["python t.py"]},
     "HDF5": program(HDF5.format(LEGAL)),
+    "data of a callback": program(
+        SPLITS + "import keras\nrows = []\n"
+        "model.fit(d['train'].map(str), validation_data=d['test'], callbacks=[keras.Metrics(eval_dataset=d['test'])])"
+    ),
     "loaders prepared by Accelerate, the first one": program(ACCELERATE.format("one")),
     "names of labels and columns": program(
         LABELS + "names = d.features['label'].names + d.info.features['label'].names + d.column_names\n"

@@ -75,7 +75,9 @@ def training(call: Call) -> Value | None:
         if module is not None and (loader := attribute(module, "train_dataloader")).functions:
             call.sink("fit(...)", call.invoke(loader, []))
         else:
-            values = [value for key, value in call.named.items() if not key.startswith(("val", "eval", "test"))]
+            values = [
+                value for key, value in call.named.items() if not key.startswith(("val", "eval", "test", "callback"))
+            ]
             call.sink(f"{call.last}(...)", joined(Value(), *call.arguments[:2], *values))
         return Value()
     return None
