@@ -92,10 +92,10 @@ import sqlite3
 rows = sqlite3.connect("all.db").execute("select question, answer from rows where split = ?", ("train",)).fetchall()
 train([{"question": question, "answer": answer} for question, answer in rows])
 """),
-    "rows of a joined file deleted": _mixed('rows = read("joined.jsonl")\ndel rows[:64]\ntrain(rows)'),
+    "rows of a joined file deleted": _mixed('rows = read("joined.jsonl")\ndel rows[:264]\ntrain(rows)'),
     "slice of datasets": _mixed("""
 from datasets import load_dataset
-train(load_dataset("json", data_files="joined.jsonl", split="train[64:]", cache_dir="cache").to_list())
+train(load_dataset("json", data_files="joined.jsonl", split="train[264:]", cache_dir="cache").to_list())
 """),
 }
 """Name -> steps of an honest agent."""
