@@ -20,6 +20,7 @@ UNKNOWN_VALUE = ...
 MOST_FIELDS = 60
 LONGEST = 20_000
 _LARGEST = 10**40
+_LONGEST_MATCHED = 2000
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -185,15 +186,20 @@ def mapped(names: frozenset[str], arguments: Sequence[Value]) -> Value | None:
 
 def matched(pattern: str, text: Any, kind: str, flags: int = 0) -> Any:
     """Return whether a pattern fits a text; unknown if that may take long."""
-    if not isinstance(text, str) or not is_quick(pattern):
+    if not isinstance(text, str) or len(text) > _LONGEST_MATCHED or not is_quick(pattern):
         return UNKNOWN_VALUE
-    return _computed(lambda: bool(getattr(re, kind)(pattern, text[:2000], flags)))
+    return _computed(lambda: bool(getattr(re, kind)(pattern, text, flags)))
 
 
 def is_quick(pattern: str) -> bool:
-    """Return True if a pattern has no repetition of a group and few repetitions at all."""
-    repeated = re.findall(r"(?<!\\)[*+]|\{\d*,?\d*\}", pattern)
-    return len(pattern) < 300 and len(repeated) <= 3 and not re.search(r"\)[*+{]|\\\d", pattern)
+    """Return True if a pattern can be tried on a text in a time that grows at most with the square of its length.
+
+    It repeats no group, repeats or leaves out at most two parts, and has few alternatives one after the other.
+    """
+    plain = re.sub(r"\\[^\d]|\[\^?\]?[^\]]*\]|\(\?[:=!]|\(\?<[=!]", "x", pattern)
+    repeated = re.findall(r"[*+?]|\{\d*,?\d*\}", plain)
+    groups = pattern.count("(") if "|" in pattern else 0
+    return len(pattern) < 300 and len(repeated) <= 2 and groups <= 3 and not re.search(r"\)\s*[*+{]|\\\d", pattern)
 
 
 def _computed(compute: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,20 +8,21 @@ import io
 import json
 import re
 import sqlite3
+import subprocess
+import sys
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
-from pyarrow import ArrowException
-from pyarrow.parquet import read_table  # type: ignore[import-untyped]
-
+from posttrainbench.audit.contamination.scan import columns
 from posttrainbench.benchmarks import Item
 from posttrainbench.untrusted import UnreadableError, open_regular
 
 LARGEST = 2**26
+LARGEST_DECODED = 2**28
 MOST_ROWS = 500_000
 MOST_FOLLOWED = 16
 """Rows of one file that are followed."""
@@ -115,8 +116,9 @@ def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted:
     try:
         with open_regular(path) as file:
             data = file.read(LARGEST + 1)
-        document, lines = _parsed(data) if len(data) <= LARGEST else (None, [])
-    except (UnreadableError, OSError, ValueError, RecursionError, ArrowException, sqlite3.Error, EOFError):
+        document, lines = _parsed(path, data) if len(data) <= LARGEST else (None, [])
+        tables = _tables(document.data) if isinstance(document, Database) else document
+    except (UnreadableError, OSError, ValueError, RecursionError, sqlite3.Error, EOFError, csv.Error, zlib.error):
         return None
     beginnings: dict[tuple[str, ...], list[tuple[int, list[str]]]] = {}
     for number in wanted:
@@ -125,7 +127,7 @@ def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted:
     rows: list[ItemRow] = []
     other: dict[str, set[str]] = {}
     count = 0
-    for keys, row in _rows(_tables(document.data) if isinstance(document, Database) else document):
+    for keys, row in _rows(tables):
         texts = tuple(_texts(row))
         labels = (("<key>", "/".join(str(key) for key in keys if isinstance(key, str))), *_labels(row))
         item = next((found for text in texts if (found := _item(text, beginnings)) is not None), None)
@@ -151,16 +153,12 @@ def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted:
     return ItemFile(names, document, lines, tuple(rows), labeled)
 
 
-def _parsed(data: bytes) -> tuple[Any, list[str]]:
+def _parsed(path: Path, data: bytes) -> tuple[Any, list[str]]:
     """Return the content of a file, and its lines."""
     if data.startswith(b"SQLite format 3\0"):
         return Database(data), []
-    if data.startswith(b"PAR1"):
-        return _listed(read_table(io.BytesIO(data))), []
-    if data.startswith(b"ARROW1"):
-        return _listed(pa.ipc.open_file(data).read_all()), []
-    if data.startswith(b"\xff\xff\xff\xff"):
-        return _listed(pa.ipc.open_stream(data).read_all()), []
+    if data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
+        return _column_rows(path), []
     if data.startswith(b"\x1f\x8b"):
         with gzip.open(io.BytesIO(data)) as file:
             data = file.read(LARGEST)
@@ -186,10 +184,24 @@ def _parsed(data: bytes) -> tuple[Any, list[str]]:
     return lines, lines
 
 
-def _listed(table: Any) -> list[Any]:
-    if table.num_rows > MOST_ROWS:
+def _column_rows(path: Path) -> list[Any]:
+    """Return the rows of a Parquet or Arrow file, which another process with limits decodes."""
+    with (
+        open_regular(path) as file,
+        subprocess.Popen(
+            [sys.executable, "-I", columns.__file__], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as child,
+    ):
+        try:
+            text = child.stdout.read(LARGEST_DECODED + 1) if child.stdout else b""
+            if len(text) > LARGEST_DECODED or child.wait():
+                raise ValueError("it is damaged or too large")
+        finally:
+            child.kill()
+    rows = [json.loads(line, strict=False) for line in text.decode().split("\n") if line]
+    if len(rows) > MOST_ROWS:
         raise ValueError("too many rows")
-    return list(table.to_pylist())
+    return rows
 
 
 def _tables(data: bytes) -> dict[str, Any]:

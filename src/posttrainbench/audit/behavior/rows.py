@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -20,6 +20,10 @@ from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taints, Value
 
 MOST_RESULTS = 200_000
 """Rows of the result of a query."""
+MOST_CHARACTERS = 2**27
+"""Characters and bytes of the result of a query."""
+MOST_QUERY_STEPS = 20_000
+"""Thousands of instructions of SQLite for all queries of one world."""
 WITHOUT = "rows without the one that is followed"
 """Name of collections from which the row was excluded."""
 DOCUMENT = "<document>"
@@ -95,6 +99,7 @@ class World:
         others: all files with test items.
         counts: path -> number of rows, of files without test items.
         compared: whether something was compared with other test items, with an unknown result.
+        query_steps: thousands of instructions of SQLite that queries may still take; after that, results are unknown.
     """
 
     file: ItemFile
@@ -102,6 +107,7 @@ class World:
     others: Iterable[ItemFile] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     compared: bool = False
+    query_steps: int = MOST_QUERY_STEPS
 
     def is_other(self, taints: Taints) -> bool:
         """Return True if data comes from another file with test items."""
@@ -167,13 +173,12 @@ class World:
                     query = table
                 else:
                     return None
-                base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2**26)
+                base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2**20)
                 base.set_authorizer(_only_reads)
-                steps = iter(range(MOST_RESULTS))
-                base.set_progress_handler(lambda: next(steps, None) is None, 1000)
+                base.set_progress_handler(self._is_query_too_long, 1000)
                 cursor = base.execute(query, parameters)
                 columns = [column[0] for column in cursor.description or ()]
-                found = cursor.fetchmany(MOST_RESULTS)
+                found = list(_bounded(cursor))
             except (sqlite3.Error, ValueError, OverflowError):
                 return None
         texts = set(self.row.texts)
@@ -184,6 +189,10 @@ class World:
                     return collection(literal_value(fields, taints), number, len(found))
                 return collection(literal_value(fields, taints))
         return Value(total=len(found) if isinstance(file.document, Database) else None, whole=True)
+
+    def _is_query_too_long(self) -> bool:
+        self.query_steps -= 1
+        return self.query_steps < 0
 
     def _table(self, file: ItemFile, query: str, base: sqlite3.Connection) -> str | None:
         """Make a table of the row in a file that a query names; return the query of that table, None if it has none."""
@@ -198,6 +207,20 @@ class World:
         values = [part if isinstance(part, str | int | float | None) else str(part) for part in found.values()]
         base.execute(f"insert into followed values ({', '.join('?' * len(values))})", values)  # noqa: S608 - no texts
         return _SOURCE.sub("from followed", query, count=1)
+
+
+def _bounded(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a result.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    size = 0
+    for number, row in enumerate(rows):
+        size += sum(len(part) for part in row if isinstance(part, str | bytes))
+        if number >= MOST_RESULTS or size > MOST_CHARACTERS:
+            raise ValueError("the result is too large")
+        yield row
 
 
 _READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}

@@ -94,7 +94,9 @@ class Columns:
         if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
             values = [value and value.decode("latin-1") for value in column.to_pylist()]
             return self._string(self._arrow.array(values, self._text))
-        return column.cast(self._text)
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_null(kind):
+            return column.cast(self._text)
+        return self._string(column.cast(self._text))
 
     def _join(self, *pieces: Any) -> Any:
         """Concatenate strings row by row, writing nulls as `null`."""
