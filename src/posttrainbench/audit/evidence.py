@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -100,12 +100,22 @@ class Evidence:
     @cached_property
     def sandbox_paths(self) -> dict[str, str]:
         """The paths of kit, workspace and base model in the sandbox, from `task.json`; empty if it is unreadable."""
+        named = self._task
+        return {key: value for key in ("kit", "workspace", "base_model") if isinstance(value := named.get(key), str)}
+
+    @cached_property
+    def sandbox_models(self) -> list[str]:
+        """The directories of all checkpoints in the sandbox, from `task.json`; empty if it is unreadable."""
+        models = self._task.get("models")
+        return [path for path in models.values() if isinstance(path, str)] if isinstance(models, dict) else []
+
+    @cached_property
+    def _task(self) -> dict[str, Any]:
         try:
             task = read_json(self.kit / "task.json", LARGEST_TASK)
         except UnreadableError:
             return {}
-        named = task if isinstance(task, dict) else {}
-        return {key: value for key in ("kit", "workspace", "base_model") if isinstance(value := named.get(key), str)}
+        return task if isinstance(task, dict) else {}
 
     @property
     def snapshot(self) -> Path:

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from posttrainbench.audit.behavior.scripts_in_workspace import path_in_run
 from posttrainbench.audit.contamination.feeding import COPIED_BYTES
+from posttrainbench.audit.contamination.links import with_links_named
 from posttrainbench.audit.contamination.scan.files import Hit
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.untrusted import Entry, printable, sha256_regular
@@ -38,7 +39,7 @@ class Source:
 
 def searched_files(evidence: Evidence) -> list[Source]:
     """Return the workspace's files, and the recorder's copies of contents that are not among them."""
-    sources = [Source(entry, (entry.relative,)) for entry in evidence.workspace_files]
+    sources = [Source(entry, (entry.relative,)) for entry in with_links_named(evidence.workspace_files, evidence)]
     graph = evidence.provenance
     if graph is None or not graph.copies:
         return sources

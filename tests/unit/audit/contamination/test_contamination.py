@@ -351,12 +351,13 @@ def test_hostile_workspace(evidence: Callable[..., Evidence], tmp_path: Path) ->
     reasons = {skip.path: skip.reason for skip in coverage.skipped}
     assert found(findings) == {Level.USED: 1}
     assert {quote.file for quote in findings[0].evidence} == {"workspace/fake.safetensors"}
-    assert reasons["link.jsonl"] == reasons["loop"] == "symbolic link, not opened"
+    assert reasons["link.jsonl"] == f"symbolic link to {outside}, outside of the workspace"
+    assert reasons["loop"] == "symbolic link, not opened"
     assert reasons["pipe.jsonl"] == "named pipe, not opened"
     assert reasons["socket"] == "socket, not opened"
     assert "weights" in reasons["model.safetensors"]
     assert {"broken.jsonl.gz", "not.zip", "data.parquet"} <= reasons.keys()
-    assert not coverage.checked  # three files that may hold data could not be read
+    assert not coverage.checked  # four files that may hold data could not be read
     coverage.model_dump_json()
     findings[0].model_dump_json()
 

@@ -4,6 +4,8 @@ It is a separate process with resource limits because the file may be hostile an
 a decompression bomb ends this process, not the scan. Exit codes: 0 all rows were printed, 3 pyarrow is not installed,
 other values are failures.
 
+With the name of a codec (`lz4` or `brotli`) as argument, it prints the decompressed content instead.
+
 Lines are assembled by column, without a Python object for each value.
 """
 
@@ -29,7 +31,7 @@ def main() -> int:
         columns = Columns()
     except ImportError:
         return NO_READER
-    for lines in columns.lines():
+    for lines in columns.decompressed(sys.argv[1]) if len(sys.argv) > 1 else columns.lines():
         sys.stdout.buffer.write(lines)
     return 0
 
@@ -54,6 +56,12 @@ class Columns:
                 )
                 yield joined[0].as_buffer()
                 yield b"\n"
+
+    def decompressed(self, codec: str) -> Iterator[Any]:
+        """Yield the content of a compressed file."""
+        source = self._arrow.CompressedInputStream(self._arrow.PythonFile(sys.stdin.buffer, mode="r"), codec)
+        while data := source.read(2**20):
+            yield data
 
     def _batches(self) -> Iterator[Any]:
         raw: Any = sys.stdin.buffer

@@ -1,12 +1,12 @@
 """Read the content of compressed files, archives and column formats in constant memory.
 
-Covers gzip, zlib, bzip2, xz, lzma, zstandard, zip, tar, Parquet, Arrow and ORC, nested up to `DEPTH` layers. The amount
-of content is limited: a file with a decompression bomb is reported as not completely read, never as clean. Nothing is
-unpickled, links in archives are not followed, and the native parsers of column formats run in a process of their own
-with resource limits.
+Covers gzip, zlib, bzip2, xz, lzma, zstandard, lz4, brotli, zip, tar, Parquet, Arrow and ORC, nested up to `DEPTH`
+layers. The amount of content is limited: a file with a decompression bomb is reported as not completely read, never as
+clean. Nothing is unpickled, links in archives are not followed, and the native parsers of column formats, lz4 and
+brotli run in a process of their own with resource limits.
 
-Does not cover 7z, lz4, rar, snappy, Avro, HDF5 and encrypted files, which are reported as unreadable. Brotli has no
-signature and is reported by its file name.
+Does not cover 7z, rar, snappy, Avro, HDF5, tables of LevelDB and encrypted files, which are reported as unreadable.
+Brotli has no signature and is recognized by its file name.
 """
 
 import bz2
@@ -42,6 +42,9 @@ from posttrainbench.untrusted import UnreadableError, printable
 DEPTH = 4
 _XZ_MEMORY = 2**29
 _LOCAL_HEADER, _DESCRIPTOR = 30, 24  # bytes of a zip archive's records before and after a member
+_BROTLI = (".br", ".brotli")
+TABLE_END = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", b"\xf7\xcf\xf4\x85\xb7\x41\xe2\x88"
+"""Last bytes of a table of LevelDB, and of RocksDB."""
 HEAD = 512
 """Bytes needed to recognize a format."""
 
@@ -56,7 +59,7 @@ _MAGIC = {
     b"ARROW1": "arrow",
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"\x04\x22\x4d\x18": "lz4",
-    b"\x02\x21\x4c\x18": "lz4",
+    b"\x02\x21\x4c\x18": "old lz4",
     b"\x1f\x9d\x90": "compress",
     b"Rar!\x1a\x07": "rar",
     b"]\0\0": "lzma",
@@ -68,8 +71,8 @@ _MAGIC = {
     b"MSCF\0": "cab",
     b"Salted__": "encrypted",
 }
-_UNREAD = ("7z", "lz4", "compress", "rar", "Avro", "HDF5", "snappy", "lrzip", "lzip", "cab", "encrypted")
-_UNREAD_NAMES = {".br": "brotli", ".snappy": "snappy", ".sz": "snappy", ".gpg": "encrypted", ".age": "encrypted"}
+_UNREAD = ("7z", "old lz4", "compress", "rar", "Avro", "HDF5", "snappy", "lrzip", "lzip", "cab", "encrypted")
+_UNREAD_NAMES = {".snappy": "snappy", ".sz": "snappy", ".gpg": "encrypted", ".age": "encrypted"}
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _ENGINES: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.decompressobj(31),
@@ -80,28 +83,38 @@ _ENGINES: dict[str, Callable[[], Any]] = {
 }
 
 
-def contents(source: Reader, budget: Budget, part: str = "", depth: int = 0) -> Iterator[tuple[str, Peekable]]:
+def contents(
+    source: Reader, budget: Budget, part: str = "", depth: int = 0, name: str = ""
+) -> Iterator[tuple[str, Peekable]]:
     """Yield the name (`""` for the file itself) and a reader of each content of a file.
 
     Read each content before requesting the next.
+
+    Args:
+        source: the file.
+        budget: limits the content.
+        part: name of the source inside of the file.
+        depth: number of layers around it.
+        name: name by which brotli is recognized.
 
     Raises:
         UnreadableError: a content cannot be read.
     """
     reader = Peekable(source)
     try:
-        inner = None if isinstance(source, Raw) else _layer(reader, budget)
+        inner = None if isinstance(source, Raw) else _layer(reader, budget, name)
         if inner is None:
             yield part, reader
         elif depth == DEPTH:
             raise UnreadableError(f"it has more than {DEPTH} layers of compression or archives")
         else:
-            for name, content in inner:
+            for inside, content in inner:
                 yield from contents(
                     content if isinstance(content, Raw) else Guarded(content),
                     budget,
-                    "!".join(filter(None, (part, name))),
+                    "!".join(filter(None, (part, inside))),
                     depth + 1,
+                    inside or PurePosixPath(name).stem,
                 )
     except (UnreadableError, GeneratorExit):
         raise
@@ -114,9 +127,13 @@ def unread_format(name: str, head: bytes) -> str:
     return _UNREAD_NAMES.get(PurePosixPath(name).suffix.lower(), "") if _CONTROL.search(head) else ""
 
 
-def is_packed(head: bytes) -> bool:
-    """Return True if a file with these first `HEAD` bytes is compressed, an archive, or a column format."""
-    return bool(_packing(head))
+def is_packed(head: bytes, name: str = "") -> bool:
+    """Return True if a file with this start (`HEAD` bytes) and name is compressed, an archive, or a column format."""
+    return bool(_packing(head) or _is_brotli(head, name) or unread_format(name, head))
+
+
+def _is_brotli(head: bytes, name: str) -> bool:
+    return name.lower().endswith(_BROTLI) and _CONTROL.search(head) is not None
 
 
 def _packing(head: bytes) -> str:
@@ -133,7 +150,7 @@ def _packing(head: bytes) -> str:
     return "arrow" if _is_arrow_stream(head) else ""
 
 
-def _layer(reader: Peekable, budget: Budget) -> Iterator[tuple[str, Reader]] | None:
+def _layer(reader: Peekable, budget: Budget, name: str) -> Iterator[tuple[str, Reader]] | None:
     """Return the contents of the outermost layer, or None if the file is plain."""
     packing = _packing(reader.peek(HEAD))
     if packing in _UNREAD:
@@ -142,6 +159,10 @@ def _layer(reader: Peekable, budget: Budget) -> Iterator[tuple[str, Reader]] | N
         return iter([("", Inflated(reader, _ENGINES[packing], budget))])
     if packing == "zstd":
         return iter([("", Zstandard(reader, budget))])
+    if packing == "lz4":
+        return _columns(reader, budget, packing)
+    if not packing and _is_brotli(reader.peek(HEAD), name):
+        return _columns(reader, budget, "brotli")
     if packing == "zip":
         return _zip_members(reader, budget)
     if packing == "tar":
@@ -203,7 +224,7 @@ def _seekable(reader: Peekable) -> Iterator[IO[bytes]]:
 
 
 def _tar_members(reader: Peekable) -> Iterator[tuple[str, Reader]]:
-    """Yield the regular members. `tarfile` is not used, because it trusts sizes in headers, which may be hostile."""
+    """Yield members of all types. `tarfile` is not used, because it trusts sizes in headers, which may be hostile."""
     while len(header := _exactly(reader, 512)) == 512:
         if not header.strip(b"\0"):
             continue
@@ -215,7 +236,12 @@ def _tar_members(reader: Peekable) -> Iterator[tuple[str, Reader]]:
         if size < 0:
             raise UnreadableError("it is damaged: a member has a negative size")
         content = Part(reader, size)
-        if header[156:157] in (b"0", b"\0", b"7"):
+        if header[156:157] == b"S" and header[482]:  # a sparse file with further headers before its content
+            while (further := _exactly(reader, 512))[504:505].strip(b"\0"):
+                pass
+            if len(further) < 512:
+                raise UnreadableError("it is damaged: the archive is truncated")
+        if size:  # of any type: other programs may read the content of a link or a directory as the next members
             name = header[:100].split(b"\0")[0].decode("utf-8", "replace")
             yield printable(name), content
         rest = content.left + -size % 512
@@ -233,13 +259,19 @@ def _exactly(reader: Reader, size: int) -> bytes:
     return data
 
 
-def _columns(reader: Peekable, budget: Budget, again: bool) -> Iterator[tuple[str, Reader]]:
-    """Yield the rows of a Parquet or Arrow file as JSON lines; with `again`, also the raw bytes if that fails."""
+def _columns(reader: Peekable, budget: Budget, codec: str = "", *, again: bool = False) -> Iterator[tuple[str, Reader]]:
+    """Yield the rows of a Parquet or Arrow file as JSON lines, or the content of a file compressed by a codec.
+
+    If that fails, also the raw bytes are yielded with `again` and for brotli, which is recognized only by its name.
+    """
     program = Path(__file__).with_name("columns.py")
     with (
         _seekable(reader) as file,
         subprocess.Popen(
-            [sys.executable, "-I", str(program)], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [sys.executable, "-I", str(program), *filter(None, [codec])],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as child,
     ):
         try:
@@ -247,10 +279,10 @@ def _columns(reader: Peekable, budget: Budget, again: bool) -> Iterator[tuple[st
             code = child.wait()
         finally:
             child.kill()
-        if code and again:
+        if code and (again or codec == "brotli"):
             file.seek(0)
             yield "", Raw(file)
-        elif code:
+        if code and not again:
             no_reader = "pyarrow is not installed (pip install pyarrow)"
             raise UnreadableError(
                 no_reader if code == NO_READER else "it is damaged, or too large for the memory limit"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from posttrainbench.audit.contamination.scan.containers import HEAD, contents, is_packed, unread_format
+from posttrainbench.audit.contamination.scan.containers import HEAD, TABLE_END, contents, is_packed, unread_format
 from posttrainbench.audit.contamination.scan.decodings import unescape
 from posttrainbench.audit.contamination.scan.documents import Documents, joined
 from posttrainbench.audit.contamination.scan.embedded import TOO_LONG, Long, Stream
@@ -192,7 +192,7 @@ class FileScan:
                 def follow(stream: Long) -> Reader:
                     return Stream(_Segment(file, stream.offset, entry.size), stream, budget)
 
-                for part, reader in contents(source, budget):
+                for part, reader in contents(source, budget, name=entry.path.name):
                     name = f"{entry.relative}!{part}" if part else entry.relative
                     if unread := unread_format(name, reader.peek(HEAD)):
                         self.result.reason = f"{unread} files are not supported"
@@ -254,6 +254,8 @@ class FileScan:
             )
             self.result.counted = joined([self.result.counted, result.documents])
             self.result.reason = self.result.reason or result.unread
+            if window.last and window.data.endswith(TABLE_END):
+                self.result.reason = "LevelDB and RocksDB tables are not supported"
             long += [stream._replace(offset=window.offset + stream.offset) for stream in result.long]
             primary = [match for match in result.matches if self._index.units[match.unit].shows_item]
             for match in result.matches:
@@ -367,7 +369,7 @@ def segments(entry: Entry, overlap: int) -> tuple[list[tuple[int, int]], bool] |
     try:
         with open_regular(entry.path) as file:
             reader = Peekable(_Segment(file, 0, entry.size))
-            if _is_sparse(file) or is_packed(reader.peek(HEAD)) or as_text(reader) is not reader:
+            if _is_sparse(file) or is_packed(reader.peek(HEAD), entry.path.name) or as_text(reader) is not reader:
                 return None
             by_line = is_by_line(reader)
             cuts = [0]

@@ -76,7 +76,8 @@ def scan(
     """Search files and directories for test items.
 
     Args:
-        paths: files, and directories that are searched recursively without following links.
+        paths: files, and directories that are searched recursively. Links that lead out of a directory are followed to
+            files; links to directories elsewhere are reported as unread.
         items: the test items.
         whitelist: data that may be trained on.
         tokenizer: directory of a tokenizer with whose vocabulary token ids are decoded.

@@ -1,7 +1,7 @@
 """Permitted documents: test items that occur in them are not evidence."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posttrainbench.audit.contamination.scan.files import FileScan, Occurrence
@@ -10,7 +10,9 @@ from posttrainbench.audit.contamination.scan.search import Searcher
 from posttrainbench.benchmarks import Item
 from posttrainbench.errors import InputError
 from posttrainbench.files import require_existing
-from posttrainbench.untrusted import Entry, walk
+from posttrainbench.untrusted import Entry, printable, walk
+
+_VIRTUAL = "/dev", "/proc", "/sys"  # links to these lead to no data
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,38 @@ def allowed_keys(files: Iterable[Path], index: Index) -> frozenset[bytes]:
     return frozenset(keys)
 
 
+def _followed(found: Iterable[Entry], root: Path) -> Iterable[Entry]:
+    """Yield entries of a directory, with files outside of it in place of the links that lead to them."""
+    seen = set[Path]()
+    for entry in found:
+        if not entry.path.is_symlink():
+            yield entry
+            continue
+        try:
+            real = entry.path.resolve(strict=True)
+            status = real.stat()
+        except (FileNotFoundError, RuntimeError):  # dangling, or a loop
+            yield entry
+            continue
+        except OSError as error:
+            yield replace(entry, reason=f"symbolic link that cannot be followed ({error.strerror})", lost=True)
+            continue
+        if real in seen or any(real.is_relative_to(place) for place in (root, *_VIRTUAL)):
+            yield entry
+        elif real.is_dir():
+            reason = f"symbolic link to the directory {printable(str(real))}; search it too"
+            yield replace(entry, reason=reason, lost=True)
+        elif real.is_file():
+            seen.add(real)
+            yield Entry(real, entry.relative, status.st_size, changed=status.st_ctime_ns)
+        else:
+            yield entry
+
+
 def entries(path: Path) -> Iterable[Entry]:
     """Return the file that a path names, or all files below a directory.
+
+    Symbolic links that lead out of the directory are followed to files, not to directories.
 
     Raises:
         InputError: the path does not exist or cannot be read.
@@ -64,7 +96,7 @@ def entries(path: Path) -> Iterable[Entry]:
     try:
         real = path.resolve(strict=True)
         if real.is_dir():
-            return walk(real)
+            return list(_followed(walk(real), real))
         status = real.stat()
         return [Entry(real, path.name, status.st_size, changed=status.st_ctime_ns)]
     except (OSError, RuntimeError):
