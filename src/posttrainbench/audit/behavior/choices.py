@@ -240,7 +240,8 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
     return None
 
 
-_DICTS = frozenset(("collections.defaultdict()", "defaultdict()", "dict()", "collections.OrderedDict()"))
+DEFAULT_DICTS = frozenset(("collections.defaultdict()", "defaultdict()"))
+_DICTS = DEFAULT_DICTS | {"dict()", "collections.OrderedDict()"}
 
 
 def listed(base: Value, known: list[Any]) -> Value:

@@ -406,6 +406,8 @@ class Interpreter(FollowedRows):
         name = exact_text(index)
         if name is not None and name in base.fields:
             return base.fields[name]
+        if base.names & choices.DEFAULT_DICTS and (name is None or UNKNOWN not in base.fields):
+            return base.fields.setdefault(UNKNOWN if name is None else name, Value())
         element = self._element(base)
         # Of the keys of a file, one that is called a training split.
         return selection.without_file_rows(element) if name is not None and selection.names_training(name) else element

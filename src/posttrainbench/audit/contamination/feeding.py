@@ -6,6 +6,7 @@ had no other data to train on.
 """
 
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -41,6 +42,8 @@ COPIED_BYTES = 2**18
 """Largest file of which the recorder keeps copies."""
 
 MOST_FIRST: tuple[Use, ...] = (*("trained", "part", "unclear", "compared", "chosen", "unsure", "unseen", "evaluated"),)
+_CACHED = re.compile(r"(^|/)(huggingface/datasets|\w+/default-[0-9a-f]+/\d+\.\d+\.\d+)[/.]")
+"""Paths in the cache of the library `datasets`, which copies the files that it loads."""
 LARGEST_COUNTED = 2**26
 """Largest data file of which the rows are counted."""
 
@@ -273,11 +276,20 @@ class Feeding:
         if any(PurePosixPath(name).suffix in (".py", ".pyc") for name in names):
             return FileUse("unseen")  # it is code, not a file that code reads
         names |= {link for link, target in self._links.items() if target in names}
+        names |= self._cached(names, file)
         uses = [self._programs.use(program, names, file) for program in programs]
         most = min(uses, key=lambda one: MOST_FIRST.index(one.use))
         same = [one.items for one in uses if one.use == most.use]
         items = None if None in same else frozenset[int]().union(*(one for one in same if one is not None))
         return replace(most, items=items, followed=all(one.followed for one in uses if one.use == most.use))
+
+    def _cached(self, names: set[str], file: ItemFile | None) -> set[str]:
+        """Return the names of the files whose rows a file in the cache of `datasets` repeats; a program names those."""
+        if file is None or not all(map(_CACHED.search, names)):
+            return set()
+        places = _places(file)
+        same = [other for other in self.files if other is not file and _places(other) == places]
+        return {name for other in same for name in other.names if not _CACHED.search(name)}
 
     @cached_property
     def _links(self) -> dict[str, str]:
@@ -369,6 +381,11 @@ class Feeding:
                 if not source[1].startswith("pipe:") or writers - silent - {program}:
                     return False
         return True
+
+
+def _places(file: ItemFile) -> set[tuple[str | int, int]]:
+    """Return where the test items are in a file: position and item."""
+    return {(row.keys[-1], row.item) for row in file.rows}
 
 
 def _carries_a_score(way: Way) -> bool:

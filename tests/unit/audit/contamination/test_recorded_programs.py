@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 from pathlib import Path
 
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from test_contamination_provenance import MODEL, OWN, POSSIBLE, PROOF, Recorded
 
@@ -101,6 +103,49 @@ def test_the_script_of_a_recorded_program_decides(tmp_path: Path, name: str) -> 
     run.event("image", p="1.1", **image)
     run.flow(1, ["fit.py", "mix", "own", "c.json"], [MODEL])
     assert run.kinds() == expected
+
+
+CACHE = ".home/.cache/huggingface/datasets/json/default-0f/0.0.0/0a/json-train.arrow"
+CACHED: dict[str, tuple[str, set[tuple[str, str, str]]]] = {
+    "the rows of the training split": ("filter(lambda row: row['split'] == 'train')", set()),
+    "the rows of the test split": ("filter(lambda row: row['split'] == 'test')", PROOF),
+    "all rows": ("shuffle(seed=1)", PROOF),
+    "an unknown choice": ("filter(is_good)", POSSIBLE),
+}
+
+
+def _with_cache(root: Path, program: str) -> Recorded:
+    """Return a run of a program, with a file of labeled rows and its copy in the cache of `datasets`."""
+    run = Recorded(root, {"mix.jsonl": LABELED, "fit.py": program, CACHE: ""})
+    table = pa.Table.from_pylist([json.loads(row) for row in LABELED.splitlines()])
+    path = root / "workspace" / CACHE
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    os.utime(path, (run.began - 10, run.began - 10))
+    image = {"path": "/usr/bin/python", "ino": "python", "argv": ["python", "fit.py"], "fds": []}
+    run.event("image", p="1.1", **image)
+    return run
+
+
+@pytest.mark.parametrize("name", CACHED)
+@pytest.mark.parametrize("again", [False, True], ids=["first", "from the cache alone"])
+def test_the_copy_that_a_library_caches_is_judged_like_its_source(tmp_path: Path, name: str, again: bool) -> None:
+    chosen, expected = CACHED[name]
+    program = (
+        f"{READ}from datasets import load_dataset\nrows = load_dataset('json', data_files='mix.jsonl', split='train')\n"
+    )
+    program += f"SFTTrainer(train_dataset=rows.{chosen}).train()\n"
+    run = _with_cache(tmp_path, program)
+    run.flow(1, ["fit.py"] if again else ["fit.py", "mix.jsonl"], [])
+    run.flow(1, [CACHE], [MODEL])
+    assert run.kinds() == expected
+
+
+def test_a_table_in_a_cache_that_is_trained_on_under_its_own_name(tmp_path: Path) -> None:
+    program = f"{READ}from datasets import Dataset\nSFTTrainer(train_dataset=Dataset.from_file('{CACHE}')).train()\n"
+    run = _with_cache(tmp_path, program)
+    run.flow(1, ["fit.py", CACHE], [MODEL])
+    assert run.kinds() == PROOF
 
 
 def test_what_was_made_of_nothing_but_test_items_and_trained_on(tmp_path: Path) -> None:
