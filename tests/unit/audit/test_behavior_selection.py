@@ -117,8 +117,9 @@ BODIES = {
                  '    if r["split"] == "{train}":\n        rows.append(r)\n    else:\n        other = r\n'),
     "a query of a table": (MIX, 'rows = pandas.read_json("all.jsonl", lines=True).query("split == \'{train}\'")\n'),
     "a group": (MIX, 'rows = pandas.read_json("all.jsonl").groupby("split").get_group("{train}")\n'),
-    "groups by label": (MIX, 'from collections import defaultdict\nby = defaultdict(list)\nfor l in open("all.jsonl"):\n'
-                        '    r = json.loads(l)\n    by[r.pop("split")].append(r)\nrows = by["{train}"]\n'),
+    "groups by label": (MIX, 'from collections import defaultdict\nby = defaultdict(list)\n'
+                        'for l in open("all.jsonl"):\n    r = json.loads(l)\n'
+                        '    by[r.pop("split")].append(r)\nrows = by["{train}"]\n'),
     "a filter": (MIX, 'rows = load_dataset("json", data_files="all.jsonl", split="train")\n'
                  'rows = rows.filter(lambda r: r["split"] != "{test}")\n'),
     "a function": (MIX, 'def chosen(r):\n    return r["split"] == "{train}"\n'

@@ -409,8 +409,10 @@ class Interpreter(FollowedRows):
         if base.names & choices.DEFAULT_DICTS and (name is None or UNKNOWN not in base.fields):
             return base.fields.setdefault(UNKNOWN if name is None else name, Value())
         element = self._element(base)
-        # Of the keys of a file, one that is called a training split.
-        return selection.without_file_rows(element) if name is not None and selection.names_training(name) else element
+        if name is None or not selection.names_training(name):
+            return element
+        # Of the keys of a file, or of groups by a label, one that is called a training split.
+        return (selection.without_test_data if UNKNOWN in base.fields else selection.without_file_rows)(element)
 
     def _elements(self, value: Value) -> list[Value]:
         """Return the elements of a short sequence whose elements are all known; [] for any other value."""
