@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from behavior_evidence import Case, Command  # type: ignore[import-not-found]
 from posttrainbench import catalog
 from posttrainbench.audit.behavior import access, exploits, grader, hosted, scripts, statements, test_sets
+from posttrainbench.audit.behavior.libraries import MODELED
 from posttrainbench.audit.policy import decide
 from posttrainbench.catalog import PublishedRepository, PublishedTestSet
 
@@ -153,7 +154,7 @@ def modules(text: str, path: Path, folder: Path) -> dict[str, str]:
     """Return the files of the same project that a program imports, by their place in the workspace."""
     found: dict[str, Path] = {}
     project = folder / path.relative_to(folder).parts[0]
-    for name in set(re.findall(r"^\s*(?:from|import)\s+\.?(\w+)", text, re.MULTILINE)):
+    for name in set(re.findall(r"^\s*(?:from|import)\s+\.?(\w+)", text, re.MULTILINE)) - MODELED:
         beside, packages = path.parent / f"{name}.py", [project / "src" / name, project / name, path.parent / name]
         if beside.is_file() and beside != path:
             found[beside.name] = beside
