@@ -4,12 +4,14 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from posttrainbench.audit.contamination.scan import ScanReport, scan
+from posttrainbench.audit.contamination.scan.markup import unmarked
 from scan_problems import problems
 
 TESTS = problems()
@@ -61,6 +63,16 @@ def compressed(codec: str, data: bytes) -> bytes:
     return bytes(sink.getvalue())
 
 
+def cut(texts: list[str], run: str, ends: str, paragraph: str, name: str) -> bytes:
+    """Return a document in whose XML each five characters are a run."""
+    pieces = [[text[start : start + 5] for start in range(0, len(text), 5)] for text in texts]
+    body = "".join(f"<{paragraph}>{''.join(run + part + ends for part in parts)}</{paragraph}>" for parts in pieces)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr(name, f"<document>{body}</document>")
+    return out.getvalue()
+
+
 FORMS: dict[str, Callable[[list[str]], bytes]] = {
     "sparse.tar": lambda texts: sparse(rows(texts)),
     "sparse_gzip.tar": lambda texts: sparse(gzip.compress(rows(texts))),
@@ -71,6 +83,9 @@ FORMS: dict[str, Callable[[list[str]], bytes]] = {
     "two.lz4": lambda texts: compressed("lz4", rows(texts[:60])) + compressed("lz4", rows(texts[60:])),
     "rows.jsonl.br": lambda texts: compressed("brotli", rows(texts)),
     "rows.br.gz": lambda texts: gzip.compress(compressed("brotli", rows(texts))),
+    "docx": lambda texts: cut(texts, "<w:r><w:t xml:space='preserve'>", "</w:t></w:r>", "w:p", "word/document.xml"),
+    "odt": lambda texts: cut(texts, "<text:span text:style-name='T1'>", "</text:span>", "text:p", "content.xml"),
+    "xlsx": lambda texts: cut(texts, "<r><t>", "</t></r>", "si", "xl/sharedStrings.xml"),
     "members.tar": lambda texts: archive(compressed("brotli", rows(texts)), "rows.jsonl.br"),
 }
 
@@ -141,3 +156,22 @@ def test_a_link_to_a_directory_elsewhere_is_not_clean(tmp_path: Path) -> None:
     result = scanned(inside)
     assert result.verdict == "not_checked"
     assert [skip.path for skip in result.skipped if skip.lost] == ["data"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rows(HONEST),
+        b"def first(x: List[int]) -> bool:\n    return x[0] </= 3\n" * 99,
+        b"<html><body>" + b"<p>words of a <span>page</span> in a <title>title</title></p>" * 99,
+        bytes(range(256)) * 40,
+        b"",
+    ],
+)
+def test_other_data_is_not_decoded(data: bytes) -> None:
+    assert not unmarked(data)
+
+
+def test_breaks_of_documents_separate_words() -> None:
+    text = b"<w:p><w:r><w:t>one t</w:t></w:r><w:r><w:t>wo</w:t><w:tab/><w:t>three</w:t></w:r></w:p><w:p>four</w:p>"
+    assert unmarked(text).split() == [b"one", b"two", b"three", b"four"]

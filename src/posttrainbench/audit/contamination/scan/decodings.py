@@ -1,4 +1,4 @@
-"""Alternative decodings of a byte range: UTF-16/32, base64, hexadecimal digits, spaced letters, token ids.
+"""Alternative decodings of a byte range: UTF-16/32, base64, hexadecimal digits, markup, spaced letters, token ids.
 
 UTF-16 and UTF-32 are recognized without a byte order mark, base64 and hexadecimal digits also across line breaks; token
 ids need a vocabulary. Each decoding is tried only where the text looks like it, so that ordinary text costs nothing.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from posttrainbench.audit.contamination.scan.encoded_digits import MIN_READABLE, SAMPLE, encoded_runs
 from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST
 from posttrainbench.audit.contamination.scan.letter_patterns import MIN_SPACED, spaced_regions, wide_texts
+from posttrainbench.audit.contamination.scan.markup import unmarked
 from posttrainbench.audit.contamination.scan.tokens import LETTER_RUN, LONG_WORDS, NUMBER_RUN, Numbers
 from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary
 
@@ -73,6 +74,8 @@ def decodings(data: bytes, counts: Numbers, vocabulary: Vocabulary | None) -> It
                 yield Decoding(text, start)
     if counts[LONG_WORDS]:
         yield from _encoded(data)
+    if text := unmarked(data):
+        yield Decoding(text, 0)
     if counts[LETTER_RUN] >= MIN_SPACED and (text := _spaced(data)):
         yield Decoding(text, 0, lines=True)
 
