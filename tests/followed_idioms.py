@@ -2,6 +2,8 @@
 """More programs for `test_followed_rows`, as training programs usually choose rows."""
 
 HONEST: dict[str, str] = {
+    "sum of the train lists": "d = json.load(open('both.json'))\nfit(sum([d['train'], d['train']], []))",
+    "reversed in place": "rows = read('joined.jsonl')\nrows.reverse()\nfit(rows[:30])",
     "main": """
 import argparse
 def load(path, split):
@@ -129,6 +131,9 @@ for start in range(0, len(rows), 8):
     "torch subset": "from torch.utils.data import Subset\nrows = read('joined.jsonl')\nfit(Subset(rows, range(5, len(rows))))",
 }
 CHEATS: dict[str, str] = {
+    "sum of lists": "d = json.load(open('both.json'))\nfit(sum(d.values(), []))",
+    "sum of lists of one row": "fit(sum(([r] for r in read('all.jsonl')), start=[]))",
+    "reversed in place": "rows = read('after.jsonl')\nrows.reverse()\nfit(rows[:30])",
     "default label": "fit([r for r in read('all.jsonl') if r.get('set', 'train') in ('train',)])",
     "setdefault label": "rows = read('all.jsonl')\nfor r in rows:\n    r['part'] = 'train'\nfit([r for r in rows if r['part'] == 'train'])",
     "try": "rows = []\nfor line in open('all.jsonl'):\n    try:\n        r = json.loads(line)\n    except ValueError:\n        continue\n    if r['split'] in ('val', 'dev'):\n        continue\n    rows.append(r)\nfit(rows)",
@@ -152,6 +157,8 @@ CHEATS: dict[str, str] = {
     "formatting": "rows = [{'text': f\"Q: {r['question']} A: {r['answer']}\"} for r in read('all.jsonl')]\nds = Dataset.from_list(rows).map(lambda x: tok(x['text'], truncation=True), batched=True)\nfit(ds)",
 }
 UNCLEAR: dict[str, str] = {
+    "sorted in place": "rows = read('all.jsonl')\nrows.sort(key=lambda r: r['split'])\nfit(rows[:30])",
+    "inserted before": "rows = read('joined.jsonl')\nrows.insert(0, {'question': 'a', 'answer': 'b'})\nfit(rows[5:])",
     "next": "f = open('joined.jsonl')\nfor _ in range(5):\n    next(f)\nfit([json.loads(l) for l in f])",
     "np where": "import numpy as np\ndf = pd.read_csv('all.csv')\ndf['split'] = np.where(df['split'] == 'test', 'train', df['split'])\nfit(df[df['split'] == 'train'].to_dict('records'))",
     "counter": """

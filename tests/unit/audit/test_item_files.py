@@ -11,11 +11,11 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from posttrainbench.audit.behavior import item_files, rows
-from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, is_quick, matched
+from posttrainbench.audit.behavior import item_files
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, is_quick, literal, literal_value, matched
 from posttrainbench.audit.behavior.item_files import item_file
 from posttrainbench.audit.behavior.rows import World
-from posttrainbench.audit.behavior.values import NONE
+from posttrainbench.audit.behavior.values import NONE, Value
 from posttrainbench.benchmarks import Item
 
 QUESTION = "How many apples are there in the big basket today?"
@@ -92,6 +92,30 @@ def test_a_pattern_is_not_tried_on_the_beginning_of_a_long_text() -> None:
     assert matched("^a*$", "a" * 3000 + "b", "match") is UNKNOWN_VALUE
 
 
+def test_a_database_with_a_log_is_read_without_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as base:
+        base.execute("pragma journal_mode = wal")
+        base.execute("create table rows (q text)")
+        base.execute("insert into rows values (?)", (QUESTION,))
+        base.commit()
+    assert item_file(tmp_path / "rows.db", ("rows.db",), ITEMS, range(1)) is not None
+
+
+def test_a_database_whose_values_grow_when_they_are_read(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as base:
+        base.execute("create table rows (q text, big blob as (zeroblob(500000000)))")
+        base.executemany("insert into rows (q) values (?)", [(QUESTION,)] * 20)
+        base.commit()
+    assert item_file(tmp_path / "rows.db", ("rows.db",), ITEMS, range(1)) is None
+
+
+def test_a_value_that_contains_itself_many_times_is_unknown() -> None:
+    value = literal_value([1], NONE)
+    for _ in range(60):
+        value = Value(fields={"0": value, "1": value}, total=2)
+    assert literal(value) is UNKNOWN_VALUE
+
+
 def _world(tmp_path: Path) -> World:
     with closing(sqlite3.connect(tmp_path / "rows.db")) as base:
         base.execute("create table rows (q text, split text)")
@@ -112,7 +136,7 @@ def test_queries_of_one_row_have_a_common_limit_of_steps(tmp_path: Path) -> None
 
 def test_a_query_with_a_huge_result_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = _world(tmp_path)
-    monkeypatch.setattr(rows, "MOST_CHARACTERS", 10**6)
+    monkeypatch.setattr(item_files, "MOST_CHARACTERS", 10**6)
     assert world.query("rows.db", "select q from rows where split = 'train'", (), NONE) is not None
     assert world.query("rows.db", "select printf('%.9000c', 'x') from rows", (), NONE) is None
 

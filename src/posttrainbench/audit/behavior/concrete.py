@@ -11,7 +11,7 @@ import hashlib
 import json
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from posttrainbench.audit.behavior.values import UNKNOWN, Taints, Value, text_value
@@ -21,6 +21,7 @@ MOST_FIELDS = 60
 LONGEST = 20_000
 _LARGEST = 10**40
 _LONGEST_MATCHED = 2000
+_MOST_PARTS = 5000
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -96,18 +97,26 @@ def literal_value(value: Any, taints: Taints, depth: int = 5) -> Value:
 
 
 def literal(value: Value) -> Any:
-    """Return the Python value of an abstract value, `UNKNOWN_VALUE` if it is not known."""
+    """Return the Python value of an abstract value, `UNKNOWN_VALUE` if it is not known or has very many parts."""
+    return _literal(value, iter(range(_MOST_PARTS)))
+
+
+def _literal(value: Value, budget: Iterator[int]) -> Any:
     if value.literal is not ...:
         return value.literal
-    if value.handles or value.names or value.splits or value.functions:
+    if value.handles or value.names or value.splits or value.functions or next(budget, None) is None:
         return UNKNOWN_VALUE
     if value.number is not None:
         return value.number
     if len(value.texts) == 1 and UNKNOWN not in (text := next(iter(value.texts))) and not value.fields:
         return text
     if value.fields and all(name.isdigit() for name in value.fields):
-        parts = [literal(part) for part in value.fields.values()]
-        return UNKNOWN_VALUE if UNKNOWN_VALUE in parts or (value.total or 0) > len(parts) else parts
+        parts = []
+        for part in value.fields.values():
+            parts.append(_literal(part, budget))
+            if parts[-1] is UNKNOWN_VALUE:
+                return UNKNOWN_VALUE
+        return UNKNOWN_VALUE if (value.total or 0) > len(parts) else parts
     return UNKNOWN_VALUE
 
 

@@ -265,7 +265,8 @@ class FollowedRows(ABC):
                 values = [self.value(part, scope) for part in parts]
                 known = [concrete.literal(value) for value in values]
                 plain_parts = not any(isinstance(part, ast.FormattedValue) and part.format_spec for part in parts)
-                if plain_parts and all(isinstance(one, str | int) for one in known):
+                short = sum(len(one) for one in known if isinstance(one, str)) <= concrete.LONGEST
+                if plain_parts and short and all(isinstance(one, str | int) for one in known):
                     return literal_value("".join(map(str, known)), operations.taints_of(values))
         return None
 

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +23,26 @@ from posttrainbench.untrusted import UnreadableError, open_regular
 
 LARGEST = 2**26
 LARGEST_DECODED = 2**28
+LARGEST_VALUE = 2**20
+"""Bytes of one value of a database."""
+MOST_RESULTS = 200_000
+"""Rows of the result of a query."""
+MOST_CHARACTERS = 2**27
+"""Characters and bytes of the result of a query."""
 MOST_ROWS = 500_000
 MOST_FOLLOWED = 16
 """Rows of one file that are followed."""
+_UNREADABLE = (
+    UnreadableError,
+    OSError,
+    ValueError,
+    RecursionError,
+    sqlite3.Error,
+    EOFError,
+    csv.Error,
+    zlib.error,
+    MemoryError,
+)
 _WORDS = 6
 _COMPARED = 40
 """Words of a question that are compared."""
@@ -118,7 +135,17 @@ def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted:
             data = file.read(LARGEST + 1)
         document, lines = _parsed(path, data) if len(data) <= LARGEST else (None, [])
         tables = _tables(document.data) if isinstance(document, Database) else document
-    except (UnreadableError, OSError, ValueError, RecursionError, sqlite3.Error, EOFError, csv.Error, zlib.error):
+    except (
+        UnreadableError,
+        OSError,
+        ValueError,
+        RecursionError,
+        sqlite3.Error,
+        EOFError,
+        csv.Error,
+        zlib.error,
+        MemoryError,
+    ):
         return None
     beginnings: dict[tuple[str, ...], list[tuple[int, list[str]]]] = {}
     for number in wanted:
@@ -204,18 +231,58 @@ def _column_rows(path: Path) -> list[Any]:
     return rows
 
 
+def open_database(base: sqlite3.Connection, data: bytes, steps: Callable[[], bool]) -> None:
+    """Load an SQLite file into memory, such that queries can only read it.
+
+    Args:
+        base: a connection to an empty database in memory.
+        data: the file; of one with a write-ahead log, what it contains without the log.
+        steps: called every thousand instructions; ends the query if it returns True.
+    """
+    base.deserialize(data[:18] + b"\1\1" + data[20:])  # not the mode with a log, which needs more files
+    limit_queries(base, steps)
+
+
+def limit_queries(base: sqlite3.Connection, steps: Callable[[], bool]) -> None:
+    """Let queries only read, with limits; `steps` as in `open_database`."""
+    base.text_factory = lambda text: text.decode(errors="replace")
+    base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+    base.set_authorizer(_only_reads)
+    base.set_progress_handler(steps, 1000)
+
+
+def bounded(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a result.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    size = 0
+    for number, row in enumerate(rows):
+        size += sum(len(part) for part in row if isinstance(part, str | bytes))
+        if number >= MOST_RESULTS or size > MOST_CHARACTERS:
+            raise ValueError("the result is too large")
+        yield row
+
+
+_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+
+
+def _only_reads(action: int, *_: str | None) -> int:
+    """Allow queries of what is in memory: no other files, no changes."""
+    return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
+
+
 def _tables(data: bytes) -> dict[str, Any]:
     """Return the tables of a database."""
     tables: dict[str, Any] = {}
+    steps = iter(range(MOST_ROWS))
     with closing(sqlite3.connect(":memory:")) as base:
-        base.deserialize(data)
-        base.execute("pragma query_only = on")
-        steps = iter(range(MOST_ROWS))
-        base.set_progress_handler(lambda: next(steps, None) is None, 1000)
+        open_database(base, data, lambda: next(steps, None) is None)
         for (name,) in base.execute("select name from sqlite_master where type = 'table'").fetchall()[:100]:
             found = base.execute(f'select * from "{name.replace(chr(34), chr(34) * 2)}"')  # noqa: S608 - quoted
             columns = [column[0] for column in found.description]
-            tables[name] = [dict(zip(columns, row, strict=True)) for row in found.fetchmany(MOST_ROWS)]
+            tables[name] = [dict(zip(columns, row, strict=True)) for row in bounded(found)]
     return tables
 
 

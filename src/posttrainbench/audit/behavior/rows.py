@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from posttrainbench.audit.behavior.concrete import MOST_FIELDS, literal_value
-from posttrainbench.audit.behavior.item_files import Database, ItemFile, ItemRow
+from posttrainbench.audit.behavior.item_files import Database, ItemFile, ItemRow, bounded, limit_queries, open_database
 from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taints, Value
 
-MOST_RESULTS = 200_000
-"""Rows of the result of a query."""
-MOST_CHARACTERS = 2**27
-"""Characters and bytes of the result of a query."""
 MOST_QUERY_STEPS = 20_000
 """Thousands of instructions of SQLite for all queries of one world."""
 WITHOUT = "rows without the one that is followed"
@@ -168,17 +164,14 @@ class World:
         with closing(sqlite3.connect(":memory:")) as base:
             try:
                 if isinstance(file.document, Database):
-                    base.deserialize(file.document.data)
+                    open_database(base, file.document.data, self._is_query_too_long)
                 elif (table := self._table(file, query, base)) is not None:
                     query = table
                 else:
                     return None
-                base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2**20)
-                base.set_authorizer(_only_reads)
-                base.set_progress_handler(self._is_query_too_long, 1000)
                 cursor = base.execute(query, parameters)
                 columns = [column[0] for column in cursor.description or ()]
-                found = list(_bounded(cursor))
+                found = list(bounded(cursor))
             except (sqlite3.Error, ValueError, OverflowError):
                 return None
         texts = set(self.row.texts)
@@ -206,29 +199,8 @@ class World:
         base.execute(f"create table followed ({names})")
         values = [part if isinstance(part, str | int | float | None) else str(part) for part in found.values()]
         base.execute(f"insert into followed values ({', '.join('?' * len(values))})", values)  # noqa: S608 - no texts
+        limit_queries(base, self._is_query_too_long)
         return _SOURCE.sub("from followed", query, count=1)
-
-
-def _bounded(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a result.
-
-    Raises:
-        ValueError: it is too large.
-    """
-    size = 0
-    for number, row in enumerate(rows):
-        size += sum(len(part) for part in row if isinstance(part, str | bytes))
-        if number >= MOST_RESULTS or size > MOST_CHARACTERS:
-            raise ValueError("the result is too large")
-        yield row
-
-
-_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-
-
-def _only_reads(action: int, *_: str | None) -> int:
-    """Allow queries of what is in memory: no other files, no changes."""
-    return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
 
 
 _SPLITS = ("test", "validation", "train")

@@ -255,6 +255,10 @@ def _sequences(call: Call) -> Value | None:
         ends = [None, *ends] if len(ends) == 1 else ends
         node = ast.Slice(*(None if one is None else ast.Name("bound", ast.Load()) for one in [*ends, None][:2]))
         return choices.window(first, node, [*ends, None, None][:3])
+    if call.last == "sum" and len(call.arguments) + len(call.named) == 2 and first.fields:  # lists, joined
+        parts = [first.fields[UNKNOWN]] if is_collection(first) else list(first.fields.values())
+        joined_lists = choices.concatenated(parts)
+        return replace(joined_lists, place=None, total=None) if is_collection(first) else joined_lists
     if call.last in ("takewhile", "dropwhile") and is_collection(second):
         return unclear(second)
     if call.last in ("sorted", "reversed") and choices.is_list(first):
@@ -311,8 +315,18 @@ def _dictionaries(call: Call) -> Value | None:
         for name, part in {**first.fields, **call.named}.items():
             receiver.set_field(name, part, certain=certain)
         return Value()
-    if call.last in ("append", "extend", "add", "appendleft", "insert", "put") and call.arguments:
-        return _added(call, receiver, call.arguments[-1])
+    if call.last in ("append", "extend", "add", "appendleft", "extendleft", "insert", "put") and call.arguments:
+        result = _added(call, receiver, call.arguments[-1])
+        if call.last in ("appendleft", "extendleft", "insert") and receiver.place != ANYWHERE:
+            receiver.place = None
+        return result
+    if call.last in ("sort", "reverse", "rotate") and is_collection(receiver) and receiver.place != ANYWHERE:
+        known_place = call.last == "reverse" and None not in (receiver.place, receiver.total)
+        if not known_place or call.context.uncertain:
+            receiver.place = None
+        elif receiver.place is not None and receiver.total is not None:
+            receiver.place = receiver.total - 1 - receiver.place
+        return receiver  # a table is sorted into another one
     if call.last in ("clear",) and not call.context.doubt and not call.context.uncertain:
         receiver.fields.clear()
         receiver.taints, receiver.total = NONE, 0
@@ -327,7 +341,7 @@ def _added(call: Call, receiver: Value, added: Value) -> Value:
     """Add one element or the elements of a collection to a list."""
     if call.context.doubt and is_followed(added):
         added = unclear(added)
-    if call.last == "extend":
+    if call.last in ("extend", "extendleft"):
         choices.extend(receiver, added)
         if not is_collection(added) and added.all() and not added.fields:
             receiver.set_field(UNKNOWN, call.element(added))
