@@ -1,8 +1,8 @@
 """Symbolic links in the workspace that lead out of it, to places that the audit does not search.
 
 Targets are paths of the sandbox, so they are compared as text and never opened. Known places hold nothing that the
-agent put there: the kit, the checkpoints of the model cache and the directories of the system. The sandbox's `/tmp` and
-`/dev/shm` are directories of the workspace.
+agent put there: the kit, models, this machine's cache of the Hub and the directories of the system. The sandbox's
+`/tmp` and `/dev/shm` are directories of the workspace.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +19,8 @@ MOUNTED = "/workspace"
 """The workspace in a sandbox with a file system of its own."""
 BELOW = {".tmp": "/tmp", ".shm": "/dev/shm"}  # noqa: S108 paths of the sandbox
 """Directory of the workspace -> where such a sandbox mounts it too."""
+HUB = "/hub"
+"""Where such a sandbox mounts this machine's cache of the Hub, to which the workspace's cache has links."""
 LONGEST = 200
 
 
@@ -54,6 +56,7 @@ class _Links:
             paths.get("kit"),
             *models,
             AGENT_PATH,
+            *((HUB, str(evidence.hub_cache)) if evidence.hub_cache else ()),
             *SYSTEM,
             *DEVICES,
             *self._below.values(),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,11 @@ def test_without_a_file_system_of_its_own(evidence: Callable[..., Evidence], tmp
     _, coverage = detect(case_of(evidence, {"a": f"{workspace}/b", "c": "/tmp/d"}, workspace))
     assert [skip.path for skip in coverage.skipped if "outside" in skip.reason] == ["c"]
     assert not coverage.checked
+
+
+def test_the_cache_of_the_hub_is_a_known_place(evidence: Callable[..., Evidence], tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    name, blob = ".home/.cache/huggingface/hub/models--a--b/blobs/1", "models--a--b/blobs/1"
+    case = case_of(evidence, {name: f"/hub/{blob}", f"{name}2": f"{cache}/{blob}2"})
+    assert not detect(case)[1].checked
+    assert detect(replace(case, hub_cache=cache))[1].checked
