@@ -71,6 +71,13 @@ def test_only_a_run_with_its_own_score_has_a_model_card(hub: Hub, experiment: Pa
     assert entry["results"][0]["dataset"]["name"] == "micro-math"
 
 
+def test_a_refused_publication_leaves_no_directory(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    words = ["publish", str(tmp_path / "empty"), "--repo", "me/runs", "--out", str(tmp_path / "out")]
+    assert isinstance(CliRunner().invoke(app, words).exception, InputError)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("public", [False, True])
 def test_upload(hub: Hub, experiment: Path, tmp_path: Path, public: bool, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)

@@ -265,6 +265,8 @@ def compare(
             raise InputError("Options that select runs apply to agents; leave them out to compare two runs.")
         _compare_runs(path, find_place(Path(agent_a)), json)
         return
+    if (path / "run.json").is_file():
+        raise InputError(f"{path} is a run; give two runs, or an experiment and two agents.")
     cells = _select(path, exclude, suite, budget, rules, prompt).load()
     result = compare_agents(cells, baselines_of(cells), agent_a, agent_b)
     if json:
@@ -282,6 +284,9 @@ def _compare_runs(run_a: Path, run_b: Path, json: bool) -> None:
     from posttrainbench.scoring.item_comparison import compare_items
 
     cells = load_cells([Run(run_a).root, Run(run_b).root])
+    for path, cell in zip((run_a, run_b), cells, strict=True):
+        if cell.status is None:
+            raise InputError(f"{path} is not finished; `ptb status {path}` says whether it is being worked on.")
     result = compare_items(*cells)
     if json:
         print_json(result.model_dump(mode="json"))

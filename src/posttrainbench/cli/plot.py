@@ -15,10 +15,19 @@ MISSING = "Charts need Altair and vl-convert; install them with `pip install 'po
 
 def plot(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="score-time, score-cost, benchmarks, gap, flags or budgets.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="score-time, score-cost, benchmarks, gap, flags, budgets, efforts, models or base-sizes.",
+        ),
     ],
     experiments: Experiments,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A file whose name ends with .svg, .png or .pdf.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="A file whose name ends with .svg, .png or .pdf; one that exists is replaced."
+        ),
+    ],
     suite: SuiteChoice = None,
     budget: BudgetChoice = None,
     rules: RulesChoice = None,

@@ -1,6 +1,9 @@
 """`ptb publish`: runs as a data set of the Hugging Face Hub."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated
 
 import typer
@@ -49,7 +52,7 @@ def publish(
         if out is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ptb-publish-")))
         else:
-            folder = _new_directory(out)
+            folder = stack.enter_context(_new_directory(out))
         publication = prepare(path, repository, folder, host_secrets(os.environ))
         files = describe(publication)
         url = ""
@@ -74,7 +77,8 @@ def publish(
         f"datasets/{repository}: {'uploaded' if upload else 'nothing was uploaded; with --upload, these files are'}"
     ]
     lines += [f"  {name}: {size:,} bytes, SHA-256 {digest}" for name, size, digest in files]
-    lines.append(f"Model cards: {len(publication.cards)}" + ("" if out else "; --out DIR keeps them"))
+    kept = f" in {out / 'model-cards'}" if out and publication.cards else "" if out else "; --out DIR keeps them"
+    lines.append(f"Model cards: {len(publication.cards)}{kept}")
     lines += [f"  no card for {run}: {reason}" for run, reason in list(publication.without_card.items())[:10]]
     if url:
         lines.append(f"Commit: {url}")
@@ -84,10 +88,16 @@ def publish(
                       highlight=False, soft_wrap=True)  # fmt: skip
 
 
-def _new_directory(out: Path) -> Path:
+@contextmanager
+def _new_directory(out: Path) -> Iterator[Path]:
+    """Make a directory, which an error removes again."""
     if out.exists() or out.is_symlink():
         raise InputError(f"{out} already exists; give a new directory with --out.")
     if not out.absolute().parent.is_dir():
         raise InputError(f"{out.absolute().parent} is not a directory; give another one with --out.")
     out.mkdir()
-    return out
+    try:
+        yield out
+    except BaseException:
+        rmtree(out)
+        raise

@@ -8,6 +8,7 @@ import typer
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.errors import InputError
+from posttrainbench.files import require_existing
 
 if TYPE_CHECKING:
     from posttrainbench.audit.contamination.scan import ScanReport, Whitelist
@@ -90,6 +91,10 @@ def _scan(
     from posttrainbench.audit.contamination.scan.jit import compiled_before
     from posttrainbench.cli.console import Console
 
+    for path in paths:
+        require_existing(path, "a file or a directory")
+    if tokenizer is not None:
+        require_existing(tokenizer, "the base model's directory")
     console = Console(stderr=True)
     began = reported = time.monotonic()
     first = "" if compiled_before() else "compiling the search, once after the installation (20 seconds); "

@@ -14,7 +14,7 @@ Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 USAGE_ERRORS = {
     ("trace",): "Missing argument 'RUN'; write `ptb trace RUN`, and see `ptb trace --help`.",
     ("judge", "run"): "Missing argument 'RUN'; write `ptb judge run RUN`, and",
-    ("compare", "a"): "Missing argument 'AGENT_A'; write `ptb compare EXPERIMENT AGENT_A AGENT_B`, and",
+    ("compare", "a"): "Missing argument 'AGENT_A|RUN_B'; write `ptb compare EXPERIMENT|RUN_A AGENT_A|RUN_B`, and",
     ("baseline",): "Missing option '--suite'; see `ptb baseline --help`.",
     ("nonsense",): "No such command 'nonsense'; see `ptb --help`.",
     ("sandbox", "nonsense"): "No such command 'nonsense'; see `ptb sandbox --help`.",
@@ -82,3 +82,9 @@ def test_a_page_in_a_directory_that_does_not_exist(ptb_here: Ptb, tmp_path: Path
 def test_a_directory_without_runs(ptb_here: Ptb, tmp_path: Path) -> None:
     assert_refused(ptb_here("status", tmp_path), "contains no run; start one with `ptb run`")
     assert_refused(ptb_here("trace", tmp_path), "is not a run directory (it has no run.json)")
+
+
+def test_runs_and_agents_are_not_mixed_up_in_comparisons(ptb_here: Ptb, tmp_path: Path) -> None:
+    run = make_recorded_run(tmp_path / "experiment" / "run", [])
+    assert_refused(ptb_here("compare", run, "a", "b"), "is a run; give two runs, or an experiment and two agents")
+    assert_refused(ptb_here("compare", run, run), "is not finished; `ptb status ")

@@ -141,7 +141,7 @@ def _data_card(repository: str, cells: Sequence[Cell], board: Leaderboard | None
         "",
         f"# {repository.partition('/')[2]}",
         "",
-        f"{len(cells)} runs of PostTrainBench, {counted} of them counted, "
+        f"{len(cells)} {'run' if len(cells) == 1 else 'runs'} of PostTrainBench, {counted} of them counted, "
         f"{sum(cell.reset for cell in cells)} reset to the base model's score by the audit. "
         + "; ".join(f"Suite {suite}, rules {rules}" for suite, rules in suites)
         + f". Written by posttrainbench {__version__}.",
@@ -174,7 +174,7 @@ def _model_card(repository: str, cell: Cell, digest: str) -> str:
         source_url=f"https://huggingface.co/datasets/{repository}",
     )
     data = ModelCardData(
-        model_name=f"{plain(cell.model)} trained by {plain(cell.agent)}",
+        model_name=f"{plain(cell.model)}, submission of {plain(cell.agent)}",
         library_name="transformers",
         tags=["posttrainbench"],
         eval_results=[result],
@@ -186,8 +186,8 @@ def _model_card(repository: str, cell: Cell, digest: str) -> str:
             data.to_yaml(),
             "---",
             "",
-            f"{_literal(cell.agent)} trained this model from {_literal(cell.model)} in a run of PostTrainBench "
-            f"({_literal(cell.run)}, suite {_literal(cell.spec.suite)}, seed {cell.seed}).",
+            f"{_literal(cell.agent)} submitted this model in a run of PostTrainBench that starts from "
+            f"{_literal(cell.model)} ({_literal(cell.run)}, suite {_literal(cell.spec.suite)}, seed {cell.seed}).",
             "",
             f"It scores {100 * (cell.score or 0):.1f} on {_literal(cell.benchmark)}; the base model scores {base}. The "
             "audit found no violation of the suite's rules.",
