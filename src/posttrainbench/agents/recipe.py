@@ -105,6 +105,11 @@ def _require_syntax(spec: AgentSpec, script: Path) -> None:
         raise InputError(f"Agent `{spec.name}`: {script}{line} is not valid Python ({reason}); correct it.") from None
 
 
+def missing_packages(script: str) -> list[str]:
+    """Return the packages of the extra `training` that a shipped recipe imports and this machine does not have."""
+    return [package for package in PACKAGES.get(script, ()) if _missing(package)]
+
+
 def _missing(package: str) -> str:
     """Return a sentence if a package is not installed on this machine, else ""."""
     if importlib.util.find_spec(package) is not None:

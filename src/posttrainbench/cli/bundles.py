@@ -1,5 +1,6 @@
 """`ptb export` and `ptb verify`: share runs as one file or in the formats of other tools, and verify such a file."""
 
+import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import complete_experiments, find_place
 from posttrainbench.errors import InputError
+from posttrainbench.untrusted import printable
 
 if TYPE_CHECKING:
     from posttrainbench.records import BundleCheck, Verification
@@ -63,6 +65,8 @@ def export(
     if len(target) > 1:
         _export_trajectory(target, out, json)
         return
+    if target[0] in FORMATS and not find_place(Path(target[0])).exists():
+        raise InputError(f"Give the run whose trajectory is to be written: ptb export {target[0]} RUN.")
     written = write_bundle(find_place(Path(target[0])), out, host_secrets(os.environ))
     manifest = written.manifest
     redacted = sum(file.redacted > 0 for file in manifest.files.values())
@@ -84,7 +88,7 @@ def export(
         f"{written.path}: {written.size:,} bytes, {len(manifest.files)} files",
         f"SHA-256: {written.sha256}",
         f"Left out: {weights} files with weights, {len(manifest.withheld) - weights} others; named with their hashes",
-        f"Secrets were redacted in {redacted} files",
+        *([f"Secrets were redacted in {redacted} file{'s' * (redacted != 1)}"] if redacted else []),
         f"Next: ptb verify {shlex.quote(str(written.path))}",
     ]
     console = Console()
@@ -102,18 +106,30 @@ def _export_trajectory(target: list[str], out: Path | None, json: bool) -> None:
     from posttrainbench.run.recorder import host_secrets
 
     if len(target) > 2 or target[0] not in FORMATS:
-        raise InputError(
-            f"Give one run or experiment for a bundle, or a format ({', '.join(FORMATS)}) and one run: "
-            "ptb export atif RUN."
-        )
+        raise InputError(_wrong_arguments(target))
     run = Run(find_place(Path(target[1])))
     written = export_trajectory(run, target[0], out, host_secrets(os.environ))
     if json:
         print_json({"path": str(written.path), "format": target[0], "redacted": written.redacted})
         return
-    lines = f"{written.redacted} line{'' if written.redacted == 1 else 's'}"
-    text = f"{written.path}: the trajectory as {target[0]}; secrets were redacted in {lines}"
+    text = f"{written.path}: the trajectory as {target[0]}"
+    if written.redacted:
+        text += f"; secrets were redacted in {written.redacted} line{'s' * (written.redacted != 1)}"
     Console().print(plain(text, 4000), markup=False, highlight=False, soft_wrap=True)
+
+
+def _wrong_arguments(target: list[str]) -> str:
+    """Return a sentence on several arguments that are not a format and one run."""
+    if len(target) == 2:
+        first, second = target
+        if second in FORMATS:
+            return f"Give the format before the run: ptb export {second} {printable(first)}."
+        if not find_place(Path(first)).exists():
+            near = difflib.get_close_matches(first, FORMATS, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"choose from {', '.join(FORMATS)}."
+            return f"Unknown format `{printable(first[:80])}`; {hint}"
+    formats = ", ".join(FORMATS)
+    return f"Give one run or experiment for a bundle, or a format ({formats}) and one run: ptb export atif RUN."
 
 
 def verify(

@@ -1,7 +1,9 @@
 """`ptb demo`: run the micro suite and show its leaderboard."""
 
+import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from posttrainbench.run import Run
 
 QUICK_BENCHMARK = "micro-math"
+DEMO = re.compile(r"demo(-\d+)?")
+"""Names that `ptb demo` gives to its directories."""
 
 
 def demo(
@@ -69,6 +73,9 @@ def demo(
         return report((result for path, request in requests.items() for result in check_request(request, path)), json)
     runs = create_runs(requests)
     console.print(f"{_described(runs)} in {experiment}", markup=False, soft_wrap=True)
+    if out is None and name is None:
+        for line in _interrupted_demos(experiment):
+            console.print(line, markup=False, soft_wrap=True)
     with lock_experiments(runs):
         try:
             with console.status("evaluating the base model and its instruct counterpart (once per machine)"):
@@ -97,6 +104,25 @@ def _described(runs: "list[Run]") -> str:
     parts = [f"{len(seeds)} agents on {benchmarks} benchmark{'' if benchmarks == 1 else 's'}"]
     parts += [f"{agent} with {len(own)} seeds" for agent, own in seeds.items() if len(own) > 1]
     return f"{len(runs)} runs ({'; '.join(parts)})"
+
+
+def _interrupted_demos(experiment: Path) -> Iterator[str]:
+    """Yield a line for each earlier demo beside an experiment whose runs no process works on and not all are done."""
+    from posttrainbench.errors import PtbError
+    from posttrainbench.run.directory import is_active
+    from posttrainbench.run.index import summaries
+
+    for folder in sorted(Path("runs").glob("demo*")):
+        if folder.absolute() == experiment or not DEMO.fullmatch(folder.name):
+            continue
+        try:
+            runs = summaries(folder)
+        except PtbError:  # without runs
+            continue
+        left = sum(run.state in ("interrupted", "waiting", "infrastructure_error") for run in runs)
+        if left and not any(run.live for run in runs) and not is_active(folder):
+            count = f"{left} of {len(runs)} runs of the earlier {folder} {'is' if left == 1 else 'are'} not done"
+            yield f"{count}; continue it with: ptb resume {folder}"
 
 
 def _free_directory() -> Path:

@@ -3,20 +3,24 @@
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import shorten
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import complete_suites
 from posttrainbench.errors import InfrastructureError, InputError
+
+if TYPE_CHECKING:
+    from posttrainbench.run.preflight import CheckResult
 
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "HF_TOKEN")
 FREE_BYTES = 2**30
@@ -25,6 +29,8 @@ AGENT = "recipe-noop"
 """Agent of the checks of a suite; it needs no program and no key."""
 OF_A_RUN = ("task", "agent", "agent needs", "seed", "output", "kit and prompt", "limits")
 """Checks of `ptb run` that say nothing about the machine and the suite."""
+PULL = re.compile(r"(?:run|and) `ptb data pull ([^`\s]+)( --weights)?`")
+"""Advice in a problem: what to pull, and whether with weights."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +102,44 @@ def _of_suite(name: str) -> list[Check]:
     cells = [(model, benchmark) for model in suite.models for benchmark in suite.benchmarks]
     requests = [RunRequest(AGENT, model, benchmark, suite.id) for model, benchmark in cells]
     results = dict.fromkeys(result for request in requests for result in check_request(request, None))
-    checks = []
+    checks, pulls = [*_training(name)], _pulls(results)
+    if len(pulls) > 1:
+        weights = " --weights" if any(pulls.values()) else ""
+        absent = f"{', '.join(pulls)} are not complete on this machine"
+        checks.append(Check("data and models", "missing", absent, f"run `ptb data pull {name}{weights}`."))
     for check in dict.fromkeys(result.name for result in results if result.name not in OF_A_RUN):
         problems = [result.text for result in results if (result.name, result.state) == (check, "problem")]
+        if len(pulls) > 1:
+            combined = [text for text in problems if PULL.search(text)]
+            problems = [text for text in problems if text not in combined]
+            if combined and not problems:
+                continue  # the line above says it
         found = [result.text for result in results if (result.name, result.state) == (check, "ok")]
         checks += [Check(check, "missing", "", text) for text in problems]
         if found and not problems:
             checks.append(Check(check, "ok", found[0] if len(found) == 1 else f"{len(found)} checked"))
     return checks
+
+
+def _pulls(results: "Iterable[CheckResult]") -> dict[str, bool]:
+    """Return the names that problems advise to pull, and whether with weights."""
+    found: dict[str, bool] = {}
+    for result in results:
+        if result.state == "problem" and (advice := PULL.search(result.text)):
+            found[advice[1]] = found.get(advice[1], False) or advice[2] is not None
+    return found
+
+
+def _training(suite: str) -> Iterator[Check]:
+    """Yield a note for each shipped recipe of a suite, `recipe-...-SUITE`, that lacks packages on this machine."""
+    from posttrainbench import catalog
+    from posttrainbench.agents.recipe import missing_packages
+
+    for agent in catalog.agents().values():
+        missing = missing_packages(agent.settings.get("script", ""))
+        if missing and agent.scaffold == "recipe" and agent.id.endswith(f"-{suite}"):
+            text = f"{agent.id} needs {' and '.join(missing)} in the sandbox (an image may have them)"
+            yield Check("training", "note", text, "pip install 'posttrainbench[training]'")
 
 
 def _python() -> Check:

@@ -255,7 +255,12 @@ def _flock(file: IO[str], operation: int, root: Path, busy: str) -> None:
 
 def is_busy(run: Run) -> bool:
     """Return True if another process is working on a run. Nothing is changed."""
-    with suppress(FileNotFoundError), (run.root / LOCK).open() as file:
+    return is_active(run.root)
+
+
+def is_active(root: Path) -> bool:
+    """Return True if another process is working on a run, or launches the runs of an experiment. Nothing is changed."""
+    with suppress(FileNotFoundError), (root / LOCK).open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # once: other processes that look do not prevent it
         except BlockingIOError:

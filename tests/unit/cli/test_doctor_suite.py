@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from posttrainbench.agents import recipe
 from posttrainbench.cli import doctor
 from posttrainbench.run.preflight import CheckResult
 from posttrainbench.run.request import RunRequest
@@ -43,6 +44,39 @@ def test_checks_of_all_cells_are_summarized(ready: bool, ptb_here: Ptb, monkeypa
         problem = "The data of gsm8k is not on this machine."
         assert rows == [("benchmark data", "missing", problem), ("sandbox", "ok", "bubblewrap")]
     assert ptb_here("doctor", "--suite", "v7").returncode == 2
+
+
+def test_several_missing_downloads_are_one_command(ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulls = ["gsm8k", "humaneval", "SmolLM2-135M --weights"]
+    damaged = "The model SmolLM2-360M is damaged: sha256"
+
+    def check(request: RunRequest, out: object) -> list[CheckResult]:
+        def problem(name: str) -> CheckResult:
+            first, _, flag = name.partition(" ")
+            text = f"{first} is not on this machine; run `ptb data pull {first}{' ' + flag if flag else ''}`."
+            return CheckResult("base model" if flag else "benchmark data", "problem", text)
+
+        return [*map(problem, pulls), CheckResult("base model", "problem", damaged)]
+
+    monkeypatch.setattr("posttrainbench.run.prepare.check_request", check)
+    monkeypatch.setattr(recipe, "_missing", lambda package: "absent" if package == "peft" else "")
+    rows = json.loads(ptb_here("doctor", "--suite", "small", "--json").stdout)
+    assert [(row["name"], row["state"], row["found"] or row["fix"]) for row in rows] == [
+        ("training", "note", "recipe-sft-small needs peft in the sandbox (an image may have them)"),
+        ("data and models", "missing", "gsm8k, humaneval, SmolLM2-135M are not complete on this machine"),
+        ("base model", "missing", damaged),
+    ]
+    assert [row["fix"] for row in rows[:2]] == [
+        "pip install 'posttrainbench[training]'",
+        "run `ptb data pull small --weights`.",
+    ]
+    pulls[1:] = []
+    monkeypatch.setattr(recipe, "_missing", lambda package: "")
+    rows = json.loads(ptb_here("doctor", "--suite", "small", "--json").stdout)
+    assert [(row["name"], row["fix"]) for row in rows] == [
+        ("benchmark data", "gsm8k is not on this machine; run `ptb data pull gsm8k`."),
+        ("base model", damaged),
+    ]
 
 
 def test_doctor_says_which_sandboxes_record_provenance(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,9 +88,25 @@ def test_the_number_of_arguments_tells_bundle_and_trajectory_apart(run: Run, tmp
     assert json.loads(done.output)["format"] == "atif"
     done = CliRunner().invoke(app, ["export", place, "--out", str(tmp_path / "b.tar.zst"), "--json"])
     assert json.loads(done.output)["files"] > 0  # a run whose directory has the name of a format
-    for arguments in (["nope", place], ["atif", place, place]):
-        with pytest.raises(InputError, match="Give one run or experiment"):
+    for arguments, message in {
+        ("atif", place, place): "Give one run or experiment",
+        (place, place): "Give one run or experiment",
+        ("atfi", place): r"Unknown format `atfi`; did you mean `atif`\?",
+        ("nope", place): "Unknown format `nope`; choose from atif, docent, scout, otel",
+        (place, "otel"): "Give the format before the run: ptb export otel",
+        ("scout",): "Give the run whose trajectory is to be written: ptb export scout RUN",
+    }.items():
+        with pytest.raises(InputError, match=message):
             CliRunner().invoke(app, ["export", *arguments], catch_exceptions=False)
+
+
+def test_redacted_lines_are_counted_only_if_there_are_any(run: Run, tmp_path: Path) -> None:
+    place = str(run.root)
+    text = CliRunner().invoke(app, ["export", "atif", place, "--out", str(tmp_path / "t.json")]).output
+    assert "the trajectory as atif; secrets were redacted in 1 line\n" in text
+    clean = make_recorded_run(tmp_path / "clean", ["first"])
+    text = CliRunner().invoke(app, ["export", "atif", str(clean), "--out", str(tmp_path / "c.json")]).output
+    assert text.endswith("the trajectory as atif\n")
 
 
 def test_docent_reads_it(run: Run, tmp_path: Path) -> None:
