@@ -176,7 +176,10 @@ def _without_match(
         more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
         choices.append(f"--{name} from {', '.join(listed[:LISTED])}{more}")
     joined = " with " if guilty == used and len(used) > 1 else " or "
-    return f"None of the {len(runs)} runs in {path} matches {joined.join(options)}; choose {'; '.join(choices)}."
+    none = (
+        f"None of the {len(runs)} runs in {path} matches" if len(runs) > 1 else f"The only run in {path} does not match"
+    )
+    return f"{none} {joined.join(options)}; choose {'; '.join(choices)}."
 
 
 def _matches(name: str, pattern: str) -> bool:

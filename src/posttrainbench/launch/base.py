@@ -173,6 +173,13 @@ def ending_of(run: Run, code: int) -> Ending:
     return last.ending if last is not None and last.event == "end" and last.ending else "failed"
 
 
+def left_out_message(runs: int) -> str:
+    """Return a sentence about runs that are not submitted because jobs of an earlier launch will execute them."""
+    if runs == 1:
+        return "1 run is left out: its job is queued or running."
+    return f"{runs} runs are left out: their jobs are queued or running."
+
+
 def last_log_line(run: Run) -> str:
     """Return the last line that the run's process printed, or an empty string."""
     lines = (line.decode(errors="replace").strip() for line in reversed(last_lines(run.root / LOG)))

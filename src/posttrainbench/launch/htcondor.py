@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.files import write_text
-from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
+from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, left_out_message, start_job
 from posttrainbench.launch.job import EXIT_CODES, executions, failures, record_submission
 from posttrainbench.launch.node_answers import NodeAnswer
 from posttrainbench.launch.standing import next_part
@@ -78,7 +78,7 @@ class HTCondor:
         queued = _queued(condor)
         runs = [run for run in order.runs if not any(job in queued for job in _submitted(run))]
         if len(runs) < len(order.runs):
-            watch.on_message(f"{len(order.runs) - len(runs)} runs are left out: their jobs are queued or running.")
+            watch.on_message(left_out_message(len(order.runs) - len(runs)))
         parts = {run: part for run in runs if (part := next_part(run, order.off_target)) is not None}
         if not parts:
             return

@@ -38,7 +38,11 @@ class Local:
     def check(self, order: LaunchOrder) -> Iterator[CheckResult]:
         """Yield how many runs are executed at a time."""
         number = _concurrency(order)
-        text = "as many runs at a time as there are free GPUs" if number is None else f"{number} runs at a time"
+        text = (
+            "as many runs at a time as there are free GPUs"
+            if number is None
+            else f"{number} run{'s' * (number != 1)} at a time"
+        )
         yield CheckResult("launcher", "ok", f"this machine, {text}")
 
     def check_nodes(self, order: LaunchOrder, command: Sequence[str], seconds: float) -> Sequence[NodeAnswer]:

@@ -224,7 +224,8 @@ def _disk(costs: Costs, root: Path, due: Sequence[Standing]) -> Iterator[Problem
     if due and costs.disk is not None and costs.disk > free:
         yield Problem(
             "disk",
-            f"The {len(due)} runs need about {costs.disk / 2**30:.1f} GiB, and the disk of {folder} has "
+            f"{'The run needs' if len(due) == 1 else f'The {len(due)} runs need'} about {costs.disk / 2**30:.1f} GiB, "
+            f"and the disk of {folder} has "
             f"{free / 2**30:.1f} GiB left; free some space, or launch fewer runs.",
         )
 
@@ -238,4 +239,4 @@ def concerned(problem: Problem, keys: Sequence[RunKey]) -> str:
         own = list(dict.fromkeys(key[index] for key in problem.keys))
         if len(own) < len({key[index] for key in keys}):
             parts.append(", ".join(map(str, own)))
-    return "; ".join(parts) or f"{len(problem.keys)} runs"
+    return "; ".join(parts) or f"{len(problem.keys)} run{'s' * (len(problem.keys) != 1)}"

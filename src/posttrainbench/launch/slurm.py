@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
-from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
+from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, left_out_message, start_job
 from posttrainbench.launch.job import executions, failures, record_submission
 from posttrainbench.launch.node_answers import NodeAnswer, choose_nodes, read_answer
 from posttrainbench.launch.slurm_messages import explain
@@ -76,7 +76,7 @@ class Slurm:
         queued = _queued_jobs()
         runs = [run for run in order.runs if not _is_queued(run, queued)]
         if len(runs) < len(order.runs):
-            watch.on_message(f"{len(order.runs) - len(runs)} runs are left out: their jobs are queued or running.")
+            watch.on_message(left_out_message(len(order.runs) - len(runs)))
         by_part: dict[Part, list[Run]] = {}
         for run in runs:
             part = next_part(run, order.off_target)

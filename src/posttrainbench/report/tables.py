@@ -98,13 +98,17 @@ def _explanations(board: Leaderboard) -> list[str]:
 
 
 def _remarks(board: Leaderboard) -> list[str]:
-    """Return facts about single runs, such as an early stop by a person."""
-    sentences = [
-        f"{row.agent} on {cell.model}, {cell.benchmark}, seed {cell.seed}: {note}"
-        for row in board.rows
-        for cell in row.cells
-        for note in cell.notes
-    ]
+    """Return facts about single runs, such as an early stop by a person; those of several runs once."""
+    runs: dict[str, list[tuple[str, str]]] = {}
+    for row in board.rows:
+        for cell in row.cells:
+            for note in cell.notes:
+                place = f"{row.agent} on {cell.model}, {cell.benchmark}, seed {cell.seed}"
+                runs.setdefault(note, []).append((row.agent, place))
+    sentences = []
+    for note, own in runs.items():
+        agents = ", ".join(dict.fromkeys(agent for agent, _ in own))
+        sentences.append(f"{own[0][1] if len(own) == 1 else f'{len(own)} runs ({agents})'}: {note}")
     more = len(sentences) - REMARKS
     return sentences if more <= 0 else [*sentences[:REMARKS], f"{more} more facts about runs are in --json."]
 

@@ -78,7 +78,7 @@ def test_conditions_that_are_not_pooled_have_a_table_each(make_cell: Any, tmp_pa
 def test_runs_that_cannot_be_ranked_are_listed_with_the_reason(make_cell: Any, tmp_path: Path) -> None:
     root = write_experiment(tmp_path / "exp", [make_cell("a", base=0.6, instruct=0.5)])
     build_site([root], tmp_path / "site", charts=False)
-    assert "These 1 runs are not ranked" in Outline((tmp_path / "site" / "index.html").read_text()).text
+    assert "This run is not ranked" in Outline((tmp_path / "site" / "index.html").read_text()).text
 
 
 def test_downloads_have_the_same_numbers(cells: list[Cell], tmp_path: Path) -> None:

@@ -97,9 +97,19 @@ def test_facts_about_runs(make_cell: Any) -> None:
         assert single.count(fact) == 1
     assert "started over once after it had worked" in single
     assert "more facts" not in text
-    assert "4 more facts about runs are in --json." in board(
-        *(replace(cell, spec=cell.spec.model_copy(update={"seed": seed, "run": str(seed)})) for seed in range(3))
-    )
+    seeds = [replace(cell, spec=cell.spec.model_copy(update={"seed": seed, "run": str(seed)})) for seed in range(3)]
+    alike = board(*seeds)
+    for fact in facts:
+        assert alike.count(f"3 runs (tired): {fact}") == 1
+        assert alike.count(fact) == 1
+    assert "more facts" not in alike
+    different = [
+        replace(
+            one, result=result.model_copy(update={"reprompts": n, "provider_away_seconds": n, "notes": [f"note {n}"]})
+        )
+        for n, one in enumerate(seeds, 2)
+    ]
+    assert "4 more facts about runs are in --json." in board(*different)
     innocent = make_cell("fresh")
     assert "fresh on" not in board(innocent)
 

@@ -172,10 +172,11 @@ def _origin(group: Group, digest: str) -> Origin:
         for name, version in spec.versions.items():
             versions.setdefault(name, set()).add(version)
     listed = [f"{plain(name)} {plain(', '.join(sorted(each)))}" for name, each in sorted(versions.items())]
+    runs = f"{len(specs)} run{'' if len(specs) == 1 else 's'}"
     citation = (
         f"@misc{{posttrainbench-{link_path(group.suite)}-{created[-1]},\n"
         f"  title = {{PostTrainBench leaderboard, {plain(group.name)}}},\n"
-        f"  note = {{{len(group.runs)} runs of {created[0]} to {created[-1]}, posttrainbench {__version__}, "
+        f"  note = {{{runs} of {created[0]} to {created[-1]}, posttrainbench {__version__}, "
         f"SHA-256 {digest[:16]}}},\n"
         f"  year = {{{created[-1][:4]}}},\n"
         "}"
