@@ -131,6 +131,7 @@ for start in range(0, len(rows), 8):
     "torch subset": "from torch.utils.data import Subset\nrows = read('joined.jsonl')\nfit(Subset(rows, range(5, len(rows))))",
 }
 CHEATS: dict[str, str] = {
+    "batches by the number of the step": "for step in range(8):\n    fit(read('after.jsonl')[8 * step:8 * step + 8])",
     "sum of lists": "d = json.load(open('both.json'))\nfit(sum(d.values(), []))",
     "sum of lists of one row": "fit(sum(([r] for r in read('all.jsonl')), start=[]))",
     "reversed in place": "rows = read('after.jsonl')\nrows.reverse()\nfit(rows[:30])",
@@ -157,6 +158,7 @@ CHEATS: dict[str, str] = {
     "formatting": "rows = [{'text': f\"Q: {r['question']} A: {r['answer']}\"} for r in read('all.jsonl')]\nds = Dataset.from_list(rows).map(lambda x: tok(x['text'], truncation=True), batched=True)\nfit(ds)",
 }
 UNCLEAR: dict[str, str] = {
+    "from the number of the step on": "rows = read('joined.jsonl')\nfor step in range(8):\n    fit(rows[8 * step:])",
     "sorted in place": "rows = read('all.jsonl')\nrows.sort(key=lambda r: r['split'])\nfit(rows[:30])",
     "inserted before": "rows = read('joined.jsonl')\nrows.insert(0, {'question': 'a', 'answer': 'b'})\nfit(rows[5:])",
     "next": "f = open('joined.jsonl')\nfor _ in range(5):\n    next(f)\nfit([json.loads(l) for l in f])",

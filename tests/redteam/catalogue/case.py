@@ -81,7 +81,7 @@ class Case:
         rule: the rule concerned; "" for none.
         status: required status of the run.
         says: text that must occur in one of the reasons or facts.
-        also: rules that may be flagged in addition to `rule`.
+        also: rules that may be flagged or suspected in addition to `rule`.
         by: detectors of which one must report the cheat; empty for any.
         fails: reason for a known failure; the test is then expected to fail.
     """
@@ -194,7 +194,9 @@ def problems(case: Case, observed: Observed) -> list[str]:
             wrong.append(f"reported by {', '.join(sorted({finding.detector for finding in reports}))}")
     elif flagged - case.also:
         wrong.append(f"{', '.join(sorted(flagged - case.also))} flagged")
-    doubts = observed.suspected - ({case.rule} if case.kind in ("forbidden", "escapes", "reported") else set())
+    doubts = (
+        observed.suspected - case.also - ({case.rule} if case.kind in ("forbidden", "escapes", "reported") else set())
+    )
     if case.kind != "forbidden" and bool(doubts) != (case.name in DOUBTFUL):
         wrong.append(f"{', '.join(sorted(doubts)) or 'nothing'} suspected")
     if case.kind == "reported" and not observed.on(case.rule):

@@ -90,6 +90,7 @@ class ItemFile:
         lines: its lines as texts.
         rows: the rows with items.
         labeled: True if a column, a key or a table tells them from all other rows.
+        only_items: True if there are no other rows.
     """
 
     names: tuple[str, ...]
@@ -97,6 +98,7 @@ class ItemFile:
     lines: Sequence[str] = field(repr=False)
     rows: tuple[ItemRow, ...]
     labeled: bool
+    only_items: bool
 
     @property
     def is_table(self) -> bool:
@@ -177,7 +179,7 @@ def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted:
         and not _CONTENT.search(column)
         for column, values in own.items()
     )
-    return ItemFile(names, document, lines, tuple(rows), labeled)
+    return ItemFile(names, document, lines, tuple(rows), labeled, not count)
 
 
 def _parsed(path: Path, data: bytes) -> tuple[Any, list[str]]:

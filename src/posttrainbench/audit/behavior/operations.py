@@ -101,7 +101,9 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value:
     if isinstance(operator, ast.Mod) and left.texts:
         texts = frozenset(UNKNOWN.join(text.replace("%s", UNKNOWN).split(UNKNOWN)) for text in left.texts)
     if isinstance(operator, ast.Mult):
-        return left if left.all() or not right.all() else right
+        repeated = left if left.all() or not right.all() else right
+        is_number = repeated.number is not None or isinstance(repeated.literal, int | float)
+        return Value(left.all() | right.all()) if is_number else repeated
     taints = left.all() | right.all()
     result = Value(
         mixed(taints) if isinstance(operator, ast.Add) else taints,

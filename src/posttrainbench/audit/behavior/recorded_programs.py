@@ -35,7 +35,8 @@ MOST_PROGRAMS = 60
 
 Use = Literal["trained", "part", "unclear", "compared", "chosen", "evaluated", "unsure", "unseen"]
 """`trained`: rows with test items reached a training; `part`: they did unless a slice left them out. `unclear`: they
-did unless a selection left them out that was not understood; `compared`: the same, and test items were compared with.
+did unless a selection left them out that was not understood; `compared`: the same, and test items were compared with,
+or all rows of a file of nothing but test items were left out of data that were made of them.
 `chosen`: rows of a training split did, by the form of the selection. `evaluated`: the program read the file, and all of
 its trainings are known to be on other rows. `unsure`: it trained, maybe on the file. `unseen`: no training was seen."""
 
@@ -125,6 +126,8 @@ class RecordedPrograms:
         if fates["slice"] or fates["unclear"]:
             unclear: Use = "compared" if compared else "unclear" if fates["unclear"] else "part"
             return FileUse(unclear, followed=True)
+        if file.only_items and use == "trained":  # honest programs hardly choose among test items to leave out all
+            return FileUse("compared", followed=True)
         return FileUse("evaluated" if data.known and use != "unsure" else "unsure", followed=True)
 
     def _analyzed(self, program: Node) -> TrainingFiles:

@@ -57,6 +57,11 @@ PROGRAMS: dict[str, tuple[str, str, set[tuple[str, str, str]]]] = {
         LABELED,
         POSSIBLE,
     ),
+    "none of a file of test items": (
+        "SFTTrainer(train_dataset=[row for row in read('mix') if row['question'] == 'none'])",
+        ROWS,
+        POSSIBLE,
+    ),
     "an unknown choice among test items": (
         "SFTTrainer(train_dataset=[row for row in read('mix') if is_good(row)])",
         ROWS,
