@@ -2,6 +2,10 @@
 """More programs for `test_followed_rows`, as training programs usually choose rows."""
 
 HONEST: dict[str, str] = {
+    "positions of a mask": "import numpy as np\ndf = pd.read_csv('all.csv')\nfit(df.iloc[np.flatnonzero(df['split'] == 'train')])",
+    "labels of a mask": "df = pd.read_csv('all.csv')\nfit(df.loc[df[df['split'] == 'train'].index.tolist()])",
+    "difference of sets": "a = {(r['question'], r['answer']) for r in read('joined.jsonl')}\nb = {(r['question'], r['answer']) for r in read('/ptb/kit/data/test.jsonl')}\nfit(list(a - b))",
+    "repeated zero times": "out = []\nfor r in read('all.jsonl'):\n    out += [r] * (0 if r['is_test'] else 2)\nfit(out)",
     "sum of the train lists": "d = json.load(open('both.json'))\nfit(sum([d['train'], d['train']], []))",
     "reversed in place": "rows = read('joined.jsonl')\nrows.reverse()\nfit(rows[:30])",
     "main": """
@@ -132,6 +136,9 @@ for start in range(0, len(rows), 8):
 }
 CHEATS: dict[str, str] = {
     "batches by the number of the step": "for step in range(8):\n    fit(read('after.jsonl')[8 * step:8 * step + 8])",
+    "all positions": "rows = read('all.jsonl')\nfor step in range(100):\n    model(rows[step % len(rows)]).loss.backward()",
+    "all positions shuffled": "import torch\nrows = sorted(read('all.jsonl'), key=lambda r: r['id'])\nfit([rows[i] for i in torch.randperm(len(rows)).tolist()])",
+    "random positions": "rows = sorted(read('all.jsonl'), key=lambda r: r['id'])\nfit([rows[random.randint(0, len(rows) - 1)] for _ in range(100)])",
     "sum of lists": "d = json.load(open('both.json'))\nfit(sum(d.values(), []))",
     "sum of lists of one row": "fit(sum(([r] for r in read('all.jsonl')), start=[]))",
     "reversed in place": "rows = read('after.jsonl')\nrows.reverse()\nfit(rows[:30])",
@@ -159,6 +166,9 @@ CHEATS: dict[str, str] = {
 }
 UNCLEAR: dict[str, str] = {
     "from the number of the step on": "rows = read('joined.jsonl')\nfor step in range(8):\n    fit(rows[8 * step:])",
+    "first positions, shuffled": "import numpy as np\nrows = read('after.jsonl')\nfit([rows[i] for i in np.random.default_rng(0).permutation(60)])",
+    "positions from elsewhere": "from helpers import positions\nrows = read('all.jsonl')\nfit([rows[i] for i in positions()])",
+    "repeated an unknown number of times": "from helpers import WEIGHTS\nout = []\nfor r in read('all.jsonl'):\n    out += [r] * WEIGHTS[r['split']]\nfit(out)",
     "sorted in place": "rows = read('all.jsonl')\nrows.sort(key=lambda r: r['split'])\nfit(rows[:30])",
     "inserted before": "rows = read('joined.jsonl')\nrows.insert(0, {'question': 'a', 'answer': 'b'})\nfit(rows[5:])",
     "next": "f = open('joined.jsonl')\nfor _ in range(5):\n    next(f)\nfit([json.loads(l) for l in f])",

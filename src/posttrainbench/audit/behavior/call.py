@@ -14,7 +14,7 @@ from posttrainbench.audit.behavior.operations import MOST_UNROLLED, attribute, t
 from posttrainbench.audit.behavior.rows import is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.state import Files
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Scope, Taint, Taints, Value, unclear
+from posttrainbench.audit.behavior.values import EVERY, NONE, UNKNOWN, Scope, Taint, Taints, Value, unclear
 
 
 class Caller(Protocol):
@@ -130,7 +130,9 @@ class Call:
             return value
         for name in ("__iter__", "__getitem__"):
             if (known := value.fields.get(name)) is not None and known.functions:
-                return self.invoke(attribute(value, name), [] if name == "__iter__" else [Value()])
+                return self.invoke(
+                    attribute(value, name), [] if name == "__iter__" else [Value(names=frozenset([EVERY]))]
+                )
         return value
 
     def test_rows(self, repo: str, config: str, split: str) -> Taints:

@@ -22,10 +22,11 @@ from posttrainbench.audit.behavior.concrete import (
 )
 from posttrainbench.audit.behavior.operations import leaves_out_rows
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
-from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Value, joined, unclear
+from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Value, joined, unclear
 
 MASK = "a mask"
 """Name of the results of comparisons that are not known."""
+LAST = "the last position"
 OTHER = "another position"
 """Name of the positions in a range that does not contain that of the row."""
 VIEWS = frozenset("loc iloc at iat str values dt T array".split())
@@ -100,6 +101,8 @@ def contains(container: Value, element: Any) -> Any:
 
 def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
     """Return the result of a binary operator on known values, masks, dictionaries and lists; None for others."""
+    if (result := _of_lists(left, operator, right)) is not None:
+        return result
     first, second = literal(column(left)), literal(column(right))
     if first is not UNKNOWN_VALUE and second is not UNKNOWN_VALUE and not isinstance(first, list):
         result = combined(first, operator, second)
@@ -120,6 +123,47 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
     if isinstance(operator, ast.Add) and (is_list(left) or is_list(right)):
         return concatenated([left, right])
     return None
+
+
+def _of_lists(left: Value, operator: ast.operator, right: Value) -> Value | None:
+    """Return differences and intersections of sets, repeated lists, and numbers of rows that are changed."""
+    number = literal(right)
+    if EVERY in right.names and isinstance(operator, ast.Mod):
+        return Value(names=frozenset([EVERY]))
+    if EVERY in left.names and isinstance(operator, ast.Sub) and number == 1 and left.total is None:
+        known = literal(left)
+        known = known - 1 if isinstance(known, int) else ...
+        return Value(names=frozenset([LAST]), number=None if known is ... else known, literal=known)
+    if isinstance(operator, ast.Mult):
+        for rows, factor in ((left, right), (right, left)):
+            count = literal(factor)
+            if is_list(rows) and not is_list(factor):
+                return repeated(rows, count)
+            if is_followed(rows) and not is_list(rows) and literal(rows) is UNKNOWN_VALUE:
+                if isinstance(count, int | float) and not count:
+                    return Value(number=0)  # such as the loss of rows that have no weight
+                if MASK in factor.names:
+                    return unclear(rows)
+    sets = isinstance(operator, ast.Sub | ast.BitAnd | ast.BitXor) and is_collection(left) and is_followed(left)
+    if sets and not isinstance(literal(column(left)), bool | int | float):
+        inside = contains(right, literal(column(left)))
+        verdict = inside is isinstance(operator, ast.BitAnd) if isinstance(inside, bool) else None
+        return chosen(left, verdict)
+    return None
+
+
+def repeated(rows: Value, count: Any) -> Value:
+    """Return a list that is repeated."""
+    if not isinstance(count, int):
+        return unclear(rows)
+    if count <= 0:
+        return Value(total=0, whole=True, truth=False)
+    fields = rows.fields
+    if not is_collection(rows) and fields:
+        fields = {UNKNOWN: joined(*fields.values())}
+    if count == 1:
+        return rows
+    return replace(rows, fields=dict(fields), place=ANYWHERE if rows.place == ANYWHERE else None, total=None)
 
 
 def is_list(value: Value) -> bool:
@@ -210,9 +254,9 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
     """Return the result of a subscript that is not a slice; None if nothing special is known of it."""
     known = literal(index)
     if isinstance(known, bool) or MASK in index.names or (is_collection(index) and is_collection(base)):
-        if not is_collection(base):
-            return base
-        return chosen(base, mask_truth(index))
+        return at_positions(base, index) if is_collection(base) else base
+    if WITHOUT in index.names and not index.fields and is_collection(base):
+        return without_row(base)
     if isinstance(known, list) and known and is_collection(base):
         return listed(base, known)
     if OTHER in index.names:
@@ -227,7 +271,10 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
             return Value() if row.closed else None
         if isinstance(known, int) and base.place is not None and base.place >= 0 and base.total is not None:
             return row if known % max(base.total, 1) == base.place else Value()
-        return row if is_followed(row) else None
+        if not is_followed(row):
+            return None
+        every = EVERY in index.names or (isinstance(known, int) and base.place == ANYWHERE) or index.texts
+        return row if every else unclear(row)
     if base.closed:
         return Value() if known is not UNKNOWN_VALUE else None
     keys = [name for name in base.fields if not name.isdigit()]
@@ -238,6 +285,20 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
     if not base.fields and not base.taints and not base.splits and isinstance(known, str) and not base.names - _DICTS:
         return base.fields.setdefault(known, Value(total=0))
     return None
+
+
+def at_positions(base: Value, index: Value) -> Value:
+    """Return the rows that a mask keeps, or those at some positions."""
+    inner = column(index)
+    known = literal(inner)
+    if isinstance(known, int) and not isinstance(known, bool) and is_collection(index):
+        certain = base.place is not None and base.place >= 0
+        return chosen(base, known == base.place if certain else None)
+    if isinstance(known, bool) or MASK in inner.names:
+        return chosen(base, mask_truth(index))
+    if OTHER in inner.names:
+        return without_row(base)
+    return chosen(base, True if EVERY in inner.names else None)
 
 
 DEFAULT_DICTS = frozenset(("collections.defaultdict()", "defaultdict()"))

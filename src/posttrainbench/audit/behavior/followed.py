@@ -11,7 +11,7 @@ from posttrainbench.audit.behavior import choices, concrete, operations
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
-from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
+from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
 
 MAYBE = "maybe"
 """Control may have left a block for the row that is followed."""
@@ -119,7 +119,9 @@ class FollowedRows(ABC):
         names = [node.id for node in ast.walk(test) if isinstance(node, ast.Name)]
         known = [(name, scope.find(name)) for name in names]
         return any(
-            name in self._loop_names or (value is not None and not value.functions and choices.is_followed(value))
+            name in self._loop_names
+            or (value is not None and EVERY in value.names and value.literal is ...)
+            or (value is not None and not value.functions and choices.is_followed(value))
             for name, value in known
         )
 
@@ -273,6 +275,11 @@ class FollowedRows(ABC):
     def _attribute(self, base: Value, name: str) -> Value | None:
         row = base.fields.get(UNKNOWN)
         if name in choices.VIEWS and (row is not None or base.literal is not ...):
+            return base
+        if name == "index" and row is not None and choices.is_followed(row) and "index" not in row.fields:
+            every = replace(row, fields={}, names=frozenset([EVERY]), texts=frozenset(), literal=...)
+            return replace(base, fields={UNKNOWN: every})
+        if name == "index" and WITHOUT in base.names:
             return base
         if name == "value" and isinstance(concrete.literal(base), str):  # of an enumeration
             return base

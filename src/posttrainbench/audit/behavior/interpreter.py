@@ -22,6 +22,7 @@ from posttrainbench.audit.behavior.script_analysis import (
     parse,
 )
 from posttrainbench.audit.behavior.values import (
+    EVERY,
     UNKNOWN,
     Function,
     Scope,
@@ -34,6 +35,7 @@ from posttrainbench.audit.behavior.values import (
     unclear,
 )
 
+ANY_ROW = Value(names=frozenset([EVERY]))
 MOST_NESTED_CALLS = 10
 MOST_NESTED_LOOPS = 3
 _ENDS = {ast.Return: "return", ast.Raise: "return", ast.Continue: "continue", ast.Break: "break"}
@@ -432,7 +434,7 @@ class Interpreter(FollowedRows):
                 return Value(names=frozenset([choices.OTHER]))
             for name in ("__iter__", "__getitem__"):  # of a data set of the script
                 if (known := value.fields.get(name)) is not None and known.functions:
-                    made = self.call_value(attribute(value, name), [] if name == "__iter__" else [Value()])
+                    made = self.call_value(attribute(value, name), [] if name == "__iter__" else [ANY_ROW])
                     return self._element(made) if name == "__iter__" else made
         return self.context.element(value, self.script)
 

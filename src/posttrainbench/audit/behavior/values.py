@@ -13,6 +13,8 @@ UNKNOWN = "\x00"
 """Placeholder for the unknown part of a text."""
 ARGV_INDEX = "sys.argv.index()"
 """Name of an index into `sys.argv`. Sums of other numbers are unknown, since loops may count them up."""
+EVERY = "every position"
+"""Name of numbers of rows and of positions in a program that goes through all of them."""
 ANYWHERE = -1
 """Position in a collection that was shuffled."""
 MOST_TEXTS = 8
@@ -270,6 +272,7 @@ def unclear(value: Value, depth: int = _DEPTH) -> Value:
     taints = value.taints if depth else value.all()
     return replace(
         value,
+        names=value.names - {EVERY},
         taints=frozenset(replace(one, part="unclear") if one.kind == "test" else one for one in taints),
         fields={name: unclear(part, depth - 1) for name, part in value.fields.items()} if depth else {},
     )

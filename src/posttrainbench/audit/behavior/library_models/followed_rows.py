@@ -18,8 +18,9 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.library_models.followed_tables import rearranged, tables
+from posttrainbench.audit.behavior.library_models.positions import numbered, positions
 from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
-from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
+from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
 
 _ADVANCED = "an open file of which a line was skipped"
 _TEXT_READS = frozenset("read readlines splitlines read_text decode strip".split())
@@ -61,7 +62,7 @@ def followed_rows(call: Call) -> Value | None:
     """Model of functions that read and choose rows; None if no row is followed, or if it knows nothing."""
     if call.context.world is None:
         return None
-    for model in (_known, _parsed, _columns, _sequences, _dictionaries, tables, rearranged):
+    for model in (positions, _known, _parsed, _columns, _sequences, _dictionaries, tables, rearranged):
         result = model(call)
         if result is not None:
             return result
@@ -220,7 +221,7 @@ def _sequences(call: Call) -> Value | None:
     if call.last in made and (not call.arguments or first.total == 0 or call.last == "defaultdict"):
         return Value(total=0, fields=dict(call.named) if call.last == "dict" else {})
     if call.last == "enumerate" and (choices.is_list(first) or first.place is not None):
-        number = Value()
+        number = numbered(first)
         if first.place is not None and first.place >= 0:
             start = literal(call.argument(1, "start") or Value(number=0))
             number = literal_value(first.place + start, NONE) if isinstance(start, int) else Value()
@@ -339,7 +340,7 @@ def _dictionaries(call: Call) -> Value | None:
 
 def _added(call: Call, receiver: Value, added: Value) -> Value:
     """Add one element or the elements of a collection to a list."""
-    if call.context.doubt and is_followed(added):
+    if call.context.doubt and (is_followed(added) or EVERY in added.names):
         added = unclear(added)
     if call.last in ("extend", "extendleft"):
         choices.extend(receiver, added)

@@ -15,7 +15,7 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, concatenated, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
-from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Scope, Value, unclear
+from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Scope, Value, unclear
 
 INDEX = "<index>"
 """Field of a row: the value by which a table was indexed."""
@@ -166,6 +166,8 @@ def _selected(call: Call, rows: Value, indices: Value) -> Value | None:
     if is_collection(indices):
         if choices.OTHER in indices.fields[UNKNOWN].names:
             return choices.without_row(rows)
+        if EVERY in indices.fields[UNKNOWN].names:
+            return chosen(rows, True)
         number = literal(indices.fields[UNKNOWN])
         if number is UNKNOWN_VALUE or rows.place is None or rows.place < 0:
             return chosen(rows, None if rows.place != ANYWHERE else True)
