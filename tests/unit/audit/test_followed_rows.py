@@ -13,6 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
+import followed_changes as changes
 import followed_idioms as idioms
 from behavior_evidence import KIT, Case
 from followed_programs import CHEATS, HONEST, START, UNCLEAR
@@ -93,7 +94,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, list[ItemFile]
     return case, [file for file in (*files, kit) if file is not None]
 
 
-def _fates(case: tuple[Case, list[ItemFile]], body: str) -> set[Fate]:
+def _fates(case: tuple[Case, list[ItemFile]], body: str, command: str = "python fit.py") -> set[Fate]:
     """Return what happened to the rows with test items of all files that a program names."""
     run, files = case
     found: set[Fate] = set()
@@ -107,10 +108,10 @@ def _fates(case: tuple[Case, list[ItemFile]], body: str) -> set[Fate]:
         for row in file.followed():
             world = World(file, row, files, {"train.jsonl": len(TRAIN), f"{KIT}/data/train.jsonl": len(TRAIN)})
             replay = TrainingReplay(evidence, world)
-            replay.state.action = Action(0, "", "command", text="python fit.py")
+            replay.state.action = Action(0, "", "command", text=command)
             replay.state.label = ("process", 1)
             replay.state.write_text("fit.py", program)
-            replay.shell("python fit.py", "/ptb/workspace", {})
+            replay.shell(command, "/ptb/workspace", {})
             assert not replay.report.unread, replay.report.unread
             found.add(replay.fate(file.names))
     assert found, "the program names no file"
@@ -132,3 +133,14 @@ def test_selections_that_cannot_be_understood(case: tuple[Case, list[ItemFile]],
     found = _fates(case, program)
     assert "trained" not in found
     assert found & {"unclear", "slice"}
+
+
+@pytest.mark.parametrize("program", changes.CHANGES.values(), ids=changes.CHANGES)
+def test_changes_of_what_selections_read(case: tuple[Case, list[ItemFile]], program: str) -> None:
+    assert _fates(case, program) & {"trained", "slice", "unclear"}
+
+
+@pytest.mark.parametrize("given", changes.COMMAND_LINES.values(), ids=changes.COMMAND_LINES)
+def test_command_lines_that_change_selections(case: tuple[Case, list[ItemFile]], given: tuple[str, str]) -> None:
+    program, command = given
+    assert _fates(case, program, command) & {"trained", "slice", "unclear"}

@@ -437,3 +437,5 @@ def set_item(owner: Value, key: ast.expr, index: Value, value: Value, *, certain
         owner.set_field(str(known), value, certain=certain)
     else:
         owner.set_field(UNKNOWN, column(value) if row is not None else value)
+        if row is not None and owner.place != ANYWHERE and not (known == owner.place and is_followed(value)):
+            owner.place = None

@@ -29,8 +29,8 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.Is: operator.eq,
-    ast.IsNot: operator.ne,
+    ast.Is: lambda left, right: _same(left, right),
+    ast.IsNot: lambda left, right: not _same(left, right),
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
@@ -74,6 +74,17 @@ _MATCHES = ("match", "search", "fullmatch")
 _HASHES = frozenset("md5 sha1 sha256 sha512 blake2b".split())
 
 
+def _same(left: Any, right: Any) -> bool:
+    """Return whether two values are one object.
+
+    Raises:
+        ValueError: that cannot be told, such as of equal texts.
+    """
+    if left == right and not isinstance(left, bool | None):
+        raise ValueError("equal values need not be one object")
+    return type(left) is type(right) and bool(left == right)
+
+
 def literal_value(value: Any, taints: Taints, depth: int = 5) -> Value:
     """Return the abstract value of a Python value that has these origins."""
     if isinstance(value, bool) or value is None:
@@ -104,7 +115,7 @@ def literal(value: Value) -> Any:
 def _literal(value: Value, budget: Iterator[int]) -> Any:
     if value.literal is not ...:
         return value.literal
-    if value.handles or value.names or value.splits or value.functions or next(budget, None) is None:
+    if value.ambiguous or value.handles or value.names or value.splits or value.functions or next(budget, None) is None:
         return UNKNOWN_VALUE
     if value.number is not None:
         return value.number

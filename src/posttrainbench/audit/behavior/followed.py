@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from posttrainbench.audit.behavior import choices, concrete, operations
 from posttrainbench.audit.behavior.concrete import literal_value
+from posttrainbench.audit.behavior.hazards import is_opaque
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
@@ -63,6 +64,39 @@ class FollowedRows(ABC):
         """True if a change of a value certainly happens, for the row that is followed."""
         return self.context.world is not None and not self.context.doubt and not self.context.uncertain
 
+    def check(self, tree: ast.Module) -> None:
+        """Record whether a script does what is not followed; see `hazards`."""
+        world = self.context.world
+        if world is not None and not world.opaque:
+            world.opaque = is_opaque(tree)
+
+    def stored(self, target: ast.Attribute | ast.Subscript, owner: Value, value: Value, scope: Scope) -> None:
+        """Record an assignment to a part of a value that is lost, or that changes what selections read.
+
+        Args:
+            target: what is assigned to.
+            owner: the value that it is a part of.
+            value: what is assigned.
+            scope: the names.
+        """
+        world = self.context.world
+        if world is None:
+            return
+        root: ast.expr = target
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        holder = scope.find(root.id) if isinstance(root, ast.Name) else None
+        origins = {taint.source for taint in value.all() if taint.kind == "test"}
+        lost = not origins <= {taint.source for taint in (holder or Value()).all()}
+        if origins and (lost or choices.OTHER in owner.names):
+            world.opaque = True
+        elif isinstance(target, ast.Subscript):
+            world.opaque |= owner.literal is not ... and not isinstance(owner.literal, dict | list)
+        else:  # a class whose instances were made before, or a function of a library
+            changed = any(isinstance(function.node, ast.ClassDef) for function in owner.functions)
+            library = owner.names and not any(name.endswith(")") for name in owner.names)
+            world.opaque |= changed or bool(value.functions and library)
+
     # --- statements ---
 
     def followed_statement(self, node: ast.stmt, scope: Scope) -> str | None:
@@ -87,7 +121,8 @@ class FollowedRows(ABC):
                 for handler in handlers:
                     self._weak(handler.body, scope)
                 self.context.uncertain -= 1
-                return left or self.block(orelse, scope) or self.block(final, scope)
+                left = left or self.block(orelse, scope)
+                return self.block(final, scope) or left
             case ast.Match(subject, cases):
                 return self._match(self.value(subject, scope), cases, scope)
             case ast.Delete(targets):
@@ -296,7 +331,7 @@ class FollowedRows(ABC):
             value = self.value(part, scope)
             truth = concrete.truth(value)
             if truth is deciding:
-                return joined(*unknown, value) if unknown and value.all() else value
+                return replace(joined(*unknown, value), truth=deciding, literal=...) if unknown else value
             if truth is None or part is parts[-1]:
                 unknown.append(value)
         if len(unknown) == 1 and concrete.truth(unknown[0]) is not None:

@@ -52,6 +52,7 @@ def analyze(tree: ast.Module, context: ScriptContext, models: Sequence[LibraryMo
     """
     interpreter = Interpreter(context, context.script, models)
     scope = Scope({"__name__": text_value("__main__"), "__file__": text_value(context.script)})
+    interpreter.check(tree)
     try:
         interpreter.block(tree.body, scope)
     except (TooLongError, RecursionError):
@@ -169,7 +170,7 @@ class Interpreter(FollowedRows):
                     self._weak(case.body, scope)
             case ast.Global(names) | ast.Nonlocal(names):
                 for name in names:
-                    scope.names.setdefault(name, scope.outermost().names.setdefault(name, Value()))
+                    scope.share(name, scope.outermost() if isinstance(node, ast.Global) else scope.owner(name))
             case ast.Assert(test, _):
                 self.value(test, scope)
             case _:
@@ -223,7 +224,17 @@ class Interpreter(FollowedRows):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if isinstance(called, ast.Attribute) and called.attr in ("command", "callback"):
                 self.value(called.value, scope).fields["__command__"] = value
+        if self._world is not None and not isinstance(node, ast.ClassDef):
+            value = self._decorated(value, node, scope)
         scope.names[node.name] = value
+
+    def _decorated(self, value: Value, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Value:
+        """Return a function as decorators of the script make it."""
+        for decorator in reversed(node.decorator_list):
+            made = self.value(decorator, scope)
+            if made.functions:
+                value = self.call_value(made, [value])
+        return value
 
     def _import(self, name: str) -> Value:
         found = self.context.environment.module(name, self.context.cwd)
@@ -239,6 +250,7 @@ class Interpreter(FollowedRows):
                     tree = parse(text)
                 except NotReadError:
                     return Value(names=frozenset([name]), truth=True)
+                self.check(tree)
                 Interpreter(self.context, path, self._models, self._depth + 1).block(tree.body, scope)
         return Value(names=frozenset([name]), fields=scope.names, truth=True)
 
@@ -260,7 +272,7 @@ class Interpreter(FollowedRows):
             value = unclear(value)
         match target:
             case ast.Name(name):
-                scope.names[name] = value
+                self._bind(name, value, scope)
             case ast.Tuple(parts) | ast.List(parts):
                 starred = any(isinstance(part, ast.Starred) for part in parts)
                 for index, part in enumerate(parts):
@@ -271,6 +283,7 @@ class Interpreter(FollowedRows):
             case ast.Attribute(base, name):
                 owner = self.value(base, scope)
                 owner.set_field(name, value, certain=self._certain)
+                self.stored(target, owner, value, scope)
                 if name in lib.ADDRESS and owner.names & lib.tables().clients.keys() and value.texts:
                     self.context.env["OPENAI_BASE_URL"] = min(value.texts)
             case ast.Subscript(base, key):
@@ -282,6 +295,7 @@ class Interpreter(FollowedRows):
                 field = exact_text(index_value)
                 if self._world is not None:
                     choices.set_item(owner, key, index_value, value, certain=self._certain)
+                    self.stored(target, owner, value, scope)
                 elif field is not None:
                     owner.set_field(field, value)
                 else:
@@ -289,6 +303,13 @@ class Interpreter(FollowedRows):
                     owner.set_field(UNKNOWN, value)
             case _:
                 pass
+
+    def _bind(self, name: str, value: Value, scope: Scope) -> None:
+        """Bind a name, which may be declared as `global` or `nonlocal`."""
+        if (owner := scope.shared.get(name)) is not None:
+            old = owner.names.get(name)
+            owner.names[name] = value if self._certain or old is None or old is value else joined(old, value)
+        scope.names[name] = value
 
     def _augment(self, target: ast.expr, operator: ast.operator, added: Value, scope: Scope) -> None:
         old = self.value(target, scope)
@@ -513,7 +534,7 @@ class Interpreter(FollowedRows):
             function, last = attribute(receiver, node.func.attr), node.func.attr
         else:
             function, last = self.value(node.func, scope), getattr(node.func, "id", "")
-        arguments = [self.value(argument, scope) for argument in node.args]
+        arguments = self._arguments(node, scope)
         named: dict[str, Value] = {}
         for keyword in node.keywords:
             value = self.value(keyword.value, scope)
@@ -535,6 +556,15 @@ class Interpreter(FollowedRows):
             return joined(*(self._apply(target, arguments, named) for target in function.functions[:3]))
         return call.default()
 
+    def _arguments(self, node: ast.Call, scope: Scope) -> list[Value]:
+        """Return the positional arguments of a call, those of a known sequence one by one."""
+        arguments = []
+        for argument in node.args:
+            value = self.value(argument, scope)
+            several = isinstance(argument, ast.Starred) and self._world is not None and unrolled(value)
+            arguments += several or [value]
+        return arguments
+
     def call_value(self, function: Value, arguments: list[Value], named: dict[str, Value] | None = None) -> Value:
         """Return the result of calling `function`, such as a callback."""
         if function.functions:
@@ -553,7 +583,7 @@ class Interpreter(FollowedRows):
         inner = Interpreter(self.context, function.script, self._models, self._depth + 1)
         scope = Scope(parent=function.scope)
         scope.names = operations.bind(
-            node, arguments, named, function.bound, lambda default: self.value(default, scope)
+            node, arguments, named, function.bound, lambda default: self._default(default, scope)
         )
         if isinstance(node, ast.Lambda):
             return inner.value(node.body, scope)
@@ -561,6 +591,14 @@ class Interpreter(FollowedRows):
         if self._world is not None and left != "return" and not any(one.fields.get(UNKNOWN) for one in inner.returned):
             inner.returned.append(Value(truth=False, literal=None))
         return joined(*inner.returned) if inner.returned else Value()
+
+    def _default(self, default: ast.expr, scope: Scope) -> Value:
+        """Return the default of a parameter, which all calls share."""
+        if self._world is None:
+            return self.value(default, scope)
+        if default not in self.context.defaults:
+            self.context.defaults[default] = self.value(default, scope)
+        return self.context.defaults[default]
 
     def _instance(
         self, function: Function, node: ast.ClassDef, arguments: list[Value], named: dict[str, Value]
@@ -575,6 +613,11 @@ class Interpreter(FollowedRows):
             self._apply(replace(init.functions[0], bound=instance), arguments, named)
         else:
             instance.fields |= {f"argument {index}": argument for index, argument in enumerate(arguments)} | named
+            declared = operations.declared(node)
+            instance.fields |= dict(zip(declared, arguments, strict=False))
+        after = instance.fields.get("__post_init__")
+        if after is not None and after.functions:
+            self._apply(replace(after.functions[0], bound=instance), [], {})
         return instance
 
 

@@ -202,5 +202,11 @@ def bind(
     return names
 
 
+def declared(node: ast.ClassDef) -> list[str]:
+    """Return the fields of a data class."""
+    targets = [part.target for part in node.body if isinstance(part, ast.AnnAssign)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
 def _is_module(value: Value) -> bool:
     return "__name__" in value.fields

@@ -16,7 +16,7 @@ from typing import Any
 
 from posttrainbench.audit.behavior.concrete import MOST_FIELDS, literal_value
 from posttrainbench.audit.behavior.item_files import Database, ItemFile, ItemRow, bounded, limit_queries, open_database
-from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taints, Value
+from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taints, Value, unclear
 
 MOST_QUERY_STEPS = 20_000
 """Thousands of instructions of SQLite for all queries of one world."""
@@ -26,6 +26,11 @@ DOCUMENT = "<document>"
 """Field of an open file: its content, parsed."""
 _SOURCE = re.compile(r"\bfrom\s+(?:read_\w+\s*\(\s*)?'[^']{1,300}'(?:\s*\))?", re.IGNORECASE)
 """A file as the table of a query."""
+_SELECT = re.compile(r"\bselect\b", re.IGNORECASE)
+_SELECTED = re.compile(r"\bselect\s+(?:distinct\s+)?([^()|+]{1,1000}?)\s+from\b", re.IGNORECASE)
+_PLAIN = re.compile(
+    r"[\w.\"`\[\]]*(\*|\w[\"`\]]?)(\s+as\s+\w+)?(\s*,\s*[\w.\"`\[\]]*(\*|\w[\"`\]]?)(\s+as\s+\w+)?)*", re.IGNORECASE
+)
 _BY_PLACE = re.compile(r"\b(limit|offset|rowid|row_number|sample)\b", re.IGNORECASE)
 _SMALL = 8
 """Elements of a list whose elements are followed one by one, such as a pair of splits."""
@@ -85,6 +90,12 @@ def _other(value: Any) -> Value:
     return Value() if isinstance(value, dict) else literal_value(value, frozenset())
 
 
+def is_plain(query: str) -> bool:
+    """Return True if a query returns columns as they are, so that its result holds whole texts of a row or none."""
+    selected = _SELECTED.findall(query)
+    return len(selected) == len(_SELECT.findall(query)) and all(map(_PLAIN.fullmatch, selected))
+
+
 @dataclass
 class World:
     """The supposition of one row with a test item; other files are known by their rows with the same item.
@@ -94,6 +105,7 @@ class World:
         row: its row.
         others: all files with test items.
         counts: path -> number of rows, of files without test items.
+        opaque: whether a script did something that is not followed and may change what its selections choose.
         compared: whether something was compared with other test items, with an unknown result.
         query_steps: thousands of instructions of SQLite that queries may still take; after that, results are unknown.
     """
@@ -102,6 +114,7 @@ class World:
     row: ItemRow
     others: Iterable[ItemFile] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    opaque: bool = False
     compared: bool = False
     query_steps: int = MOST_QUERY_STEPS
 
@@ -181,6 +194,8 @@ class World:
                 if isinstance(file.document, Database):
                     return collection(literal_value(fields, taints), number, len(found))
                 return collection(literal_value(fields, taints))
+        if not is_plain(query) and any(isinstance(part, str | bytes) for row in found for part in row):
+            return unclear(collection(Value(taints)))
         return Value(total=len(found) if isinstance(file.document, Database) else None, whole=True)
 
     def _is_query_too_long(self) -> bool:

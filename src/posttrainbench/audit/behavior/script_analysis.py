@@ -145,6 +145,7 @@ class ScriptContext:
         uncertain: number of enclosing conditions that are not known.
         trainers: the trainers that were made.
         columns: the row whose columns an expression of a data frame library names.
+        defaults: values of the defaults of parameters.
     """
 
     environment: Environment
@@ -163,6 +164,7 @@ class ScriptContext:
     doubt: int = 0
     uncertain: int = 0
     columns: Value | None = None
+    defaults: dict[ast.expr, Value] = field(default_factory=dict)
     trainers: list[Trainer] = field(default_factory=list)
 
     def __post_init__(self) -> None:

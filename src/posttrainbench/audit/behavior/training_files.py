@@ -125,6 +125,8 @@ class TrainingReplay(Replay):
                 if any(is_among(name, places_of(frozenset([taint]))) for name in names):
                     part = taint.part if taint.sure else "unclear"
                     found.add({"": "trained", "slice": "slice"}.get(part, "unclear"))  # type: ignore[arg-type]
+        if self.sources.world is not None and self.sources.world.opaque:
+            found.add("unclear")
         return next((fate for fate in FATES if fate in found), "left out")
 
     def result(self) -> TrainingFiles:

@@ -71,10 +71,11 @@ class Function:
 
 @dataclass
 class Scope:
-    """Names and their values, with the enclosing scope."""
+    """Names and their values, with the enclosing scope, and those that names declared as `global` belong to."""
 
     names: dict[str, Value] = field(default_factory=dict)
     parent: Scope | None = None
+    shared: dict[str, Scope] = field(default_factory=dict)
 
     def find(self, name: str) -> Value | None:
         """Return the value of a name, or None."""
@@ -84,6 +85,19 @@ class Scope:
                 return scope.names[name]
             scope = scope.parent
         return None
+
+    def owner(self, name: str) -> Scope:
+        """Return the nearest enclosing scope that has a name, otherwise that of the module."""
+        scope = self.parent
+        while scope is not None and name not in scope.names:
+            scope = scope.parent
+        return scope if scope is not None else self.outermost()
+
+    def share(self, name: str, owner: Scope) -> None:
+        """Let a name be that of another scope."""
+        self.names[name] = owner.names.setdefault(name, Value())
+        if owner is not self:
+            self.shared[name] = owner
 
     def outermost(self) -> Scope:
         """Return the scope of the module."""
@@ -112,6 +126,7 @@ class Value:
         closed: True for a row of which all keys are known.
         place: in a collection, the position of the row that is followed; `ANYWHERE` after a shuffle, None if unknown.
         total: number of elements of a collection, None if unknown.
+        ambiguous: True if it may be one of several values, of which some are not known.
     """
 
     taints: Taints = NONE
@@ -128,6 +143,7 @@ class Value:
     closed: bool = False
     place: int | None = None
     total: int | None = None
+    ambiguous: bool = False
 
     def all(self, depth: int = _DEPTH) -> Taints:
         """Return the taints of the value and of everything that it contains."""
@@ -194,6 +210,7 @@ def joined(*values: Value) -> Value:
         closed=all(value.closed for value in values),
         place=_common([value.place for value in values], None),
         total=_common([value.total for value in values], None),
+        ambiguous=len({value.texts for value in values}) > 1 or any(value.ambiguous for value in values),
     )
 
 
@@ -213,6 +230,7 @@ def _join_field(first: Value, second: Value) -> Value:
         splits=first.all_splits() | second.all_splits(),
         handles=first.handles | second.handles,
         literal=_common([first.literal, second.literal], ...),
+        ambiguous=first.texts != second.texts or first.ambiguous or second.ambiguous,
     )
 
 

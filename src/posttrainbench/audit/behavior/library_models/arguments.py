@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.operations import words
 from posttrainbench.audit.behavior.values import Value, text_value
+
+_PLAIN_TYPES = frozenset(("int", "str", "float", "Path", "pathlib.Path"))
 
 
 def argument(call: Call) -> Value:
@@ -18,10 +21,14 @@ def argument(call: Call) -> Value:
     default = call.named.get("default") or Value()
     argv = call.context.argv
     value = default
-    if action in ("store_true", "store_false"):
+    if argv is not None and call.context.world is not None and _is_unclear(call, argv, options, action):
+        value = Value()
+    elif action in ("store_true", "store_false"):
         value = Value(truth=None)
         if argv is not None:
             value = Value(truth=any(option in argv for option in options) == (action == "store_true"))
+    elif argv is not None and (several := _words(call, argv, options)):
+        value = words(several, call.context.argv_taints)
     elif argv is not None:
         text = _option(argv, options) if options[0].startswith("-") else _positional(call.receiver, argv)
         if text is not None:
@@ -31,6 +38,26 @@ def argument(call: Call) -> Value:
         value = Value()
     call.receiver.set_field(name, value, certain=True)
     return Value()
+
+
+def _is_unclear(call: Call, argv: list[str], options: list[str], action: str) -> bool:
+    """Return True if an option is given in a way whose meaning is not computed."""
+    given = [word.partition("=")[0] for word in argv if word.startswith("-")]
+    shortened = [word for word in given if len(word) > 2 and any(one.startswith(word) for one in options)]
+    converted = bool(call.named.get("type", Value()).names - _PLAIN_TYPES or call.named.get("type", Value()).functions)
+    others = action not in ("", "store", "store_true", "store_false") or converted
+    return any(word not in options for word in shortened) or (others and any(word in options for word in given))
+
+
+def _words(call: Call, argv: list[str], options: list[str]) -> list[str]:
+    """Return the words of an option that takes several."""
+    count = call.named.get("nargs")
+    index = next((number for number, word in enumerate(argv) if word in options), None)
+    if index is None or count is None or not (count.texts & {"+", "*"} or count.number):
+        return []
+    after = argv[index + 1 :]
+    end = next((number for number, word in enumerate(after) if word.startswith("-")), len(after))
+    return after[:end]
 
 
 def _option(argv: list[str], options: list[str]) -> str | None:

@@ -14,6 +14,7 @@ from posttrainbench.audit.behavior.rows import collection
 from posttrainbench.audit.behavior.selection import query_keeps_training_rows, without_test_data
 from posttrainbench.audit.behavior.values import NONE, Value, text_value, unclear
 
+_USER_FUNCTIONS = frozenset("create_function create_aggregate create_window_function create_collation".split())
 _CHANGED = "a changed database"
 _FILE = re.compile(r"""['"]([^'"\s]{1,300}/[^'"\s]{1,300}|[^'"\s]{1,300}\.(?:jsonl?|csv|parquet|arrow|db))['"]""")
 _CHANGES = re.compile(r"\s*(insert|create|update|delete|drop|alter|pragma|begin|commit|replace)\b", re.IGNORECASE)
@@ -27,6 +28,8 @@ def databases(call: Call) -> Value | None:
         return Value(texts=paths, names=frozenset(["database"]), handles=frozenset((path, True) for path in paths))
     values = [value for value in (call.receiver, *call.all_arguments()) if value is not None]
     database = next((value for value in values if "database" in value.names), None)
+    if call.last in _USER_FUNCTIONS and call.context.world is not None:
+        call.context.world.opaque = True
     if call.last in ("cursor", "commit", "begin") and database is not None:
         return database
     if call.last == "to_sql" and database is not None and call.receiver is not None:

@@ -41,6 +41,8 @@ def training(call: Call) -> Value | None:
         data = joined(data, call.named["data_collator"]) if "data_collator" in call.named else data
         loader = call.function.fields.get("get_train_dataloader")
         fields = {"train_dataset": data}
+        if "eval_dataset" in call.named and call.context.world is not None:
+            fields["eval_dataset"] = call.named["eval_dataset"]
         trainer = Value(names=frozenset(["transformers.Trainer()"]), fields=fields, truth=True)
         if loader is not None and loader.functions:
             own = replace(trainer, functions=tuple(replace(one, bound=trainer) for one in loader.functions))

@@ -24,6 +24,8 @@ from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN,
 
 _ADVANCED = "an open file of which a line was skipped"
 _TEXT_READS = frozenset("read readlines splitlines read_text decode strip".split())
+_MOVES = frozenset("shift roll ffill bfill lag lead rolling expanding forward_fill backward_fill".split())
+"""Methods that put values of some rows into others."""
 _COLUMN_TESTS: dict[str, Callable[[Any, Any], Any]] = {
     "isin": lambda value, wanted: value in wanted,
     "is_in": lambda value, wanted: value in wanted,
@@ -79,9 +81,21 @@ def _known(call: Call) -> Value | None:
         rows = call.arguments[0]
         return Value(number=rows.total, literal=... if rows.total is None else rows.total, place=rows.place)
     if call.last == "compile" and call.function.names & {"re.compile", "regex.compile"}:
-        flags = "IGNORECASE" in ast.unparse(call.node) or "re.I" in ast.unparse(call.node)
+        given = call.argument(1, "flags") or Value(literal=0)
+        flags = bool(given.names & {"re.I", "re.IGNORECASE", "regex.I", "regex.IGNORECASE"})
+        if not flags and literal(given) != 0:
+            return Value(names=frozenset(["a pattern"]), truth=True)
         if arguments and isinstance(arguments[0], str) and concrete.is_quick(arguments[0]):
             return Value(literal=re.compile(arguments[0], re.IGNORECASE if flags else 0), truth=True)
+    if call.last == "setattr" and len(arguments) == 3 and isinstance(arguments[1], str):
+        owner, value = call.arguments[0], call.arguments[2]
+        owner.set_field(arguments[1], value, certain=not call.context.doubt and not call.context.uncertain)
+        if call.context.world is not None and (owner.functions or is_followed(value)):
+            call.context.world.opaque = True
+        return Value(truth=False, literal=None)
+    if call.last in _MOVES and call.context.world is not None:
+        moved = [value for value in (call.receiver, *call.arguments) if value is not None]
+        call.context.world.opaque |= any(map(is_followed, moved))
     if call.last in ("partial", "itemgetter", "attrgetter"):
         return _made_function(call)
     if UNKNOWN_VALUE in arguments or UNKNOWN_VALUE in named.values():
@@ -315,6 +329,10 @@ def _dictionaries(call: Call) -> Value | None:
         certain = not call.context.doubt and not call.context.uncertain
         for name, part in {**first.fields, **call.named}.items():
             receiver.set_field(name, part, certain=certain)
+        return Value()
+    if call.last == "insert" and len(call.arguments) >= 3 and is_collection(receiver):  # a column into a table
+        name, cell = literal(call.arguments[1]), choices.column(call.arguments[2])
+        receiver.fields[UNKNOWN].set_field(name if isinstance(name, str) else UNKNOWN, cell, certain=True)
         return Value()
     if call.last in ("append", "extend", "add", "appendleft", "extendleft", "insert", "put") and call.arguments:
         result = _added(call, receiver, call.arguments[-1])

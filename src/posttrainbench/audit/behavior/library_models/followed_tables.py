@@ -49,6 +49,11 @@ def tables(call: Call) -> Value | None:
         columns = call.last == "filter" and "items" in call.named
         return rows if columns else chosen(rows, verdict)
     if call.last == "drop":
+        if isinstance(names := literal(call.named.get("columns", Value())), str | list):
+            dropped = [names] if isinstance(names, str) else names
+            row = rows.fields[UNKNOWN]
+            kept = {name: part for name, part in row.fields.items() if name not in dropped}
+            return replace(rows, fields={UNKNOWN: replace(row, fields=kept)})
         if "columns" in call.named or literal(call.named.get("axis", Value())) == 1 or not call.arguments:
             return rows
         if isinstance(known, list | str) and known and all(isinstance(one, str) for one in known):
@@ -217,7 +222,8 @@ def _renamed(call: Call, rows: Value) -> Value:
     texts = [literal(value) for value in call.arguments[:2]]
     if len(texts) == 2 and all(isinstance(one, str) for one in texts):
         pairs = {str(texts[0]): texts[1]}
-    fields = {str(pairs.get(name, name)): part for name, part in row.fields.items()}
+    fields = {name: part for name, part in row.fields.items() if name not in pairs}
+    fields |= {str(pairs[name]): part for name, part in row.fields.items() if name in pairs}
     return replace(rows, fields={UNKNOWN: replace(row, fields=fields)})
 
 
@@ -265,9 +271,22 @@ def rearranged(call: Call) -> Value | None:
         return replace(rows, fields=dict(rows.fields), place=ANYWHERE if rows.place == ANYWHERE else None)
     if call.last in ("iterrows", "items") and rows is call.receiver:
         return collection(Value(fields={"0": Value(), "1": rows.fields[UNKNOWN]}), rows.place, rows.total)
+    if call.last == "class_encode_column":  # its numbers are not known
+        row, name = rows.fields[UNKNOWN], literal(first)
+        encoded = {key: Value(part.all()) if key == name else part for key, part in row.fields.items()}
+        return replace(rows, fields={UNKNOWN: replace(row, fields=encoded)})
     if call.last in ("remove_columns", "select_columns"):
         return rows
     return replace(rows, fields=dict(rows.fields)) if call.last in _SAME else None
+
+
+def _cell(values: Value) -> Value:
+    """Return the value in the row that is followed, of the values of a batch."""
+    if is_collection(values) or values.literal is not ... or not values.fields:
+        return choices.column(values)
+    parts = [literal(part) for part in values.fields.values()]
+    same = UNKNOWN_VALUE not in parts and all(part == parts[0] for part in parts)
+    return next(iter(values.fields.values())) if same else Value(values.all())
 
 
 def _mapped(call: Call, rows: Value) -> Value | None:
@@ -280,7 +299,7 @@ def _mapped(call: Call, rows: Value) -> Value | None:
         empty = any(part.total == 0 or WITHOUT in part.names for part in inner.fields.values())
         if empty and not is_followed(inner):
             return choices.without_row(rows)
-        inner = replace(inner, fields={name: choices.column(part) for name, part in inner.fields.items()})
+        inner = replace(inner, fields={name: _cell(part) for name, part in inner.fields.items()})
     if inner is row or not inner.fields:
         return collection(inner if inner.all() or inner.literal is not ... else row, rows.place, rows.total)
     merged = {**row.fields, **inner.fields} if call.last == "map" else inner.fields
