@@ -114,7 +114,7 @@ def exit_code(verdict: Verdict) -> int:
 
 
 def as_sarif(
-    audits: Sequence[tuple[AuditSummary, Result]], rule_sets: Sequence[RuleSet], version: str
+    audits: Sequence[tuple[AuditSummary, Result | None]], rule_sets: Sequence[RuleSet], version: str
 ) -> dict[str, Any]:
     """Return audits as one SARIF 2.1.0 log: an `error` for each finding that flags, a `warning` for suspicions.
 

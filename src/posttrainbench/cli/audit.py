@@ -43,6 +43,8 @@ def audit(
 ) -> None:
     """Audit finished runs again with the installed detectors, and re-score them.
 
+    Of a run whose evaluation is in progress, show the audit that the run has made.
+
     Exit codes: 0 all rules of all runs are clean, 1 a rule is flagged, 2 a rule could not be checked, 3 a rule is only
     suspected. Of several runs, 2 comes before 1 before 3.
 
@@ -59,20 +61,21 @@ def audit(
         catalog.find(catalog.rule_sets(), rules, "rule set")
     runs = find_runs(path)
     quiet = json or sarif
-    done: list[tuple[AuditSummary, Result]] = []
+    done: list[tuple[AuditSummary, Result | None]] = []
     results: list[dict[str, object]] = []
     codes = [0]
     for run in runs:
         try:
             folder = None if out is None else out if len(runs) == 1 else out / run.root.name
-            result = _audit(run, rules, folder)
+            stored = rules is None and folder is None and _is_being_evaluated(run)
+            result = None if stored else _audit(run, rules, folder)
         except InputError as error:
             if len(runs) == 1:
                 raise
             print(f"ptb: {error}", file=sys.stderr)
             codes.append(2)
             continue
-        if result.status is Status.INFRASTRUCTURE_ERROR:
+        if result is not None and result.status is Status.INFRASTRUCTURE_ERROR:
             codes.append(2)
             results.append(result.model_dump(mode="json"))
             if not quiet:
@@ -80,9 +83,10 @@ def audit(
             continue
         summary = summary_of(run, folder)
         done.append((summary, result))
-        results.append(result.model_dump(mode="json") | {"audit": summary.model_dump(mode="json")})
+        outcome = {"run": run.spec.run, "status": "unfinished"} if result is None else result.model_dump(mode="json")
+        results.append(outcome | {"audit": summary.model_dump(mode="json")})
         one = exit_code(summary.verdict)
-        codes.append(2 if result.status is Status.NOT_AUDITED else one)
+        codes.append(2 if result is not None and result.status is Status.NOT_AUDITED else one)
         if quiet:
             continue
         if len(runs) > 1:
@@ -182,6 +186,13 @@ def summary_of(run: "Run", folder: Path | None = None) -> "AuditSummary":
     findings, coverage, verdict = read_audit(folder)
     rule_set = catalog.find(catalog.rule_sets(), verdict.rule_set, "rule set")
     return summarize(str(run.root), rule_set, findings, coverage, verdict, read_adjudications(folder))
+
+
+def _is_being_evaluated(run: "Run") -> bool:
+    """Return True if a run was audited and not yet evaluated, and a process is working on it."""
+    from posttrainbench.run.directory import is_attended
+
+    return run.is_done(Stage.AUDIT) and not run.is_done(Stage.EVALUATE) and is_attended(run)
 
 
 def _audit(run: "Run", rules: str | None, out: Path | None) -> Result:

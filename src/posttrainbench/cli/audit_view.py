@@ -18,6 +18,7 @@ from posttrainbench.report.tables import RULE_STYLE, STATUS_STYLE, quotations
 from posttrainbench.report.text import percent, plain
 from posttrainbench.run import Run
 
+IN_PROGRESS = "The evaluation is in progress; the run has no score yet."
 QUOTED = 6
 PATHS = 3
 """Recorded paths of a finding that are shown."""
@@ -35,8 +36,14 @@ STATE_STYLE = {
 }
 
 
-def show_audit(run: Run, result: Result, audit: AuditSummary) -> None:
-    """Print one run: the verdict on each rule, the coverage, and every finding with its quotations."""
+def show_audit(run: Run, result: Result | None, audit: AuditSummary) -> None:
+    """Print one run: the verdict on each rule, the coverage, and every finding with its quotations.
+
+    Args:
+        run: the run.
+        result: None if its evaluation is in progress.
+        audit: its audit.
+    """
     console = Console(highlight=False)
     spec = run.spec
     title = f"{spec.agent.name} · {spec.model} · {spec.benchmark} · seed {spec.seed}"
@@ -50,6 +57,9 @@ def show_audit(run: Run, result: Result, audit: AuditSummary) -> None:
     for finding in audit.findings:
         _show_finding(console, finding)
     console.print(_coverage(audit), soft_wrap=True)
+    if result is None:
+        console.print(Paragraph(Text(f"{IN_PROGRESS} This is the audit that the run has made.")), soft_wrap=True)
+        return
     for reason in result.reasons:
         console.print(Paragraph(Text(plain(reason, 400))), soft_wrap=True)
     score = Text.assemble(
@@ -61,12 +71,14 @@ def show_audit(run: Run, result: Result, audit: AuditSummary) -> None:
     console.print(score)
 
 
-def show_line(run: Run, result: Result, audit: AuditSummary | None) -> None:
-    """Print one of several runs on one line."""
+def show_line(run: Run, result: Result | None, audit: AuditSummary | None) -> None:
+    """Print one of several runs on one line. `result` is None if its evaluation is in progress."""
     console = Console(highlight=False)
     states = audit.verdict.rules if audit else {}
     bad = [f"{rule} {state.replace('_', ' ')}" for rule, state in states.items() if state != "clean"]
-    details = ", ".join(bad) if audit else plain("; ".join(result.reasons), 300)
+    if result is None:
+        bad.append("evaluation in progress")
+    details = ", ".join(bad) if audit or result is None else plain("; ".join(result.reasons), 300)
     word, style = _word(states, bool(audit))
     console.print(
         Text.assemble(
@@ -86,20 +98,23 @@ def _word(states: dict[str, RuleState], audited: bool) -> tuple[str, str]:
     return ("clean", "green") if audited and set(states.values()) <= {"clean"} else ("not checked", "magenta")
 
 
-def show_next(path: Path, audits: Sequence[tuple[AuditSummary, Result]], several: bool) -> None:
+def show_next(path: Path, audits: Sequence[tuple[AuditSummary, Result | None]], several: bool) -> None:
     """Print the most useful next command on standard error."""
     console = Console(stderr=True, highlight=False)
-    flagged = [(audit, one) for audit, _ in audits for one in audit.findings if one.state == "flags"]
+    finished = [(audit, result) for audit, result in audits if result is not None]
+    flagged = [(audit, one) for audit, _ in finished for one in audit.findings if one.state == "flags"]
     if several:
         counts = [sum("flagged" in audit.verdict.rules.values() for audit, _ in audits), len(audits)]
-        suspected = sum(bool(result.suspected) for _, result in audits)
+        suspected = sum(bool(result.suspected) for _, result in finished)
         console.print(f"{counts[0]} of {counts[1]} audited runs are flagged, {suspected} suspected.", markup=False)
     if flagged:
         audit, one = flagged[0]
         where = shlex.quote(os.path.relpath(audit.path))
         line = f"To dismiss a finding: ptb adjudicate {where} {one.id} --dismiss --why TEXT"
-    elif any(result.suspected for _, result in audits):
+    elif any(result.suspected for _, result in finished):
         line = f"To decide on suspicions: ptb review {shlex.quote(str(path))}"
+    elif len(finished) < len(audits):
+        line = f"Next: ptb status {shlex.quote(str(path))} --watch"
     elif several:
         line = f"Next: ptb leaderboard {shlex.quote(str(path))}"
     else:

@@ -268,6 +268,11 @@ def is_active(root: Path) -> bool:
     return False
 
 
+def is_attended(run: Run) -> bool:
+    """Return True if another process is working on a run, or launches the runs of its experiment."""
+    return is_active(run.root) or is_active(run.root.parent)
+
+
 def set_aside(path: Path) -> None:
     """Rename `path` to the first unused `NAME.attempt-N`, if it exists. Nothing is ever deleted."""
     if path.exists():

@@ -10,7 +10,7 @@ from posttrainbench.files import append_json, require_no_file, write_json
 from posttrainbench.records import Adjudication, Result, Stage
 from posttrainbench.run.audit import audit, read_audit, recompute_verdict
 from posttrainbench.run.cleanup import require_workspace
-from posttrainbench.run.directory import Run
+from posttrainbench.run.directory import Run, is_attended
 from posttrainbench.run.pipeline import advance
 from posttrainbench.run.progress import ProgressListener
 from posttrainbench.run.settle import result_of
@@ -23,9 +23,11 @@ def rerun_stage(run: Run, stage: Stage, listener: ProgressListener | None = None
         InputError: another process is working on the run, a run that has not been evaluated or whose workspace was
             freed is to be audited, or its adjudications are damaged.
     """
+    if stage is Stage.AUDIT:
+        _require_evaluated(run)
     with run.lock():
         if stage is Stage.AUDIT:
-            _require_evaluated(run)
+            _require_evaluated(run, locked=True)
             require_workspace(run)
         if run.is_done(stage):
             if stage is Stage.AUDIT:
@@ -132,9 +134,14 @@ def _redecide(run: Run, rules: str, change: Callable[[Path], None] = lambda fold
     run.log(Stage.AUDIT, "done", detail=f"verdict recomputed with rule set {rules} from the findings of the last audit")
 
 
-def _require_evaluated(run: Run) -> None:
-    if not run.is_done(Stage.EVALUATE):
-        raise InputError(f"{run.root} has not been evaluated yet; continue the run with `ptb resume {run.root}`.")
+def _require_evaluated(run: Run, locked: bool = False) -> None:
+    """Raise InputError if a run has not been evaluated. `locked` means that this process has locked the run."""
+    if run.is_done(Stage.EVALUATE):
+        return
+    advice = f"continue the run with `ptb resume {run.root}`"
+    if not locked and is_attended(run):
+        advice = f"a process is working on it; wait for its end, see `ptb status {run.root} --watch`"
+    raise InputError(f"{run.root} has not been evaluated yet; {advice}.")
 
 
 def _audited(run: Run) -> Path:
