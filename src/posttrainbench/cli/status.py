@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 2.0
 PIPED_WATCH_SECONDS = 60.0
+UNFINISHED = ("working", "waiting", "interrupted")
+"""States of runs that `--watch` waits for."""
 LISTED = 12
 """Values that a message lists."""
 
@@ -64,7 +66,9 @@ def status(
             show_default=False,
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until all runs have ended.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Refresh until all runs have ended, or no process works on them.")
+    ] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Add the directory of each run.")] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Discard the index of runs and read all files again.")
@@ -95,6 +99,10 @@ def status(
         print(f"ptb: {_without_match(runs, path, agent, benchmark, state)}", file=sys.stderr)
         return None
     _write(console, _report(selected, path, console, paths))
+    if watch and _are_abandoned(selected):
+        count = sum(run.state in UNFINISHED for run in selected)
+        text = f"No process is working on the {f'{count} unfinished runs' if count > 1 else 'unfinished run'}."
+        console.print(f"\n  {text}", markup=False, soft_wrap=True)
     console.print(f"\n  Next: {_next(selected, path)}", markup=False, soft_wrap=True)
     return None
 
@@ -207,19 +215,26 @@ def _write(console: "Console", text: str) -> None:
 
 
 def _watch(path: Path, select: Select, console: "Console", paths: bool) -> "list[RunSummary]":
-    """Show the runs again and again, those at work first, until all have ended or Ctrl-C. Return the last state."""
+    """Show the runs again and again, those at work first. Return the last state.
+
+    Ends when all runs have ended, when no process has worked on the others at two successive looks, or at Ctrl-C.
+    """
     from rich.live import Live
     from rich.text import Text
 
     from posttrainbench.run.index import summaries
 
     selected: list[RunSummary] = []
+    abandoned = False
     try:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
             while True:
                 selected = list(filter(select, summaries(path)))
-                if not any(run.state in ("working", "waiting", "interrupted") for run in selected):
+                if not any(run.state in UNFINISHED for run in selected):
                     return selected
+                if abandoned and _are_abandoned(selected):
+                    return selected
+                abandoned = _are_abandoned(selected)
                 ordered = sorted(selected, key=lambda run: run.state != "working")
                 report = _report(ordered, path, console, paths)
                 if console.is_terminal:
@@ -227,9 +242,20 @@ def _watch(path: Path, select: Select, console: "Console", paths: bool) -> "list
                     time.sleep(WATCH_SECONDS)
                 else:
                     _write(console, f"{report}\n")
-                    time.sleep(PIPED_WATCH_SECONDS)
+                    time.sleep(WATCH_SECONDS if abandoned else PIPED_WATCH_SECONDS)
     except KeyboardInterrupt:
         return selected
+
+
+def _are_abandoned(runs: "Sequence[RunSummary]") -> bool:
+    """Return True if some runs are unfinished, no process works on them or launches them, and none may be queued."""
+    from posttrainbench.launch.job import may_be_queued
+    from posttrainbench.run.directory import is_active
+
+    unfinished = [Path(run.path) for run in runs if run.state in UNFINISHED]
+    if not unfinished or any(run.live for run in runs):
+        return False
+    return not any(map(is_active, {path.parent for path in unfinished})) and not any(map(may_be_queued, unfinished))
 
 
 def _next(runs: "Sequence[RunSummary]", path: Path) -> str:

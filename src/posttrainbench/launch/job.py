@@ -110,6 +110,17 @@ def executions(root: Path) -> list[Execution]:
     return lines
 
 
+def may_be_queued(root: Path) -> bool:
+    """Return True if a cluster may still execute a job of a run: one that waits, or was killed or failed and may retry.
+
+    The cluster is not asked, so that this is also True for jobs that were canceled.
+    """
+    lines = executions(root)
+    submitted = {(line.launcher, line.job) for line in lines if line.event == "submitted"}
+    last = {(line.launcher, line.job): line for line in lines}
+    return any(last[job].event != "end" or last[job].ending == "failed" for job in submitted)
+
+
 def record_submission(run: Run, part: Part, launcher: str, job: str) -> None:
     """Record that a job was submitted."""
     line = Execution(time=now(), event="submitted", part=part, launcher=launcher, job=job)

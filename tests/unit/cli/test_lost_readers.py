@@ -64,6 +64,7 @@ def without_readers(*words: str | Path, cwd: Path) -> int:
         (["scan", "--help"], 0),
         (["catalog", "--json"], 0),
         (["status", "runs"], 0),
+        (["status", "runs", "--watch"], 0),
         (["trace", "e/one"], 0),
         (["scan", "mine.txt", "--benchmark", "micro-math"], 0),
         (["status", "absent"], 2),

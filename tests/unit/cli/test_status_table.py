@@ -13,9 +13,20 @@ import pytest
 
 from posttrainbench.errors import InputError
 from posttrainbench.files import append_json
-from posttrainbench.records import AgentSpec, JournalEntry, ModelUsage, Result, RunSpec, SolveNote, Stage, Status
+from posttrainbench.records import (
+    AgentSpec,
+    Execution,
+    JournalEntry,
+    ModelUsage,
+    Result,
+    RunSpec,
+    SolveNote,
+    Stage,
+    Status,
+)
 from posttrainbench.report.run_table import count_lines, run_lines
 from posttrainbench.run import find_runs
+from posttrainbench.run.directory import lock_experiment
 from posttrainbench.run.index import index_path, summaries
 from posttrainbench.run.recorder import clock
 from posttrainbench.run.solve_supervisor import NOTES
@@ -368,6 +379,7 @@ def test_watching_ends_when_all_runs_have_ended(tmp_path: Path, ptb_here: Ptb, m
     root = working(tmp_path / "e" / "run")
     write(tmp_path / "e" / "other", score=0.5)
     monkeypatch.setattr("posttrainbench.cli.status.PIPED_WATCH_SECONDS", 0.0)
+    monkeypatch.setattr("posttrainbench.cli.status._are_abandoned", lambda runs: False)
     seen: list[str] = []
 
     def follow(path: Path, rebuild: bool = False) -> list[RunSummary]:
@@ -389,6 +401,43 @@ def test_watching_ends_when_all_runs_have_ended(tmp_path: Path, ptb_here: Ptb, m
     assert " 25.0" in said.stdout
     refused = ptb_here("status", tmp_path / "e", "--watch", "--json")
     assert refused.returncode == 2
+
+
+def test_watching_ends_when_no_process_works_on_the_runs(
+    tmp_path: Path, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = working(tmp_path / "e" / "run")
+    write(tmp_path / "e" / "done", score=0.5)
+    monkeypatch.setattr("posttrainbench.cli.status.PIPED_WATCH_SECONDS", 0.0)
+    monkeypatch.setattr("posttrainbench.cli.status.WATCH_SECONDS", 0.0)
+    looks: list[int] = []
+
+    def look(path: Path, rebuild: bool = False) -> list[RunSummary]:
+        looks.append(1)
+        if len(looks) > 9:
+            raise KeyboardInterrupt
+        return summaries(path, rebuild)
+
+    def watch() -> str:
+        looks.clear()
+        return ptb_here("status", tmp_path / "e", "--watch").stdout
+
+    monkeypatch.setattr("posttrainbench.run.index.summaries", look)
+    said = watch()
+    assert len(looks) == 3  # the first call decides nothing
+    assert "No process is working on the unfinished run." in said
+    assert f"Next: ptb resume {tmp_path / 'e'}" in said
+    for place in (root, root.parent):
+        with lock_experiment(place):
+            assert "No process" not in watch()
+        assert len(looks) == 10
+    line = Execution(time="x", event="submitted", part="all", launcher="slurm", job="1")
+    changes: list[dict[str, Any]] = [
+        {}, {"event": "begin"}, {"event": "end", "ending": "failed"}, {"event": "end", "ending": "interrupted"}
+    ]  # fmt: skip
+    for change in changes:
+        append_json(root / "executions.jsonl", line.model_copy(update=change))
+        assert ("No process" in watch()) == (change.get("ending") == "interrupted")
 
 
 NONE = dict.fromkeys(("raw_score", "base_score", "instruct_score"))
