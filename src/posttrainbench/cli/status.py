@@ -201,7 +201,7 @@ def _report(runs: "Sequence[RunSummary]", path: Path, console: "Console", paths:
     from posttrainbench.report.run_table import count_lines, run_lines
 
     with console.capture() as capture:
-        for line in count_lines(runs):
+        for line in count_lines(runs, console.width):
             console.print(line, soft_wrap=True)
         console.print(Text())
     color = console.is_terminal and not console.no_color

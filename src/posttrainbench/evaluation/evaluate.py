@@ -189,7 +189,7 @@ def _evaluate_one(
     started = time.monotonic()
     with ExitStack() as stack:
         services = stack.enter_context(_services(benchmark, plan, sandbox))
-        ledger = stack.enter_context(Ledger(out / "items.jsonl", configuration))
+        ledger = stack.enter_context(Ledger(out / "items.jsonl", configuration, len(items) * len(plan.seeds)))
         for seed in plan.seeds:
             known = ledger.of_seed(seed)
             prompted = items_with_prompts(benchmark, items, seed, plan)

@@ -17,13 +17,15 @@ SYNC_SECONDS = 1.0
 class Ledger:
     """The scores of one configuration. Lines of other configurations are kept but ignored."""
 
-    def __init__(self, path: Path, configuration: str) -> None:
+    def __init__(self, path: Path, configuration: str, total: int = 0) -> None:
         """Read the existing lines.
 
         Args:
             path: the file; created if missing.
             configuration: hash of everything that a score depends on.
+            total: number of items over all seeds, recorded for those who follow the evaluation; 0 if unknown.
         """
+        self.total = total
         self.configuration = configuration
         self.grades: dict[tuple[int, str], Grade] = {
             (row["seed"], row["item"]): Grade(float(row["score"]), float(row["weight"]))
@@ -53,6 +55,8 @@ class Ledger:
         """Record a grade."""
         self.grades[seed, item] = grade
         row = {"configuration": self.configuration, "seed": seed, "item": item} | asdict(grade)
+        if self.total:
+            row["total"] = self.total
         self._file.write(json.dumps(row).encode() + b"\n")
         self._file.flush()
         if time.monotonic() - self._synced > SYNC_SECONDS:

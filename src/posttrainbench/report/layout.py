@@ -39,12 +39,13 @@ class Paragraph:
             yield Text.assemble(margin, line, no_wrap=True, overflow="ignore")
 
 
-def columns(rows: Sequence[Sequence[str | Text]], right: Sequence[int] = ()) -> list[Text]:
-    """Align cells in columns, two spaces apart. The last column is neither wrapped nor padded.
+def columns(rows: Sequence[Sequence[str | Text]], right: Sequence[int] = (), gap: int = 2) -> list[Text]:
+    """Align cells in columns. The last column is neither wrapped nor padded.
 
     Args:
         rows: cells, equally many in each row.
         right: indices of the columns that are aligned to the right.
+        gap: spaces between columns.
     """
     cells = [[cell.copy() if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
@@ -56,5 +57,5 @@ def columns(rows: Sequence[Sequence[str | Text]], right: Sequence[int] = ()) -> 
                 cell.pad_left(padding)
             elif index < len(row) - 1:
                 cell.pad_right(padding)
-        lines.append(Text("  ", no_wrap=True, overflow="ignore").join(row))
+        lines.append(Text(" " * gap, no_wrap=True, overflow="ignore").join(row))
     return lines

@@ -28,6 +28,13 @@ NAMES = {
     "infrastructure_error": "infra error",
     "not_audited": "not audited",
 }
+SHORT_NAMES = {
+    "base_fallback": "fallback",
+    "infrastructure_error": "infra",
+    "not_audited": "unaudited",
+    "interrupted": "stopped",
+}
+"""Headings on a narrow terminal."""
 STYLES = {
     "scored": "green",
     "suspected": "yellow",
@@ -47,20 +54,62 @@ SHRINKABLE = {"agent": 12, "model": 8, "benchmark": 8, "experiment": 8, "directo
 """Columns whose names may be shortened on a narrow terminal, and their minimum widths."""
 
 
-def count_lines(runs: Sequence[RunSummary]) -> list[Text]:
-    """Return the number of runs in each state, by agent if there are several, and what they have used."""
+def count_lines(runs: Sequence[RunSummary], width: int) -> list[Text]:
+    """Return the number of runs in each state, by agent if there are several, and what they have used.
+
+    The first form is chosen that fits the width of the terminal: two spaces between the columns, one, short headings
+    and names of agents, sentences.
+    """
     states = [state for state in STATES if any(run.state == state for run in runs)]
     spent = [name for name in ("tokens", "$") if any(run.tokens is not None for run in runs)]
     groups: dict[str, list[RunSummary]] = {}
     for run in runs:
         groups.setdefault(run.agent or "?", []).append(run)
-    header = ["agent", "runs", *(NAMES.get(state, state) for state in states), *spent]
-    rows: list[list[str | Text]] = [[Text(name, "bold") for name in header]]
-    for agent, own in sorted(groups.items()):
-        rows.append([Text(plain(agent)), *_counts(own, states, bool(spent))])
-    if len(groups) > 1:
-        rows.append([Text("all", "bold"), *_counts(runs, states, bool(spent))])
-    return columns(rows, right=range(1, len(header)))
+    names = {agent: plain(agent) for agent in sorted(groups)}
+    counts = {agent: _counts(groups[agent], states, bool(spent)) for agent in names}
+    all_runs = [[Text("all", "bold"), *_counts(runs, states, bool(spent))]] if len(groups) > 1 else []
+    headings = [NAMES.get(state, state) for state in states]
+    short = [SHORT_NAMES.get(state, state) for state in states]
+
+    def table(heads: Sequence[str], agents: dict[str, str], gap: int) -> list[Text]:
+        header = [Text(name, "bold") for name in ("agent", "runs", *heads, *spent)]
+        rows = [[Text(agents[agent]), *cells] for agent, cells in counts.items()]
+        return columns([header, *rows, *all_runs], right=range(1, len(header)), gap=gap)
+
+    for heads, gap in ((headings, 2), (headings, 1), (short, 1)):
+        lines = table(heads, names, gap)
+        if _width(lines) <= width:
+            return lines
+    room = max(map(cell_len, names.values())) - (_width(lines) - width)
+    if room >= SHRINKABLE["agent"]:
+        forms = _shortened(set(names.values()), room)
+        lines = table(short, {agent: forms[name] for agent, name in names.items()}, 1)
+        if _width(lines) <= width:
+            return lines
+    labels = ["runs", *headings, *spent]
+    sentences = [(Text(names[agent]), cells) for agent, cells in counts.items()]
+    sentences += [(row[0], row[1:]) for row in all_runs]
+    return [line for name, cells in sentences for line in _sentence(name, cells, labels, width)]
+
+
+def _width(lines: Sequence[Text]) -> int:
+    return max(line.cell_len for line in lines)
+
+
+def _sentence(name: Text, cells: Sequence[Text], labels: Sequence[str], width: int) -> list[Text]:
+    """Return a name, and below it, indented and wrapped, the cells that are not empty, each after its label."""
+    lines = [name.copy()]
+    for label, cell in zip(labels, cells, strict=True):
+        if not cell.plain:
+            continue
+        part = Text.assemble(f"{label} ", cell)
+        if len(lines) > 1:
+            lines[-1].append(",")
+        if len(lines) > 1 and lines[-1].cell_len + 1 + part.cell_len < width:  # with room for a comma
+            lines[-1].append(" ").append_text(part)
+        else:
+            lines.append(Text("  ").append_text(part))
+    return lines
 
 
 def _counts(runs: Sequence[RunSummary], states: Sequence[str], spent: bool) -> list[Text]:
@@ -136,7 +185,8 @@ def state_text(run: RunSummary) -> str:
     if run.state == "working":
         if run.stage == "solve":
             return "solve" if run.busy else "solve, detached"
-        return f"{run.stage} {run.items}" if run.items else run.stage
+        of = f"/{run.total}" if run.total else ""
+        return f"{run.stage} {run.items}{of}" if run.items else run.stage
     if run.state == "interrupted":
         failed = "" if run.agent_state in (*USUAL_ENDS, "running") else f", {run.agent_state}"
         return f"stopped in {run.stage}{failed if run.stage == 'solve' else ''}"

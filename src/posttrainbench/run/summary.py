@@ -44,6 +44,7 @@ class RunSummary(NamedTuple):
         unpriced: model calls of unknown price.
         accuracy: mean over the items that a running evaluation has scored; None if none is running.
         items: number of these items.
+        total: number of items of the whole evaluation; 0 if unknown.
         problem: why the run is damaged, in one sentence.
     """
 
@@ -69,6 +70,7 @@ class RunSummary(NamedTuple):
     unpriced: int = 0
     accuracy: float | None = None
     items: int = 0
+    total: int = 0
     score: float | None = None
     raw_score: float | None = None
     problem: str = ""
@@ -129,8 +131,8 @@ def _progress(summary: RunSummary, run: Run) -> RunSummary:
         raw_score=result.raw_score if result else None,
     )
     if stage is Stage.EVALUATE:
-        accuracy, items = _accuracy(run.root / f"{stage.folder}.partial" / "items.jsonl")
-        summary = summary._replace(accuracy=accuracy, items=items)
+        accuracy, items, total = _accuracy(run.root / f"{stage.folder}.partial" / "items.jsonl")
+        summary = summary._replace(accuracy=accuracy, items=items, total=total)
     return summary._replace(state=_state(summary, bool(result and result.suspected)))
 
 
@@ -180,12 +182,17 @@ def _usage(run: Run) -> Spending | None:
     return spending(calls) if calls.is_file() else None
 
 
-def _accuracy(path: Path) -> tuple[float | None, int]:
-    """Return the weighted mean over the items that the current configuration has scored, and their number."""
+def _accuracy(path: Path) -> tuple[float | None, int, int]:
+    """Return the weighted mean over the items that the current configuration has scored, their number, and that of all.
+
+    The number of all items is 0 if it is unknown.
+    """
     rows = [row for row in read_jsonl(path) if isinstance(row.get("score"), float) and "weight" in row]
     current = [row for row in rows if row.get("configuration") == rows[-1].get("configuration")]
     weight = sum(row["weight"] for row in current)
-    return sum(row["score"] * row["weight"] for row in current) / weight if weight else None, len(current)
+    mean = sum(row["score"] * row["weight"] for row in current) / weight if weight else None
+    total = rows[-1].get("total") if rows else None
+    return mean, len(current), total if isinstance(total, int) and total >= len(current) else 0
 
 
 def _seconds(moment: str) -> float:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from posttrainbench.benchmarks import Grade
 from posttrainbench.errors import InputError
+from posttrainbench.evaluation.ledger import Ledger
 from posttrainbench.files import append_json
 from posttrainbench.records import (
     AgentSpec,
@@ -30,7 +32,7 @@ from posttrainbench.run.directory import lock_experiment
 from posttrainbench.run.index import index_path, summaries
 from posttrainbench.run.recorder import clock
 from posttrainbench.run.solve_supervisor import NOTES
-from posttrainbench.run.summary import RunSummary, summarize
+from posttrainbench.run.summary import STATES, RunSummary, summarize
 from posttrainbench.usage.calls import ModelCall
 
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -132,10 +134,14 @@ def test_the_accuracy_of_an_evaluation_is_that_of_its_latest_configuration(tmp_p
         row = {"configuration": configuration, "seed": 0, "item": "i", "score": score, "weight": weight}
         append_json(root / "evaluate.partial" / "items.jsonl", row)
     found = summarize(root)
-    assert (found.accuracy, found.items) == (0.75, 2)
+    assert (found.accuracy, found.items, found.total) == (0.75, 2, 0)
     with (root / "evaluate.partial" / "items.jsonl").open("a") as file:
         file.write('{"score": "x"}\n[]\n{"sco')
     assert summarize(root).accuracy == 0.75
+    with Ledger(root / "evaluate.partial" / "items.jsonl", "later", 9) as ledger:
+        ledger.add(0, "i", Grade(1.0))
+    found = summarize(root)
+    assert (found.accuracy, found.items, found.total) == (1.0, 1, 9)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +240,8 @@ def test_paths_are_never_broken_and_can_be_pasted(tmp_path: Path, monkeypatch: p
     ("changes", "text"),
     [
         ({"state": "base_fallback", "agent_state": "crashed"}, "base fallback (crashed)"),
-        ({"state": "working", "stage": "evaluate", "items": 12, "accuracy": 0.5}, "evaluate 12"),
+        ({"state": "working", "stage": "evaluate", "items": 12, "accuracy": 0.5}, "evaluate 12 "),
+        ({"state": "working", "stage": "evaluate", "items": 81, "total": 200, "accuracy": 0.5}, "evaluate 81/200"),
         ({"state": "interrupted", "stage": "solve", "agent_state": "killed"}, "stopped in solve, killed"),
         ({"state": "interrupted", "stage": "evaluate"}, "stopped in evaluate"),
         ({"state": "infrastructure_error", "stage": "audit"}, "infra error in audit"),
@@ -251,16 +258,39 @@ def test_the_state_says_what_a_run_is_at(changes: dict[str, Any], text: str) -> 
 def test_text_of_others_cannot_control_the_terminal() -> None:
     run = RunSummary(path="/r/\x1b[2Jx", agent="a\x1b]0;t\x07", state="damaged", problem="\x1b[31mred")
     printed = run_lines([run, run._replace(state="scored")], Path("/r"), 80, paths=True)
-    printed += "".join(line.plain for line in count_lines([run]))
+    printed += "".join(line.plain for line in count_lines([run], 80))
     assert all(letter.isprintable() for letter in printed.replace("\n", ""))
 
 
 def test_counts_are_grouped_by_agent() -> None:
     runs = rows()[:9] + rows(state="damaged", agent="", tokens=None)[:1]
-    lines = [" ".join(line.plain.split()) for line in count_lines(runs)]
+    lines = [" ".join(line.plain.split()) for line in count_lines(runs, 80)]
     assert lines[0] == "agent runs working damaged tokens $"
     assert "claude-code/claude-opus-4-6 8 8 987.7M 987.65+" in lines
     assert lines[-1] == "all 10 9 1 1.1B 1234.56+"
+
+
+@pytest.mark.parametrize("states", [3, len(STATES)])
+@pytest.mark.parametrize("name", ["claude-code/claude-opus-4-6-with-long-name", "x" * 70])
+def test_counts_fit_80_columns(states: int, name: str) -> None:
+    shown = STATES[:states]
+    runs = [
+        row._replace(agent=f"{name}{number}", state=state)
+        for number in range(2)
+        for row, state in zip(rows(), shown, strict=False)
+    ]
+    lines = [line.plain for line in count_lines(runs, 80)]
+    assert max(map(len, lines)) <= 80
+    assert all(line.strip() for line in lines)
+    text = " ".join(" ".join(lines).split())
+    if states > 3:
+        assert f"{name}0 runs {states}, scored 1, base fallback 1, infra error 1" in text
+    else:
+        assert lines[0].split() == ["agent", "runs", "scored", "fallback", "infra", "tokens", "$"]
+        assert lines[-1].split()[:5] == ["all", "6", "2", "2", "2"]
+    wide = [line.plain for line in count_lines(runs, 400)]
+    assert wide[0].startswith("agent ")
+    assert len(wide) == 4
 
 
 def test_filters(tmp_path: Path, ptb_here: Ptb) -> None:
