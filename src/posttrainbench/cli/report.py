@@ -10,6 +10,8 @@ from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import complete_experiments, distinct_places
 from posttrainbench.errors import InputError
 
+VIEWER_URL = "http://127.0.0.1:8000/inspect/index.html"
+
 Experiments = Annotated[
     list[Path],
     typer.Argument(
@@ -38,8 +40,8 @@ def report(
 ) -> None:
     """Write a site about experiments: leaderboard, charts, comparisons, and a page for each run.
 
-    The pages need neither a server nor the internet: open index.html in a browser. An earlier site in the same
-    directory is replaced.
+    The pages need neither a server nor the internet: open index.html in a browser. Only Inspect's log viewer needs a
+    web server. An earlier site in the same directory is replaced.
 
     Example:  [bold]ptb report runs/demo --out site[/bold]
     """
@@ -56,9 +58,11 @@ def report(
         )
         return
     console = Console(highlight=False)
+    serve = f"python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(site.path))}"
     lines = [
         f"{site.path}: {site.runs} run{'' if site.runs == 1 else 's'}, index.html {site.index_bytes / 1e3:,.0f} kB",
         f"Open: {(site.path / 'index.html').resolve()}",
+        *([f"Inspect's viewer needs a web server: {serve}, then open {VIEWER_URL}"] if inspect_viewer else []),
         f"Next: ptb view {shlex.join(map(str, experiments))}",
     ]
     if site.damaged:

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ pytest.importorskip("inspect_ai")
 
 from posttrainbench.errors import InputError
 from posttrainbench.report.site.build import build_site
+
+Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def write_log(path: Path) -> None:
@@ -40,6 +45,7 @@ def test_the_viewer_has_the_readable_logs_of_all_runs(make_cell: Any, tmp_path: 
     assert len(json.loads(listing.read_bytes())) == 1
     assert "../../../inspect/index.html" in (site / "runs" / "exp" / "one-m-b-0" / "index.html").read_text()
     assert "inspect/index.html" not in (site / "runs" / "exp" / "two-m-b-0" / "index.html").read_text()
+    assert "python -m http.server" in (site / "runs" / "exp" / "one-m-b-0" / "index.html").read_text()
 
 
 def test_a_site_has_no_viewer_unless_asked_for(make_cell: Any, tmp_path: Path) -> None:
@@ -51,3 +57,16 @@ def test_a_site_has_no_viewer_unless_asked_for(make_cell: Any, tmp_path: Path) -
     site = build_site([root], tmp_path / "site", charts=False).path
     assert not (site / "inspect").exists()
     shutil.rmtree(site)
+
+
+@pytest.mark.parametrize("viewer", [True, False])
+def test_the_command_says_how_to_serve_the_viewer(
+    viewer: bool, tmp_path: Path, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "my site"
+    site = SimpleNamespace(path=place, runs=1, damaged=0, index_bytes=1)
+    monkeypatch.setattr("posttrainbench.report.site.build.build_site", lambda *_, **__: site)
+    (tmp_path / "exp").mkdir()
+    said = ptb_here("report", tmp_path / "exp", *(["--inspect-viewer"] if viewer else []))
+    assert said.returncode == 0
+    assert (f"python -m http.server --bind 127.0.0.1 --directory '{place}', then open http://" in said.stdout) == viewer

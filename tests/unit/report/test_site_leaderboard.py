@@ -46,6 +46,10 @@ def test_scores_with_and_without_resets_and_what_they_cost(cells: list[Cell], tm
     assert lines["good"].heat[0].marks == "E"
     assert len(lines["good"].heat[0].dots) == 3
     assert lines["lost"].heat[0].score is None
+    assert (lines["lost"].lost, lines["lost"].unfinished) == ("", 1)
+    assert (lines["lost"].heat[0].marks, lines["lost"].heat[0].unfinished) == ("…", True)
+    assert not lines["good"].heat[0].unfinished
+    assert (table(group).unfinished, table(group).uncounted) == (1, 1)
 
 
 def test_every_cell_links_to_its_run(cells: list[Cell], tmp_path: Path) -> None:
@@ -54,8 +58,40 @@ def test_every_cell_links_to_its_run(cells: list[Cell], tmp_path: Path) -> None:
     links = [value for name, value in page.attributes if name == "href" and value.startswith("runs/exp/")]
     assert {Path(link).parent.name for link in links} == {cell.run for cell in cells}
     assert all((tmp_path / "site" / link).is_file() for link in links)
-    for text in ("1 suspected", "reset to base", "2 of 3", "1 lost", "Before audit", "Instruct models"):
+    for text in (
+        "1 suspected",
+        "reset to base",
+        "2 of 3",
+        "1 lost",
+        "1 unfinished",
+        "1 not counted",
+        "unfinished: 1 of 1 missing",
+        "Before audit",
+        "Instruct models",
+    ):
         assert text in page.text
+
+
+def test_what_is_missing_may_be_unfinished_or_lost(make_cell: Any, tmp_path: Path) -> None:
+    cells = [
+        make_cell("full"),
+        make_cell("full", "m2"),
+        make_cell("half", raw=None, status=None),
+        make_cell("half", "m2", raw=None, status="infrastructure_error", reasons=["The engine failed."]),
+        make_cell("failed", raw=None, status="infrastructure_error", reasons=["The engine failed."]),
+        make_cell("failed", "m2"),
+        make_cell("both", seed=0),
+        make_cell("both", seed=1, raw=None, status=None),
+        make_cell("both", "m2"),
+    ]
+    build_site([write_experiment(tmp_path / "exp", cells)], tmp_path / "site", charts=False)
+    html = (tmp_path / "site" / "index.html").read_text()
+    text = Outline(html).text
+    assert "incomplete: 2 of 2 missing, 1 of them unfinished" in text
+    assert "incomplete: 1 of 2 missing" in text
+    assert "<b>…</b>" in html
+    assert html.count(">E</a>") == 2
+    assert html.count(">…</a>") == 1
 
 
 def test_conditions_that_are_not_pooled_have_a_table_each(make_cell: Any, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from posttrainbench.scoring import Row, baselines_of
 from posttrainbench.scoring.aggregate import Key, group_means, overall, per_benchmark, raw
 from posttrainbench.scoring.aggregate import group as group_cells
 
+UNFINISHED = "unfinished"
+"""Status of runs without a result."""
 SHADES = 8
 """Colors of the heat map, from the base score to the instruct score and above."""
 MAX_DOTS = 4000
@@ -60,7 +62,8 @@ class HeatCell:
         score: mean over seeds; None without a counted run.
         shade: 0 to `SHADES`, the share of the base-to-instruct gap that was closed; -1 without a score.
         href: list of its runs, or its only run; empty without runs.
-        marks: signs of resets `R`, suspicions `?`, runs that do not count `E`, and `–` for no run at all.
+        marks: signs of resets `R`, suspicions `?`, runs that do not count `E`, unfinished runs `…`, and `–` for no run
+            at all.
         label: the same in words.
     """
 
@@ -72,6 +75,11 @@ class HeatCell:
     label: str
     dots: list[Dot]
 
+    @property
+    def unfinished(self) -> bool:
+        """True if there is no score because runs are unfinished, and for no other reason."""
+        return self.score is None and "…" in self.marks and "E" not in self.marks
+
 
 @dataclass(frozen=True)
 class ModelLine:
@@ -82,13 +90,14 @@ class ModelLine:
     raw: float | None
     counted: int
     lost: int
+    unfinished: int
     resets: int
     usage: Usage
 
 
 @dataclass(frozen=True)
 class AgentLine:
-    """One agent. `lost` are its runs that do not count, in words."""
+    """One agent. `lost` are its finished runs that do not count, in words; `unfinished` is the number of the others."""
 
     row: Row
     agent: str
@@ -96,6 +105,7 @@ class AgentLine:
     runs_href: str
     usage: Usage
     lost: str
+    unfinished: int
     models: list[ModelLine]
     heat: list[HeatCell]
 
@@ -156,9 +166,14 @@ class Table:
         return sum(run.cell.reset for run in self.group.runs)
 
     @property
+    def unfinished(self) -> int:
+        """Number of runs without a result."""
+        return sum(map(is_unfinished, self.group.runs))
+
+    @property
     def uncounted(self) -> int:
-        """Number of runs that do not count."""
-        return sum(not run.cell.counted for run in self.group.runs)
+        """Number of finished runs that do not count."""
+        return sum(map(is_lost, self.group.runs))
 
     @property
     def suspected(self) -> int:
@@ -197,6 +212,16 @@ def table(group: Group) -> Table:
     )
 
 
+def is_unfinished(run: SiteRun) -> bool:
+    """Return True if a run has no result: it waits, is in progress or was interrupted."""
+    return run.cell.status is None
+
+
+def is_lost(run: SiteRun) -> bool:
+    """Return True if a run is finished and does not count."""
+    return not run.cell.counted and not is_unfinished(run)
+
+
 def usage(runs: Iterable[SiteRun]) -> Usage:
     """Return the means over runs."""
     listed = list(runs)
@@ -231,7 +256,7 @@ def _line(group: Group, row: Row, runs: Sequence[SiteRun]) -> AgentLine:
     by_key: dict[Key, list[SiteRun]] = {}
     for run in runs:
         by_key.setdefault((run.cell.model, run.cell.benchmark), []).append(run)
-    lost = [f"{number} {status.replace('_', ' ')}" for status, number in row.uncounted.items()]
+    lost = [f"{number} {status.replace('_', ' ')}" for status, number in row.uncounted.items() if status != UNFINISHED]
     return AgentLine(
         row=row,
         agent=plain(row.agent),
@@ -239,13 +264,15 @@ def _line(group: Group, row: Row, runs: Sequence[SiteRun]) -> AgentLine:
         runs_href=runs_link(group, agent=row.agent),
         usage=usage(runs),
         lost=", ".join(lost),
+        unfinished=row.uncounted.get(UNFINISHED, 0),
         models=[
             ModelLine(
                 model=plain(model),
                 score=_of_model(adjusted_means, model, board.weights),
                 raw=_of_model(raw_means, model, board.weights),
                 counted=len({run.cell.seed for run in own if run.cell.counted}),
-                lost=sum(not run.cell.counted for run in own),
+                lost=sum(map(is_lost, own)),
+                unfinished=sum(map(is_unfinished, own)),
                 resets=sum(run.cell.reset for run in own),
                 usage=usage(own),
             )
@@ -284,8 +311,9 @@ def _heat(
     score, before = scores
     resets = sum(run.cell.reset for run in runs)
     suspected = sum(run.cell.suspected for run in runs)
-    uncounted = sum(not run.cell.counted for run in runs)
-    marks = ("R" if resets else "") + ("?" if suspected else "") + ("E" if uncounted else "") + ("" if runs else "–")
+    uncounted, unfinished = sum(map(is_lost, runs)), sum(map(is_unfinished, runs))
+    found = {"R": resets, "?": suspected, "E": uncounted, "…": unfinished, "–": not runs}
+    marks = "".join(mark for mark, number in found.items() if number)
     parts = [
         f"{plain(agent)} on {plain(key[0])}, {plain(key[1])}: {percent(score) if score is not None else 'no score'}"
     ]
@@ -295,6 +323,8 @@ def _heat(
         parts.append(f"{suspected} suspected")
     if uncounted:
         parts.append(f"{uncounted} not counted")
+    if unfinished:
+        parts.append(f"{unfinished} unfinished")
     if not runs:
         parts.append("never run")
     one = runs[0].href if len(runs) == 1 else ""
@@ -306,14 +336,24 @@ def _heat(
 
 def _dot(run: SiteRun) -> Dot:
     cell = run.cell
-    kind = "x" if not cell.counted else "r" if cell.reset else "q" if cell.suspected else "s"
+    kind = (
+        "u"
+        if is_unfinished(run)
+        else "x"
+        if not cell.counted
+        else "r"
+        if cell.reset
+        else "q"
+        if cell.suspected
+        else "s"
+    )
     return Dot(run.href, kind, f"seed {cell.seed}: {status_name(run)}, {percent(cell.score)}")
 
 
 def status_name(run: SiteRun) -> str:
     """Return the status of a run in words."""
     names = {"scored": "scored", "base_fallback": "reset to base"}
-    status = str(run.cell.status) if run.cell.status else "unfinished"
+    status = str(run.cell.status) if run.cell.status else UNFINISHED
     return names.get(status, status.replace("_", " ")) + (", suspected" if run.cell.suspected else "")
 
 
