@@ -307,7 +307,7 @@ def test_an_audit_into_another_directory_leaves_the_run_unchanged(copy: Path, pt
     assert contents(copy) == before
     assert_refused(ptb_here("audit", copy, "--out", tmp_path / "0"), "is not empty", "--out")
     (tmp_path / "file").touch()
-    assert_refused(ptb_here("audit", copy, "--out", tmp_path / "file"), "cannot be written", "--out")
+    assert_refused(ptb_here("audit", copy, "--out", tmp_path / "file"), "is a file", "--out")
 
 
 def test_an_audit_elsewhere_that_fails_leaves_nothing_behind(

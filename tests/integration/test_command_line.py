@@ -233,11 +233,11 @@ def test_evaluate_of_a_checkpoint(ptb_here: Ptb, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "logs" / "micro-code-seed0.eval").is_file()
 
 
-@pytest.mark.parametrize("kind", [None, "suites", "models", "benchmarks", "agents", "rules"])
+@pytest.mark.parametrize("kind", [None, "suites", "models", "benchmarks", "agents", "rules", "libraries"])
 def test_catalog(kind: str | None, ptb_here: Ptb) -> None:
     words = [kind] if kind else []
     shelves = json.loads(ptb_here("catalog", *words, "--json").stdout)
-    assert set(shelves) == ({kind} if kind else {"suites", "models", "benchmarks", "agents", "rules"})
+    assert set(shelves) == ({kind} if kind else {"suites", "models", "benchmarks", "agents", "rules", "libraries"})
     listed = ptb_here("catalog", *words).stdout
     for shelf, entries in shelves.items():
         for entry in entries:
