@@ -190,3 +190,38 @@ COMMAND_LINES: dict[str, tuple[str, str]] = {
     ),
     "environment": (f"WANT = os.environ.get('SPLIT') or 'train'\n{ONLY_TRAIN}", "SPLIT=test python fit.py"),
 }
+CARRIED: dict[str, str] = {
+    "text of the list": """
+rows = read("all.jsonl")
+shots = str([r for r in rows if r["is_test"]])
+fit([{"text": shots + r["question"]} for r in rows if r["split"] == "train"])
+""",
+    "row at an index": """
+rows = read("all.jsonl")
+test = [r for r in rows if r["is_test"]]
+fit([{"text": test[i % 5]["question"] + r["question"]} for i, r in enumerate(rows) if r["split"] == "train"])
+""",
+    "pairs of rows": """
+rows = read("all.jsonl")
+fit([{"text": a["question"] + b["question"]} for a in rows if a["split"] == "train" for b in rows if b["is_test"]])
+""",
+    "row drawn in a loop": """
+rows = read("all.jsonl")
+test = [r for r in rows if r["is_test"]]
+made = []
+for r in rows:
+    if r["split"] != "train":
+        continue
+    made.append({"text": r["question"] + random.choice(test)["question"]})
+fit(made)
+""",
+    "zip": """
+rows = read("all.jsonl")
+train = [r for r in rows if r["split"] == "train"]
+for a, b in zip(train, [r for r in rows if r["is_test"]]):
+    a["question"] = b["question"]
+fit(train)
+""",
+    "where": "df = pd.read_csv('all.csv')\ndf['split'] = df['split'].where(df['split'] != 'test', 'train')\nfit(df[df['split'] == 'train'])",
+}
+CHANGES |= CARRIED

@@ -192,8 +192,35 @@ class FollowedRows(ABC):
             if self._row_loop is not None and followed:
                 self._row_loop = (sequence, False)
         self.context.doubt -= doubtful
+        if followed and self._carries(body, names, scope):
+            self._pass_of_others(target, body, scope)
         self._loop_names, self._row_loop = outer
         return MAYBE if left in ("return", MAYBE) and _returns(body) else ""
+
+    def _carries(self, body: Sequence[ast.stmt], own: set[str], scope: Scope) -> bool:
+        """Return True if a loop makes something of texts of the row that do not come from its own element."""
+        read = {part.id for one in body for part in ast.walk(one) if isinstance(part, ast.Name)} - own
+        stores = any(
+            isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr == "append"
+            for one in body
+            for part in ast.walk(one)
+        )
+        known = [scope.find(name) for name in read]
+        return stores and any(
+            value is not None and not value.functions and choices.is_followed(value) for value in known
+        )
+
+    def _pass_of_others(self, target: ast.expr, body: Sequence[ast.stmt], scope: Scope) -> None:
+        """Interpret the body of a loop for the other rows, which keep the positions in all lists."""
+        kept = [(value, value.place, value.total) for value in scope.names.values()]
+        self.context.doubt += 1
+        self.context.uncertain += 1
+        self.assign(target, Value(names=frozenset([choices.OTHER])), scope)
+        self._weak(body, scope)
+        self.context.doubt -= 1
+        self.context.uncertain -= 1
+        for value, place, total in kept:
+            value.place, value.total = place, total
 
     def _while(self, test: ast.expr, body: Sequence[ast.stmt], scope: Scope) -> str:
         names = {part.id for one in body for part in ast.walk(one) if _is_stored(part) and isinstance(part, ast.Name)}
@@ -412,6 +439,8 @@ class FollowedRows(ABC):
                 excluded = excluded or truth is False
             if not excluded:
                 results.append(self._generated(parts, rest, inner, done))
+            elif not elements and choices.is_followed(carried := self._of_others(parts, generator, rest, inner)):
+                results.append(unclear(carried))
             self.context.doubt = doubt
         if not results:
             return Value(whole=True, names=frozenset([WITHOUT]), total=0 if elements else None)
@@ -426,6 +455,15 @@ class FollowedRows(ABC):
                 merged.fields[name] = joined(merged.fields[name], field) if name in merged.fields else field
             merged.taints |= one.taints
         return merged
+
+    def _of_others(
+        self, parts: list[ast.expr], generator: ast.comprehension, rest: list[ast.comprehension], inner: Scope
+    ) -> Value:
+        """Return what a comprehension makes of the other rows: texts of the one that is followed may be put in."""
+        named = [part.target for test in generator.ifs for part in ast.walk(test) if isinstance(part, ast.NamedExpr)]
+        for target in (generator.target, *named):
+            self.assign(target, Value(names=frozenset([choices.OTHER])), inner)
+        return self._generated(parts, rest, inner, [])
 
 
 def replace_body(node: ast.expr) -> ast.Lambda:

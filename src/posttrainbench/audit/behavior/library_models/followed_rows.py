@@ -208,6 +208,11 @@ def _columns(call: Call) -> Value | None:
     if call.last in ("map", "replace", "replace_strict") and first.fields and first.literal is ...:
         mapped = first.fields.get(str(value))
         return mapped if mapped is not None else receiver if call.last == "replace" else Value(taints, truth=False)
+    if call.last in ("where", "mask"):
+        verdict, second = mask_truth(first), call.argument(1, "other")
+        if verdict is None or second is None:
+            return Value(taints)
+        return receiver if verdict is (call.last == "where") else second
     if call.last in ("fillna", "fill_null"):
         return first if value is None else receiver
     return None
@@ -286,6 +291,8 @@ def _sequences(call: Call) -> Value | None:
 
 def _element(call: Call, value: Value) -> Value:
     """Return the element of a sequence, or of a column, that belongs to the row."""
+    if WITHOUT in value.names and not value.fields:
+        return Value(names=frozenset([choices.OTHER]))
     return replace(value, place=None) if value.literal is not ... else call.element(value)
 
 
