@@ -31,7 +31,9 @@ MOST_CHARACTERS = 2**27
 """Characters and bytes of the result of a query."""
 MOST_ROWS = 500_000
 MOST_FOLLOWED = 16
-"""Rows of one file that are followed."""
+"""Rows of one file that are followed, unless they are of more kinds."""
+MOST_KINDS = 60
+"""Kinds of rows of which one is followed."""
 _UNREADABLE = (
     UnreadableError,
     OSError,
@@ -114,7 +116,7 @@ class ItemFile:
         return row.keys[0] + first if first in (0, 1) else None
 
     def followed(self) -> list[ItemRow]:
-        """Return rows of each kind, at most `MOST_FOLLOWED`: with all labels that rows with items have."""
+        """Return rows of each kind, at most `MOST_KINDS`: with all labels that rows with items have."""
         kinds: dict[tuple[tuple[str, str], ...], list[ItemRow]] = {}
         values: dict[str, set[str]] = {}
         for row in self.rows:
@@ -124,7 +126,7 @@ class ItemFile:
             kinds.setdefault(tuple(one for one in row.labels if len(values[one[0]]) <= _FEW), []).append(row)
         chosen: list[ItemRow] = []
         each = max(MOST_FOLLOWED // max(len(kinds), 1), 1)
-        for rows in list(kinds.values())[:MOST_FOLLOWED]:
+        for rows in list(kinds.values())[:MOST_KINDS]:
             count = min(each, len(rows))
             chosen += [rows[number * (len(rows) - 1) // max(count - 1, 1)] for number in range(count)]
         return chosen
