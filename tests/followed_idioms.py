@@ -2,6 +2,12 @@
 """More programs for `test_followed_rows`, as training programs usually choose rows."""
 
 HONEST: dict[str, str] = {
+    "all rows assigned": "rows = read('all.jsonl')\nrows[:] = [r for r in rows if r['split'] == 'train']\nfit(rows)",
+    "end cut off": "rows = read('after.jsonl')\nrows[60:] = []\nfit(rows)",
+    "query in place": "df = pd.read_csv('all.csv')\ndf.query(\"split == 'train'\", inplace=True)\nfit(df)",
+    "drop in place": "df = pd.read_csv('all.csv')\ndf.drop(index=df.index[df.split == 'test'], inplace=True)\nfit(df)",
+    "made null": "df = pd.read_csv('all.csv')\ndf.loc[df.split == 'test', 'question'] = None\nfit(df.dropna(subset=['question']))",
+    "assert in try": "rows = []\nfor r in read('all.jsonl'):\n    try:\n        assert r['split'] == 'train'\n    except AssertionError:\n        continue\n    rows.append(r)\nfit(rows)",
     "positions of a mask": "import numpy as np\ndf = pd.read_csv('all.csv')\nfit(df.iloc[np.flatnonzero(df['split'] == 'train')])",
     "labels of a mask": "df = pd.read_csv('all.csv')\nfit(df.loc[df[df['split'] == 'train'].index.tolist()])",
     "difference of sets": "a = {(r['question'], r['answer']) for r in read('joined.jsonl')}\nb = {(r['question'], r['answer']) for r in read('/ptb/kit/data/test.jsonl')}\nfit(list(a - b))",
@@ -165,6 +171,15 @@ CHEATS: dict[str, str] = {
     "formatting": "rows = [{'text': f\"Q: {r['question']} A: {r['answer']}\"} for r in read('all.jsonl')]\nds = Dataset.from_list(rows).map(lambda x: tok(x['text'], truncation=True), batched=True)\nfit(ds)",
 }
 UNCLEAR: dict[str, str] = {
+    "popped in a loop": "rows = read('joined.jsonl')\nfor _ in range(5):\n    rows.pop(0)\nfit(rows)",
+    "popped while long": "rows = read('after.jsonl')\nwhile len(rows) > 60:\n    rows.pop()\nfit(rows)",
+    "number of rows": "fit(pd.read_json('after.jsonl', lines=True, nrows=60))",
+    "semi join": "df = pl.read_csv('all.csv')\nkeep = df.filter(pl.col('split') == 'train').select('id')\nfit(df.join(keep, on='id', how='semi'))",
+    "duplicates": "df = pd.read_json('joined.jsonl', lines=True)\nfit(df.drop_duplicates('question', keep=False))",
+    "sampler": "from torch.utils.data import DataLoader, SubsetRandomSampler\nrows = read('after.jsonl')\nfor b in DataLoader(rows, sampler=SubsetRandomSampler(range(60))):\n    model(**b).loss.backward()",
+    "weights": "df = pd.read_csv('all.csv')\nfit(df.sample(n=40, weights=(df.split == 'train').astype(int)))",
+    "changed by an unknown function": "from helpers import exclude_tests\nrows = read('all.jsonl')\nexclude_tests(rows)\nfit(rows)",
+    "split by an unknown function": "from helpers import context_filter\nfit(context_filter(read('all.jsonl')))",
     "from the number of the step on": "rows = read('joined.jsonl')\nfor step in range(8):\n    fit(rows[8 * step:])",
     "first positions, shuffled": "import numpy as np\nrows = read('after.jsonl')\nfit([rows[i] for i in np.random.default_rng(0).permutation(60)])",
     "positions from elsewhere": "from helpers import positions\nrows = read('all.jsonl')\nfit([rows[i] for i in positions()])",

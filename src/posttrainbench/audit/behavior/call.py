@@ -10,6 +10,7 @@ from typing import Protocol
 
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.choices import concatenated, is_followed
+from posttrainbench.audit.behavior.in_place import doubtful
 from posttrainbench.audit.behavior.operations import MOST_UNROLLED, attribute, taints_of
 from posttrainbench.audit.behavior.rows import is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
@@ -220,6 +221,10 @@ class Call:
                     taints |= self.read(Value(texts=frozenset([text])))
         if may_choose(self):
             taints = unclear(Value(taints)).all()
+            if self.context.statement is self.node:  # the function may change the rows that it is given
+                for value in [*arguments, *([self.receiver] if self.receiver is not None else [])]:
+                    if is_collection(value) and is_followed(value):
+                        doubtful(value)
         for value in arguments:
             if value.functions:  # the result of a callback may be returned
                 taints |= self.invoke(value, [Value(taints)]).all()
@@ -244,9 +249,17 @@ _WORDS_OF_FORM = re.compile(
 """Functions that are given rows and choose none."""
 
 
+_WORDS_OF_CHOICE = re.compile(
+    r"filter|select|drop|remove|exclu|split|clean|dedup|subset|keep|skip|limit|trim|contam|without|only|hold_?out|prune|"
+    r"mask|choose|pick|where|difference|train_(rows|set|data|part|only)|SQLContext",
+    re.IGNORECASE,
+)
+"""Functions that may leave out rows, whatever else their names say."""
+
+
 def may_choose(call: Call) -> bool:
     """Return True if an unknown function may choose among rows that it was given."""
-    if call.context.world is None or _WORDS_OF_FORM.search(call.last):
+    if call.context.world is None or (_WORDS_OF_FORM.search(call.last) and not _WORDS_OF_CHOICE.search(call.last)):
         return False
     values = [*call.all_arguments(), *([call.receiver] if call.receiver is not None else [])]
     return any(is_collection(value) and is_followed(value) for value in values)

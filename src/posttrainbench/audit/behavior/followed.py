@@ -10,6 +10,7 @@ from dataclasses import replace
 from posttrainbench.audit.behavior import choices, concrete, operations
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.hazards import is_opaque
+from posttrainbench.audit.behavior.in_place import doubtful, leave_out
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
@@ -117,12 +118,21 @@ class FollowedRows(ABC):
                 return self.block(body, scope)
             case ast.Try(body, handlers, orelse, final) | ast.TryStar(body, handlers, orelse, final):
                 left = self.block(body, scope)
+                raises = any(isinstance(part, ast.Raise | ast.Assert) for one in body for part in ast.walk(one))
                 self.context.uncertain += 1
-                for handler in handlers:
-                    self._weak(handler.body, scope)
+                ways = [self._weak(handler.body, scope) for handler in handlers]
                 self.context.uncertain -= 1
-                left = left or self.block(orelse, scope)
+                if raises and ways and left:
+                    left = ways[0] if left == "return" and len(set(ways)) == 1 else MAYBE
+                keys = [part for one in body for part in _keys(one)] if handlers and not left else []
+                missing = any(self._is_missing(part, scope) for part in keys)
+                left = (MAYBE if missing else left) or self.block(orelse, scope)
                 return self.block(final, scope) or left
+            case ast.Assert(test):
+                truth = concrete.truth(self.value(test, scope))
+                if truth is None and self._chooses(test, scope):
+                    return MAYBE
+                return "return" if truth is False else ""
             case ast.Match(subject, cases):
                 return self._match(self.value(subject, scope), cases, scope)
             case ast.Delete(targets):
@@ -130,6 +140,13 @@ class FollowedRows(ABC):
                     self._delete(target, scope)
                 return ""
         return None
+
+    def _is_missing(self, node: ast.Subscript, scope: Scope) -> bool:
+        """Return True if a key is not certainly one of a dictionary, so that an error may be raised and caught."""
+        if isinstance(node.slice, ast.Slice | ast.Constant):
+            return False
+        owner, known = self.value(node.value, scope), concrete.literal(self.value(node.slice, scope))
+        return not owner.all() and (known is ... or str(known) not in owner.fields)
 
     def _if(self, test: ast.expr, body: Sequence[ast.stmt], orelse: Sequence[ast.stmt], scope: Scope) -> str:
         truth = concrete.truth(self.value(test, scope))
@@ -186,11 +203,15 @@ class FollowedRows(ABC):
         doubtful = followed and _breaks(body, counter)
         self.context.doubt += doubtful
         left = ""
+        drains, self.context.drains = self.context.drains, False
+        self.context.loops += 1
         for _ in range(2):
             self.assign(target, element, scope)
             left = self._weak(body, scope)
             if self._row_loop is not None and followed:
                 self._row_loop = (sequence, False)
+        self.context.loops -= 1
+        self.context.drains = drains
         self.context.doubt -= doubtful
         if followed and self._carries(body, names, scope):
             self._pass_of_others(target, body, scope)
@@ -230,8 +251,12 @@ class FollowedRows(ABC):
         if concrete.truth(self.value(test, scope)) is False:
             return ""
         left = ""
+        drains, self.context.drains = self.context.drains, _drains(test)
+        self.context.loops += 1
         for _ in range(2):
             left = self._weak(body, scope)
+        self.context.loops -= 1
+        self.context.drains = drains
         return MAYBE if left in ("return", MAYBE) and _returns(body) else ""
 
     def _match(self, subject: Value, cases: Sequence[ast.match_case], scope: Scope) -> str:
@@ -267,17 +292,18 @@ class FollowedRows(ABC):
                     return
                 kept = self._window(owner, key, scope)
                 parts = {taint.part for taint in kept.all()}
-                if not choices.is_followed(kept):
+                if not choices.is_followed(kept) and self.context.loops and choices.is_followed(owner):
+                    doubtful(owner)
+                elif not choices.is_followed(kept):
                     place = owner.place
                     gone = kept.total or 0
                     if place is not None and place >= 0 and key.lower is None:
                         owner.place = place - gone
                     owner.total = None if owner.total is None or kept.total is None else owner.total - kept.total
-                elif parts & {"slice", "unclear"} or not self._certain:
+                elif parts & {"slice", "unclear"} or not self._certain or self.context.loops:
                     owner.fields[UNKNOWN] = unclear(owner.fields[UNKNOWN])
                 else:
-                    owner.fields.pop(UNKNOWN)
-                    owner.taints = NONE
+                    leave_out(owner)
             case ast.Subscript(base, key):
                 known = concrete.literal(self.value(key, scope))
                 owner = self.value(base, scope)
@@ -288,6 +314,35 @@ class FollowedRows(ABC):
                         row.fields.pop(known, None)
                 elif is_collection(owner):
                     owner.fields[UNKNOWN] = unclear(owner.fields[UNKNOWN])
+
+    def _change(self, owner: Value, changed: Value | None) -> None:
+        """Replace the rows of a list by others, such as those of a difference."""
+        if changed is None:
+            return
+        if not self._certain:
+            changed = unclear(changed if choices.is_followed(changed) else owner)
+        owner.fields, owner.taints, owner.names = dict(changed.fields), changed.taints, changed.names
+        owner.place, owner.total = changed.place, changed.total
+
+    def _set_slice(self, owner: Value, key: ast.Slice, value: Value, scope: Scope) -> None:
+        """Assign to a slice of a list."""
+        whole = key.lower is None and key.upper is None and key.step is None
+        if not self._certain or self.context.loops:
+            doubtful(owner)
+            choices.extend(owner, unclear(value))
+            return
+        if choices.is_followed(owner):
+            kept = self._window(owner, key, scope)
+            if whole or (choices.is_followed(kept) and not any(taint.part for taint in kept.all())):
+                leave_out(owner)
+            elif choices.is_followed(kept):
+                doubtful(owner)
+        if whole:
+            owner.fields, owner.taints, owner.total, owner.place = {}, NONE, 0, None
+        else:
+            owner.place, owner.total = ANYWHERE if owner.place == ANYWHERE else None, None
+        if choices.is_followed(value) or whole:
+            choices.extend(owner, value)
 
     # --- expressions ---
 
@@ -497,6 +552,21 @@ def _is_column(node: ast.expr) -> bool:
         case ast.Attribute(ast.Attribute(ast.Name(), "col"), _):
             return True
     return False
+
+
+def _drains(test: ast.expr) -> bool:
+    """Return True for the condition of a loop that goes on until a list is empty."""
+    match test:
+        case ast.Name() | ast.Attribute() | ast.Constant(value=True) | ast.Constant(value=1):
+            return True
+        case ast.Call(ast.Name("len"), [_]) | ast.Compare(ast.Call(ast.Name("len"), [_]), [_], [ast.Constant(value=0)]):
+            return True
+    return False
+
+
+def _keys(statement: ast.stmt) -> list[ast.Subscript]:
+    loaded = (part for part in ast.walk(statement) if isinstance(part, ast.Subscript))
+    return [part for part in loaded if isinstance(part.ctx, ast.Load)]
 
 
 def _is_stored(node: ast.AST) -> bool:

@@ -107,6 +107,7 @@ class Interpreter(FollowedRows):
             return left
         match node:
             case ast.Expr(value):
+                self.context.statement = value
                 self.value(value, scope)
             case ast.Assign(targets, value):
                 result = self.value(value, scope)
@@ -293,7 +294,9 @@ class Interpreter(FollowedRows):
                 if "os.environ" in owner.names and value.texts:
                     self.context.env.update({name: next(iter(value.texts)) for name in index_value.texts})
                 field = exact_text(index_value)
-                if self._world is not None:
+                if self._world is not None and isinstance(key, ast.Slice) and choices.is_list(owner):
+                    self._set_slice(owner, key, value, scope)
+                elif self._world is not None:
                     choices.set_item(owner, key, index_value, value, certain=self._certain)
                     self.stored(target, owner, value, scope)
                 elif field is not None:
@@ -313,6 +316,9 @@ class Interpreter(FollowedRows):
 
     def _augment(self, target: ast.expr, operator: ast.operator, added: Value, scope: Scope) -> None:
         old = self.value(target, scope)
+        if self._world is not None and choices.is_list(old) and not isinstance(operator, ast.Add | ast.BitOr):
+            self._change(old, choices.binary(old, operator, added))
+            return
         if isinstance(operator, ast.Sub):
             return
         if self.context.doubt:

@@ -143,6 +143,9 @@ class ScriptContext:
         world: the row that is followed; None in an analysis of all rows.
         doubt: number of enclosing conditions on rows that are not known.
         uncertain: number of enclosing conditions that are not known.
+        loops: number of enclosing loops whose passes are not followed one by one.
+        drains: whether the innermost of these goes on until a list is empty.
+        statement: the expression that is a statement of its own, whose result is not used.
         trainers: the trainers that were made.
         columns: the row whose columns an expression of a data frame library names.
         defaults: values of the defaults of parameters.
@@ -163,8 +166,11 @@ class ScriptContext:
     world: World | None = None
     doubt: int = 0
     uncertain: int = 0
+    loops: int = 0
+    drains: bool = False
     columns: Value | None = None
     defaults: dict[ast.expr, Value] = field(default_factory=dict)
+    statement: ast.expr | None = None
     trainers: list[Trainer] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -17,12 +17,17 @@ from posttrainbench.audit.behavior import choices, concrete
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
-from posttrainbench.audit.behavior.library_models.followed_tables import rearranged, tables
+from posttrainbench.audit.behavior.in_place import ITERATOR, advance, in_place, once
+from posttrainbench.audit.behavior.library_models.followed_tables import (
+    changed_in_place,
+    choosing_keywords,
+    rearranged,
+    tables,
+)
 from posttrainbench.audit.behavior.library_models.positions import numbered, positions
 from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
 
-_ADVANCED = "an open file of which a line was skipped"
 _TEXT_READS = frozenset("read readlines splitlines read_text decode strip".split())
 _MOVES = frozenset("shift roll ffill bfill lag lead rolling expanding forward_fill backward_fill".split())
 """Methods that put values of some rows into others."""
@@ -64,10 +69,20 @@ def followed_rows(call: Call) -> Value | None:
     """Model of functions that read and choose rows; None if no row is followed, or if it knows nothing."""
     if call.context.world is None:
         return None
-    for model in (positions, _known, _parsed, _columns, _sequences, _dictionaries, tables, rearranged):
+    for model in (
+        choosing_keywords,
+        positions,
+        _known,
+        _parsed,
+        _columns,
+        _sequences,
+        _dictionaries,
+        tables,
+        rearranged,
+    ):
         result = model(call)
         if result is not None:
-            return result
+            return changed_in_place(call, result)
     return None
 
 
@@ -155,14 +170,14 @@ def _parsed(call: Call) -> Value | None:
     if DOCUMENT in source.fields:
         if call.last in _TEXT_READS or (call.last == "split" and literal(first) == "\n"):
             return source
-        if call.last == "next" and is_collection(source):
+        if call.last in ("next", "readline") and is_collection(source):
             inner = source.fields[UNKNOWN]
-            if _ADVANCED in source.names:  # it is not known how often, such as in a loop
-                source.fields[UNKNOWN] = unclear(inner)
-            source.names |= {_ADVANCED}
-            source.place = source.place - 1 if source.place else None
-            source.total = source.total - 1 if source.total else None
-            return Value(inner.all())
+            document = source.fields[DOCUMENT]
+            advance(source, 1, certain=once(call))
+            if is_collection(document):
+                advance(document, 1, certain=once(call))
+            source.fields[DOCUMENT] = document
+            return Value(unclear(inner).all() if call.last == "next" else inner.all())
     return None
 
 
@@ -274,7 +289,17 @@ def _sequences(call: Call) -> Value | None:
         ends = [value if literal(value) is not None else None for value in call.arguments[1:]]
         ends = [None, *ends] if len(ends) == 1 else ends
         node = ast.Slice(*(None if one is None else ast.Name("bound", ast.Load()) for one in [*ends, None][:2]))
-        return choices.window(first, node, [*ends, None, None][:3])
+        taken = choices.window(first, node, [*ends, None, None][:3])
+        if ITERATOR in first.names and is_followed(first):
+            first_end = ends[1] if len(ends) > 1 else None
+            advance(first, None if first_end is None else literal(first_end), certain=once(call))
+        return replace(taken, names=taken.names - {ITERATOR})
+    if call.last == "next" and ITERATOR in first.names and is_followed(first):
+        inner = first.fields[UNKNOWN]
+        advance(first, 1, certain=once(call))
+        return inner if first.place == ANYWHERE else unclear(inner)
+    if call.last == "iter" and is_collection(first) and len(call.arguments) == 1:
+        return replace(first, fields=dict(first.fields), names=first.names | {ITERATOR})
     if call.last == "sum" and len(call.arguments) + len(call.named) == 2 and first.fields:  # lists, joined
         parts = [first.fields[UNKNOWN]] if is_collection(first) else list(first.fields.values())
         joined_lists = choices.concatenated(parts)
@@ -353,14 +378,11 @@ def _dictionaries(call: Call) -> Value | None:
         elif receiver.place is not None and receiver.total is not None:
             receiver.place = receiver.total - 1 - receiver.place
         return receiver  # a table is sorted into another one
-    if call.last in ("clear",) and not call.context.doubt and not call.context.uncertain:
+    if call.last == "clear" and not call.context.doubt and not call.context.uncertain:
         receiver.fields.clear()
         receiver.taints, receiver.total = NONE, 0
         return Value()
-    if call.last in ("remove", "discard", "popleft") or (call.last == "pop" and is_collection(receiver)):
-        receiver.place = None
-        return call.element(receiver)
-    return None
+    return in_place(call)
 
 
 def _added(call: Call, receiver: Value, added: Value) -> Value:

@@ -35,6 +35,46 @@ _SHUFFLES = frozenset("shuffle permutation sample choices random_split train_tes
 _JOINS = frozenset("concatenate_datasets concat chain from_iterable vstack hstack concatenate union union_all".split())
 
 
+_PARTS = frozenset("nrows n_rows max_rows num_rows skiprows skip_rows skipfooter chunksize filters predicate".split())
+"""Arguments of readers that leave out rows."""
+_WEIGHTS = frozenset("weights weight sampler batch_sampler p sample_weight probabilities".split())
+"""Arguments that may give rows no weight."""
+_WEIGHED = frozenset("DataLoader sample choices choice fit interleave_datasets StatefulDataLoader".split())
+
+
+def choosing_keywords(call: Call) -> Value | None:
+    """Mark the rows of calls with arguments that leave out some as unclear; None for other calls."""
+    if call.function.functions:
+        return None
+    parts = {name for name in call.named if name in _PARTS and literal(call.named[name]) is not None}
+    if parts and (call.last.startswith(("read_", "scan_", "load_dataset")) or call.last == "read"):
+        rows = call.read_value(call.argument(0))
+        return unclear(rows) if is_collection(rows) else Value(unclear(Value(rows.all())).all())
+    weights = {name for name in call.named if name in _WEIGHTS and literal(call.named[name]) is not None}
+    candidates = [value for value in (call.receiver, *call.arguments) if value is not None]
+    rows_of = next((value for value in candidates if is_collection(value) and is_followed(value)), None)
+    if call.last == "choices" and len(call.arguments) > 1 and "random.choices" in call.function.names:
+        weights |= {"weights"}
+    if rows_of is None or call.last not in _WEIGHED or not weights:
+        return None
+    named = {part for name in weights for part in call.named.get(name, Value()).names}
+    every = any(name.endswith(("RandomSampler()", "SequentialSampler()", "DistributedSampler()")) for name in named)
+    some = any("Subset" in name or "Weighted" in name for name in named)
+    return None if every and not some else unclear(replace(rows_of, fields=dict(rows_of.fields)))
+
+
+def changed_in_place(call: Call, result: Value) -> Value:
+    """Return a result; with `inplace=True`, change the table as well."""
+    rows = call.receiver
+    if rows is None or not is_collection(rows) or call.named.get("inplace", Value(truth=False)).truth is False:
+        return result
+    doubt = call.context.doubt or call.context.uncertain
+    changed = unclear(result if is_followed(result) else rows) if doubt else result
+    rows.fields, rows.taints, rows.names = dict(changed.fields), changed.taints, changed.names
+    rows.place, rows.total = changed.place, changed.total
+    return Value()
+
+
 def tables(call: Call) -> Value | None:
     """Model of methods that choose rows of a table or data set."""
     rows = call.receiver
@@ -54,13 +94,23 @@ def tables(call: Call) -> Value | None:
             row = rows.fields[UNKNOWN]
             kept = {name: part for name, part in row.fields.items() if name not in dropped}
             return replace(rows, fields={UNKNOWN: replace(row, fields=kept)})
-        if "columns" in call.named or literal(call.named.get("axis", Value())) == 1 or not call.arguments:
+        if "columns" in call.named or literal(call.named.get("axis", Value())) == 1:
             return rows
+        first = call.argument(0, "index", "labels") or Value()
+        known = literal(first)
         if isinstance(known, list | str) and known and all(isinstance(one, str) for one in known):
             return rows
         if first.functions or not (is_followed(first) or first.whole):
             return unclear(rows)
-        return chosen(rows, None if any(taint.part for taint in first.all()) else not is_followed(first))
+        same = first.all() <= rows.all() and not any(taint.part for taint in first.all())
+        return chosen(rows, not is_followed(first) if same else None)
+    if call.last in ("dropna", "drop_nulls", "drop_nans"):
+        return _complete(call, rows)
+    if call.last in ("drop_duplicates", "unique") and "keep" in call.named:
+        return rows if literal(call.named["keep"]) in ("first", "last", "any") else unclear(rows)
+    if call.last in ("join", "merge"):
+        keeps = literal(call.named.get("how", Value())) in ("left", "outer", "full", "cross")
+        return replace(rows, fields=dict(rows.fields)) if keeps else unclear(rows)
     if call.last in ("select", "take", "gather", "iloc") and (call.arguments or call.named):
         return _selected(call, rows, call.argument(0, "indices") or Value())
     if call.last in ("head", "limit", "tail", "skip", "slice"):
@@ -103,6 +153,24 @@ def tables(call: Call) -> Value | None:
     if call.last in ("rename", "rename_column", "rename_columns"):
         return _renamed(call, rows)
     return None
+
+
+def _complete(call: Call, rows: Value) -> Value:
+    """Return the rows of which no value is missing."""
+    row = rows.fields[UNKNOWN]
+    if "axis" in call.named or "thresh" in call.named or "how" in call.named:
+        return unclear(rows)
+    named = literal(call.argument(0, "subset") or Value(literal=None))
+    names = [named] if isinstance(named, str) else named if isinstance(named, list) else list(row.fields)
+    values = [literal(row.fields[name]) if name in row.fields else UNKNOWN_VALUE for name in names]
+    if None in values:
+        return choices.without_row(rows)
+    unknown = [name for name in names if name not in row.fields or not _is_filled(row.fields[name])]
+    return unclear(rows) if unknown or "" in values else replace(rows, fields=dict(rows.fields))
+
+
+def _is_filled(value: Value) -> bool:
+    return literal(value) is not UNKNOWN_VALUE or is_followed(value)
 
 
 def _verdict(call: Call, rows: Value) -> bool | None:
@@ -241,6 +309,8 @@ def rearranged(call: Call) -> Value | None:
         elif not is_collection(first) and first.fields:
             parts = list(first.fields.values())
         return concatenated(parts) if any(map(choices.is_list, parts)) else None
+    if call.last == "SubsetRandomSampler" and first is not None:
+        return Value(names=frozenset(["torch.utils.data.SubsetRandomSampler()"]))
     columns = call.last in ("from_dict", "DataFrame") and not is_collection(first)
     if columns and any(map(is_collection, first.fields.values())):
         return collection(Value(fields={name: choices.column(part) for name, part in first.fields.items()}))
