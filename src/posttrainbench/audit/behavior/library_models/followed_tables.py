@@ -14,6 +14,8 @@ from posttrainbench.audit.behavior import choices, concrete
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, concatenated, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
+from posttrainbench.audit.behavior.in_place import doubtful
+from posttrainbench.audit.behavior.libraries import CHOOSES
 from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Scope, Value, unclear
 
@@ -55,6 +57,11 @@ def choosing_keywords(call: Call) -> Value | None:
     rows_of = next((value for value in candidates if is_collection(value) and is_followed(value)), None)
     if call.last == "choices" and len(call.arguments) > 1 and "random.choices" in call.function.names:
         weights |= {"weights"}
+    if rows_of is not None and rows_of is not call.receiver and CHOOSES.search(call.last):
+        result = unclear(replace(rows_of, fields=dict(rows_of.fields)))
+        if call.context.statement is call.node:  # its result is not used, so it may change the rows that it is given
+            doubtful(rows_of)
+        return result
     if rows_of is None or call.last not in _WEIGHED or not weights:
         return None
     named = {part for name in weights for part in call.named.get(name, Value()).names}
