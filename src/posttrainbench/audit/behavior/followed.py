@@ -324,6 +324,10 @@ class FollowedRows(ABC):
         owner.fields, owner.taints, owner.names = dict(changed.fields), changed.taints, changed.names
         owner.place, owner.total = changed.place, changed.total
 
+    def _holds_rows(self, owner: Value, value: Value) -> bool:
+        """Return True if a list gets or holds rows, not only constants."""
+        return choices.is_list(owner) and (choices.is_followed(owner) or choices.is_followed(value))
+
     def _set_slice(self, owner: Value, key: ast.Slice, value: Value, scope: Scope) -> None:
         """Assign to a slice of a list."""
         whole = key.lower is None and key.upper is None and key.step is None

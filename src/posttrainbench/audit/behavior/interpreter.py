@@ -294,7 +294,7 @@ class Interpreter(FollowedRows):
                 if "os.environ" in owner.names and value.texts:
                     self.context.env.update({name: next(iter(value.texts)) for name in index_value.texts})
                 field = exact_text(index_value)
-                if self._world is not None and isinstance(key, ast.Slice) and choices.is_list(owner):
+                if self._world is not None and isinstance(key, ast.Slice) and self._holds_rows(owner, value):
                     self._set_slice(owner, key, value, scope)
                 elif self._world is not None:
                     choices.set_item(owner, key, index_value, value, certain=self._certain)
