@@ -439,3 +439,11 @@ def set_item(owner: Value, key: ast.expr, index: Value, value: Value, *, certain
         owner.set_field(UNKNOWN, column(value) if row is not None else value)
         if row is not None and owner.place != ANYWHERE and not (known == owner.place and is_followed(value)):
             owner.place = None
+
+
+def doubtful(rows: Value) -> None:
+    """Mark the row in a list as unclear."""
+    marked = unclear(rows)
+    rows.fields, rows.taints, rows.names = marked.fields, marked.taints, marked.names
+    if rows.place != ANYWHERE:
+        rows.place, rows.total = None, None

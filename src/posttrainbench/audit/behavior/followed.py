@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from posttrainbench.audit.behavior import choices, concrete, operations
+from posttrainbench.audit.behavior.choices import doubtful
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.hazards import is_opaque
-from posttrainbench.audit.behavior.in_place import doubtful, leave_out
+from posttrainbench.audit.behavior.in_place import leave_out
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear

@@ -10,7 +10,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from posttrainbench.audit.behavior import choices
-from posttrainbench.audit.behavior.choices import is_followed
+from posttrainbench.audit.behavior.choices import doubtful, is_followed
 from posttrainbench.audit.behavior.concrete import literal
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, NONE, UNKNOWN, Value, unclear
@@ -93,11 +93,3 @@ def leave_out(rows: Value) -> None:
     rows.fields, rows.taints = {}, NONE
     rows.names |= {WITHOUT}
     rows.place, rows.total = None, None
-
-
-def doubtful(rows: Value) -> None:
-    """Mark the row in a list as unclear."""
-    marked = unclear(rows)
-    rows.fields, rows.taints, rows.names = marked.fields, marked.taints, marked.names
-    if rows.place != ANYWHERE:
-        rows.place, rows.total = None, None

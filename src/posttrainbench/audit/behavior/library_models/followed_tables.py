@@ -12,9 +12,8 @@ from typing import Any
 
 from posttrainbench.audit.behavior import choices, concrete
 from posttrainbench.audit.behavior.call import Call
-from posttrainbench.audit.behavior.choices import chosen, concatenated, is_followed, mask_truth
+from posttrainbench.audit.behavior.choices import chosen, concatenated, doubtful, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
-from posttrainbench.audit.behavior.in_place import doubtful
 from posttrainbench.audit.behavior.libraries import CHOOSES
 from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Scope, Value, unclear
