@@ -90,7 +90,7 @@ def test_the_printed_file_is_accepted_as_input(ptb_here: Ptb, tmp_path: Path) ->
             ["launch", "--name", "../e", "--suite", "micro", "--agent", "recipe-noop"],
             "`name` should consist of letters",
         ),
-        (["launch", "none.yaml"], "none.yaml cannot be read as YAML: No such file"),
+        (["launch", "none.yaml"], "none.yaml does not exist; give an experiment file"),
         ([*COMMAND, "--seeds", "x"], "`x` are not seeds"),
         ([*COMMAND, "--budget", "10"], "has no unit"),
         ([*COMMAND, "--on", "mars"], "`mars` is not among the installed launchers"),

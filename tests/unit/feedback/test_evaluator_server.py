@@ -200,6 +200,7 @@ class Plan:
     base: object
     limit: int | None = None
     tries: tuple[int, ...] = (1,)
+    only: tuple[str, ...] = ()
 
 
 BROKEN = InfrastructureError("engine_failed", "broken")
