@@ -77,7 +77,7 @@ OnDone = Callable[[Completion | Exception], None]
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to choose tokens.
+    """Settings by which the next token is chosen.
 
     Attributes:
         sample: whether to sample; otherwise, the likeliest token is chosen.

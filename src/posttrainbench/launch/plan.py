@@ -82,7 +82,7 @@ def standings(experiment: Experiment, root: Path) -> list[Standing]:
 
 
 ON_NODES = "GPUs, limits and sandbox are checked on each node, right before an agent starts there"
-"""Which checks are not made here, because nodes may differ from this machine; see `MACHINE_CHECKS`."""
+"""Reason shown for skipped checks of the machine: nodes may differ from this one; see `MACHINE_CHECKS`."""
 
 
 def make_plan(experiment: Experiment, root: Path, repeated: Sequence[Standing] = (), with_nodes: bool = False) -> Plan:

@@ -92,7 +92,7 @@ class ItemFile:
         lines: its lines as texts.
         rows: the rows with items.
         labeled: True if a column, a key or a table tells them from all other rows.
-        only_items: True if there are no other rows.
+        only_items: True if every row has a test item.
     """
 
     names: tuple[str, ...]
@@ -139,17 +139,7 @@ def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted:
             data = file.read(LARGEST + 1)
         document, lines = _parsed(path, data) if len(data) <= LARGEST else (None, [])
         tables = _tables(document.data) if isinstance(document, Database) else document
-    except (
-        UnreadableError,
-        OSError,
-        ValueError,
-        RecursionError,
-        sqlite3.Error,
-        EOFError,
-        csv.Error,
-        zlib.error,
-        MemoryError,
-    ):
+    except _UNREADABLE:
         return None
     beginnings: dict[tuple[str, ...], list[tuple[int, list[str]]]] = {}
     for number in wanted:
