@@ -41,7 +41,7 @@ MpiDefault=none
 ReturnToService=2
 DefMemPerCPU=100
 KillWait=10
-SlurmdTimeout=5
+SlurmdTimeout=120
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 {nodes}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -86,6 +86,8 @@ class Slurm:
         for process in [*supervisors.values(), *jobs]:  # supervisors first: they would report the end of their jobs
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        # As a check of the cluster's health would. A short SlurmdTimeout loses nodes of a busy machine, too.
+        self.call("scontrol", "update", f"nodename={name}", "state=down", "reason=no power")
 
     def _is_on(self, process: psutil.Process, name: str) -> bool:
         environment = process.info["environ"] or {}

@@ -12,6 +12,8 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,6 +35,8 @@ AGENT_MARGIN = 15 * 60.0
 """Seconds of an agent's job, in addition to the budget: to start, and to record the end."""
 TIMEOUT = 60.0
 STOP_SECONDS = 10.0
+REQUEUE_ATTEMPTS = 5
+REQUEUE_PAUSE = 10.0
 NODE_FIELDS = "%N|%G|%f|%c|%m"
 OPTIONS = frozenset({"partition", "account", "constraint", "split_evaluation"})
 
@@ -120,8 +124,27 @@ def run_job(root: str, part: str, retries: int, off_target: list[str]) -> str:
     if ending == "done":
         return ending
     if ending == "failed" and failures(executions(run.root), running=False) <= retries:
-        subprocess.run(["scontrol", "requeue", job], check=False, timeout=TIMEOUT)
+        _requeue(job)
     raise RuntimeError(f"{root}: the job {ending}; see launch.log and executions.jsonl in the run.")
+
+
+def _requeue(job: str) -> None:
+    """Queue the job of this process again. Slurm then ends this process.
+
+    A controller that is busy or absent is asked again. If it never answers, the next launch submits the run.
+    """
+    for attempt in range(REQUEUE_ATTEMPTS):
+        time.sleep(REQUEUE_PAUSE * bool(attempt))
+        try:
+            done = subprocess.run(
+                ["scontrol", "requeue", job], capture_output=True, text=True, check=False, timeout=TIMEOUT
+            )
+        except subprocess.TimeoutExpired:
+            print(f"`scontrol requeue {job}` does not answer.", file=sys.stderr)
+            continue
+        if done.returncode == 0:
+            return
+        print(explain("scontrol", done.stderr), file=sys.stderr)
 
 
 def _submit(order: LaunchOrder, runs: Sequence[Run], part: Part, watch: Watch, after: Sequence[str] = ()) -> list[str]:
