@@ -23,6 +23,23 @@ expect.set_options(timeout=PATIENCE)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 
+BEYOND = """() => [...document.querySelectorAll("body *")].filter((element) => {
+  if (element.getBoundingClientRect().right <= innerWidth + 1 || element.closest(".skip, .unseen")) return false;
+  for (let outer = element.parentElement; outer; outer = outer.parentElement)
+    if (outer !== document.body && getComputedStyle(outer).overflowX !== "visible") return false;
+  return true;
+}).map((element) => element.outerHTML.slice(0, 200))"""
+"""Lists elements that extend beyond the right edge of the window and are not in a box that scrolls or clips."""
+
+
+def too_wide(page: Page) -> list[str]:
+    """Return the elements that do not fit the width of the window, also where `content-visibility` hides that."""
+    found: list[str] = page.evaluate(BEYOND)
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+        found.append("the document")
+    return found
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Yield a browser."""

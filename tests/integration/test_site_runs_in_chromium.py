@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from browser import chromium, needs_chromium, opened  # first: it skips this module if packages are missing
+from browser import chromium, needs_chromium, opened, too_wide  # first: it skips this module if packages are missing
 
 # isort: split
 from axe_playwright_python.sync_playwright import Axe
@@ -139,7 +139,7 @@ def test_hostile_text_stays_text(browser: Browser, site: Path, phone: bool) -> N
             assert page.evaluate("window.hacked") is None
             assert page.locator("img, iframe, svg[onload], [onmouseover]").count() == 0
             assert not [script for script in page.evaluate("[...document.scripts].map((one) => one.src)") if not script]
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert too_wide(page) == []
 
 
 def test_items_are_filtered(browser: Browser, site: Path) -> None:
