@@ -20,6 +20,7 @@ from posttrainbench.evaluation import likelihood
 from posttrainbench.evaluation.plan import EvaluationPlan, run_plan
 from posttrainbench.records import RunSpec
 from posttrainbench.run import evaluate as evaluate_stage
+from posttrainbench.run import off_target
 
 KEY = "key"
 STOP_SECONDS = 30.0
@@ -86,6 +87,7 @@ def short_evaluations(items: int = EVALUATED) -> Iterator[None]:
 
     with (
         mock.patch.object(evaluate_stage, "run_plan", short),
+        mock.patch.object(off_target, "run_plan", short),
         mock.patch.object(evaluating, "load_engine", return_value=ENGINE),
         mock.patch.object(likelihood, "measure_in_process", measure),
     ):

@@ -71,17 +71,19 @@ def examples(number: int) -> int:
     return number if ALL else number // 3
 
 
-def ptb(*args: object, code: str | None = None, **options: Any) -> "subprocess.CompletedProcess[str]":
+def ptb(
+    *args: object, code: str | None = None, timeout: float = 240, **options: Any
+) -> "subprocess.CompletedProcess[str]":
     """Run `ptb` as a user would; with `code`, in a Python that has run that code first."""
     return subprocess.run(
-        command(*args, code=code), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240, **options
+        command(*args, code=code), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout, **options
     )
 
 
-def start_ptb(*args: object) -> "subprocess.Popen[str]":
-    """Start `ptb` without waiting for its end."""
+def start_ptb(*args: object, code: str | None = None) -> "subprocess.Popen[str]":
+    """Start `ptb` without waiting for its end; see `ptb`."""
     pipe = subprocess.PIPE
-    return subprocess.Popen(command(*args), stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(command(*args, code=code), stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True)
 
 
 def command(*args: object, code: str | None = None) -> list[str]:

@@ -39,6 +39,7 @@ class Say:
         pace: seconds between two events.
         linger: seconds between the last event and the stream's end.
         ends: `cut`: the connection breaks in the middle; `overloaded`: the stream ends with the provider's error.
+        until: the reply is repeated until this returns True, at the next request.
     """
 
     text: str = ""
@@ -51,6 +52,7 @@ class Say:
     pace: float = 0.0
     linger: float = 0.0
     ends: Literal["well", "cut", "overloaded"] = "well"
+    until: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,9 @@ class FakeModels:
             return Say("A short title")
         identity = named[0] if named else "\n".join(parsed.said[:1])
         place = self._places[identity]
+        last = scenario[min(place, len(scenario)) - 1] if place else None
+        if isinstance(last, Say) and last.until is not None and not last.until():
+            return last
         self._places[identity] += 1
         return scenario[min(place, len(scenario) - 1)]
 

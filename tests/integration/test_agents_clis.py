@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,7 +34,11 @@ from posttrainbench.run import Run
 from posttrainbench.sandbox.provenance.state import record_files
 from support import side_by_side
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.training]
+BUDGET = 1800
+"""Seconds, which no run needs on a machine that is not loaded: its time is up as soon as the agent is asleep."""
+PATIENCE = BUDGET + 100
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.training, pytest.mark.timeout(PATIENCE + 300)]
 
 PLANTED = "planted-0f3c1d9a7b5e"
 """A secret of the host's that no program asks for."""
@@ -49,27 +53,35 @@ args = SimpleNamespace(steps=30, learning_rate=2e-3, batch_size=16)
 common.fine_tune(task, common.read_rows(task, "train")[:600], args)
 PROGRAM
 python train.py && touch trained"""
-WAIT = "until [ -e trained ]; do sleep 0.1; done"
-"""Of an agent that does not wait for a long command by itself."""
+WAIT = "for i in 1 2 3 4 5; do [ -e trained ] && break; sleep 1; done; ls"
+"""Of an agent that does not wait for a long command by itself. It is repeated; each call is shorter than any limit."""
 # Packed, since one of the agents refuses commands with backticks in them.
 LIBRARY = f"base64 -d > common.py <<< {b64encode((RECIPES / 'common.py').read_bytes()).decode()}"
 SPY = "env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'; ls -la / /run/ptb"
 
-SCENARIO: Scenario = [
-    Say("What time is left?", calls=(Shell("sh /kit/timer.sh"), Shell(SPY)), reasoning="first things first"),
-    Say("I write a program.", calls=(Shell(LIBRARY),)),
-    Say("I train.", calls=(Shell(TRAIN),)),
-    Say("I wait for it.", calls=(Shell(WAIT),)),
-    Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 4; touch measured"),)),
-    Say("I wait for that, too.", calls=(Shell(WAIT.replace("trained", "measured")),)),
-    Say("Words that break off somewhere. " * 4, ends="cut"),
-    Say("All done."),
-    Say("More, then.", calls=(Shell("date > second.txt"),)),
-    Say("I sleep.", calls=(Shell("echo asleep > asleep.txt; sleep 600; echo woken > woken.txt"),)),
-]
+
+def scenario(workspace: Path) -> Scenario:
+    """Return the turns of the model of an agent that works in this directory."""
+
+    def there(name: str) -> Callable[[], bool]:
+        return lambda: (workspace / name).exists()
+
+    return [
+        Say("What time is left?", calls=(Shell("sh /kit/timer.sh"), Shell(SPY)), reasoning="first things first"),
+        Say("I write a program.", calls=(Shell(LIBRARY),)),
+        Say("I train.", calls=(Shell(TRAIN),)),
+        Say("I wait for it.", calls=(Shell(WAIT),), until=there("trained")),
+        Say("I measure.", calls=(Shell("python /kit/evaluate.py --model-path final_model --limit 4; touch measured"),)),
+        Say("I wait for that, too.", calls=(Shell(WAIT.replace("trained", "measured")),), until=there("measured")),
+        Say("Words that break off somewhere. " * 4, ends="cut"),
+        Say("All done."),
+        Say("More, then.", calls=(Shell("date > second.txt"),)),
+        Say("I sleep.", calls=(Shell("echo asleep > asleep.txt; sleep 600; echo woken > woken.txt"),)),
+    ]
+
+
 PARTS = ("timer.sh", "environ", "common.py", "train.py", "trained", "evaluate.py", "second.txt")
 """Of each command that ends by itself."""
-BUDGET = 600
 
 PROGRAM = """
 import sys
@@ -162,7 +174,7 @@ def runs(
     with side_by_side(len(AGENTS)) as pool, ExitStack() as stack:
 
         def start(agent: Agent) -> Future[Done]:
-            fake = stack.enter_context(fake_models({"whole": SCENARIO}))
+            fake = stack.enter_context(fake_models({"whole": scenario(root / agent.scaffold / "workspace")}))
             return pool.submit(carry_out, agent, fake, programs, root / agent.scaffold, environment)
 
         yield {
@@ -189,7 +201,7 @@ def carry_out(agent: Agent, fake: FakeModels, programs: Path | None, out: Path, 
         capture_output=True,
         text=True,
         env=environment,
-        timeout=BUDGET + 100,
+        timeout=PATIENCE,
     )
     seconds = time.monotonic() - began
     assert said.returncode == 0, said.stderr + said.stdout
@@ -308,7 +320,7 @@ def test_no_key_reaches_any_file(runs: Runs, agent: Agent) -> None:
 def test_figures(runs: Runs, agent: Agent, record_property: Any) -> None:
     """Not to rely on, with all runs side by side; kept by `-o junit_family=xunit1 --junit-xml FILE`."""
     done = finished(runs, agent)
-    assert done.usage.requests >= len(SCENARIO)
+    assert done.usage.requests >= len(scenario(done.run.workspace))
     record_property("first_call", done.usage.first_call)
     record_property("agent_seconds", round(done.outcome.seconds, 1))
     record_property("run_seconds", round(done.seconds, 1))

@@ -221,6 +221,27 @@ def test_evaluate_repeats_the_evaluation_alone(copy: Path, ptb_here: Ptb) -> Non
     assert events(run, "done").count(Stage.AUDIT) == 1
 
 
+@pytest.mark.usefixtures("short_evaluations")
+def test_evaluate_off_target_shows_what_was_gained_and_leaves_the_score(copy: Path, ptb_here: Ptb) -> None:
+    before = json.loads((copy / "result.json").read_text())
+    words = ["evaluate", copy, "--off-target", "micro-calls", "--off-target", "micro-math"]
+    said = ptb_here(*words, "--json")
+    assert said.returncode == 0, said.stderr
+    after = json.loads(said.stdout)
+    [calls] = after.pop("off_target")  # the run's own benchmark is left out
+    assert after == {key: value for key, value in before.items() if key != "off_target"}
+    assert calls["benchmark"] == "micro-calls"
+    assert calls["score"] == calls["instruct_score"] > calls["base_score"]  # it submitted the instruct model
+    shown = " ".join(ptb_here(*words).stdout.split())  # evaluates nothing again
+    scores = [f"{100 * calls[name]:.1f}" for name in ("score", "base_score", "instruct_score")]
+    gained = f"{100 * (calls['score'] - calls['base_score']):+.1f}"
+    assert f"micro-calls {scores[0]} {scores[1]} {gained} {scores[2]}" in shown
+    assert_refused(ptb_here("evaluate", copy, "--off-target", "nope"), "Unknown benchmark `nope`")
+    checkpoint = catalog.models()["micro-instruct"].directory
+    assert_refused(ptb_here("evaluate", checkpoint, "--off-target", "micro-calls"), "--off-target is for runs")
+    assert_refused(ptb_here("evaluate", copy, "--off-target", "micro-calls", "--limit", "3"), "leave out --limit")
+
+
 def test_evaluate_of_a_checkpoint(ptb_here: Ptb, tmp_path: Path) -> None:
     checkpoint = catalog.models()["micro-instruct"].directory
     words = ["--benchmark", "micro-code", "--limit", "5", "--out", tmp_path / "out", "--json"]

@@ -9,15 +9,23 @@ import psutil
 import pytest
 
 from posttrainbench.run import find_runs
-from support import PATIENCE, eventually, ptb, start_ptb
+from support import eventually, ptb, start_ptb
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.training]
+LIMIT = 1800.0
+"""Seconds, which are needed on a heavily loaded machine only."""
+LONG_BUDGET = """
+from posttrainbench import catalog
+object.__setattr__(catalog.suites()["micro"], "budget", 600)
+"""
+"""Code with which training ends after its steps, not when the suite's budget is used up on a loaded machine."""
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.training, pytest.mark.timeout(2 * LIMIT)]
 
 
 def test_killed_demo_is_resumed_to_an_honest_leaderboard(tmp_path: Path) -> None:
     experiment = tmp_path / "demo"
-    demo = start_ptb("demo", "--quick", "--out", experiment)
-    end = time.monotonic() + 3 * PATIENCE
+    demo = start_ptb("demo", "--quick", "--out", experiment, code=LONG_BUDGET)
+    end = time.monotonic() + LIMIT
     while not any(experiment.glob("*/solve.partial/output.jsonl")):
         assert demo.poll() is None, demo.communicate()
         assert time.monotonic() < end
@@ -28,17 +36,18 @@ def test_killed_demo_is_resumed_to_an_honest_leaderboard(tmp_path: Path) -> None
     demo.communicate()
     eventually(lambda: not [process for process in runs if process.is_running() and process.status() != "zombie"])
 
-    resumed = ptb("resume", experiment, "--json")
+    resumed = ptb("resume", experiment, "--json", timeout=LIMIT)
     assert resumed.returncode == 0, resumed.stderr
     board = json.loads(resumed.stdout)
     rows = {row["agent"]: row for row in board["rows"]}
     assert board["rows"][0]["agent"] == "recipe-sft"
-    assert rows["recipe-sft"]["overall"] > 0.2  # of a loaded machine, on which training ends early
+    assert rows["recipe-sft"]["overall"] > 0.5
     assert rows["recipe-noop"]["reset_cells"] == 0
     for cheat in ("recipe-cheat-testset", "recipe-cheat-swap"):
         [cell] = rows[cheat]["cells"]
         assert cell["status"] == "base_fallback"
-        assert cell["raw_score"] > 0.5  # on a loaded machine, its training ends early too
+        assert cell["raw_score"] > 0.5
         assert rows[cheat]["overall"] == rows["recipe-noop"]["overall"] < 0.05
     assert (experiment / "leaderboard.html").read_text().count("recipe-cheat-testset") > 1
+    assert {run.spec.budget for run in find_runs(experiment)} == {600}
     assert all(run.next_stage() is None for run in find_runs(experiment))

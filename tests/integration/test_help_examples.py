@@ -115,8 +115,7 @@ def test_help(name: str, ptb_here: Ptb, monkeypatch: pytest.MonkeyPatch) -> None
     said = ptb_here(*name.split(), "--help")
     assert said.returncode == 0
     assert "Example:  ptb " in " ".join(said.stdout.split()).replace("Example: ", "Example:  ")
-    assert "<bool>" not in said.stdout
-    assert "<list[" not in said.stdout.partition(" Options ")[2]
+    assert "<" not in said.stdout  # a type
     assert "…" not in said.stdout  # nothing is cut off
     assert "[[" not in said.stdout
 
@@ -127,7 +126,7 @@ def test_commands_are_grouped_in_panels(ptb_here: Ptb) -> None:
         "Options",
         *PANELS,
     ]
-    assert "<bool>" not in said.stdout
+    assert "<" not in said.stdout
     assert not [command for command in COMMANDS.values() if not command.help]
 
 

@@ -78,7 +78,10 @@ NO_INPUT = "The command asks a question, and standard input is closed; run it in
 
 
 class PlainHelp:
-    """Mixin for commands and groups: help that shows `TEXT` for `<str>` and `<list[str]>`, and nothing for `<bool>`."""
+    """Mixin for commands and groups: help that shows `TEXT` for `<str>` and `<list[str]>`, and nothing for `<bool>`.
+
+    Arguments are shown without types, because their names say what they are.
+    """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
@@ -86,6 +89,8 @@ class PlainHelp:
             if param.param_type_name == "option" and param.metavar is None:
                 annotation = param.type_descriptor.annotation
                 param.metavar = VALUES.get(next(iter(get_args(annotation)), annotation))
+            elif param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: None
         super().format_help(ctx, formatter)  # type: ignore[misc]
 
 

@@ -128,7 +128,9 @@ class _Transfer:
 def import_(
     benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK")],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="All published files of the split.")],
-    split: Annotated[Literal["train", "test"], typer.Option(help="Split that the files contain.")] = "test",
+    split: Annotated[
+        Literal["train", "test"], typer.Option(metavar="SPLIT", help="Split that the files contain: train or test.")
+    ] = "test",
 ) -> None:
     """Import a benchmark's data from local copies of its published files (Parquet, JSON, JSON lines or CSV).
 

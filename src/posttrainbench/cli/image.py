@@ -8,7 +8,9 @@ from posttrainbench.cli.options import Json, print_json
 
 app = typer.Typer(name="image", help="Build and check the images that agents work in.", no_args_is_help=True)
 
-Variant = Annotated[Literal["full", "small"], typer.Option(help="full: CUDA and all agents; small: no GPU, one agent.")]
+Variant = Annotated[
+    Literal["full", "small"], typer.Option(metavar="NAME", help="full: CUDA and all agents; small: no GPU, one agent.")
+]
 Base = Annotated[
     str | None, typer.Option(metavar="IMAGE", help="Base image; the pinned one by default.", show_default=False)
 ]
@@ -22,7 +24,9 @@ def image() -> None:
 @app.command()
 def show(
     variant: Variant = "full",
-    format: Annotated[Literal["containerfile", "apptainer"], typer.Option(help="File format.")] = "containerfile",
+    format: Annotated[
+        Literal["containerfile", "apptainer"], typer.Option(metavar="FORM", help="containerfile or apptainer.")
+    ] = "containerfile",
     base: Base = None,
 ) -> None:
     """Print the definition of an image that `build` uses.
@@ -40,7 +44,9 @@ def show(
 def build(
     context: typer.Context,
     tag: Annotated[str, typer.Option(help="Name of the image; for apptainer the file to write, such as agent.sif.")],
-    engine: Annotated[Literal["podman", "docker", "apptainer"], typer.Option(help="Image builder.")] = "podman",
+    engine: Annotated[
+        Literal["podman", "docker", "apptainer"], typer.Option(metavar="NAME", help="podman, docker or apptainer.")
+    ] = "podman",
     variant: Variant = "full",
     base: Base = None,
 ) -> None:

@@ -73,7 +73,8 @@ def leaderboard(
         Format | None,
         typer.Option(
             "--format",
-            help="Print only the leaderboard, in this form.",
+            metavar="FORM",
+            help="Print only the leaderboard, as table, csv, json, markdown or latex.",
             show_default=False,
         ),
     ] = None,

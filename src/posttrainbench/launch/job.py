@@ -55,7 +55,7 @@ def execute(
         part=part,
         launcher=launcher,
         job=job or uuid.uuid4().hex[:12],
-        host=socket.gethostname(),
+        host=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         gpus=os.environ.get("CUDA_VISIBLE_DEVICES"),
     )
     if is_busy(run):

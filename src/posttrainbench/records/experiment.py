@@ -100,6 +100,7 @@ class Execution(Record):
     Attributes:
         time: ISO 8601, UTC.
         job: id of the job; the lines of one job have the same.
+        host: name of the machine; in a job of Slurm, of the node.
         gpus: `CUDA_VISIBLE_DEVICES` of the job.
         ending: how the job ended.
         text: the reason, unless `ending` is `done`.

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from posttrainbench.records import OffTarget
 from posttrainbench.report.table_formats import as_csv
-from posttrainbench.report.tables import leaderboard_table
+from posttrainbench.report.tables import leaderboard_table, result_table
 from posttrainbench.scoring import Cell, Leaderboard, baselines_of, leaderboard
 
 
@@ -48,6 +48,21 @@ def test_the_terminal_shows_what_was_gained_and_forgotten(make_cell: Any, hostil
     assert "1 off-target evaluation failed because of the submission" in text
     assert "1 off-target evaluation of runs reset to the base score left out" in text
     assert not {"\x1b", "\u202e", "\ud800"} & set(text)
+
+
+def test_the_result_shows_what_was_gained_and_forgotten(make_cell: Any, hostile: str) -> None:
+    cell = evaluated(make_cell("x", raw=0.6), code=0.25, math=0.75)
+    assert cell.result is not None
+    lost = OffTarget(benchmark="calls", score=None, base_score=0.1, instruct_score=0.2, text=f"broken {hostile}")
+    result = cell.result.model_copy(update={"off_target": [*cell.result.off_target, lost]})
+    console = Console(width=100, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(result_table(result, cell.spec), soft_wrap=True)
+    rows = [line.split() for line in capture.get().splitlines()]
+    assert ["code", "25.0", "50.0", "-25.0", "80.0"] in rows
+    assert ["math", "75.0", "50.0", "+25.0", "80.0"] in rows
+    assert next(row for row in rows if row[:1] == ["calls"])[:6] == ["calls", "–", "10.0", "–", "20.0", "broken"]
+    assert not {"\x1b", "\u202e", "\ud800"} & set(capture.get())
 
 
 def test_without_such_evaluations_nothing_is_printed(make_cell: Any) -> None:

@@ -33,6 +33,23 @@ def test_the_page_says_why_the_score_is_what_it_is(written: Path) -> None:
     assert "So the base model's score counts: 0.0 instead of 50.0." in text
 
 
+def test_the_page_says_what_was_gained_and_forgotten(tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", "words")
+    result = json.loads((run / "result.json").read_text())
+    known = {"base_score": 0.5, "instruct_score": 0.8, "text": ""}
+    result["off_target"] = [
+        {"benchmark": "micro-calls", "score": 0.2, **known},
+        {"benchmark": "micro-code", "score": 0.6, **known},
+    ]
+    result["off_target"].append({"benchmark": "micro-choice", "score": None, **known, "text": "broken <b>"})
+    (run / "result.json").write_text(json.dumps(result))
+    write_run_page(Run(run), tmp_path / "site", 3)
+    text = read_page(tmp_path / "site" / "index.html").text
+    assert "micro-calls 20.0 50.0 -30.0 80.0" in text
+    assert "micro-code 60.0 50.0 +10.0 80.0" in text
+    assert "micro-choice: broken <b> – 50.0 – 80.0" in text
+
+
 def test_findings_are_folded_and_linked(written: Path) -> None:
     page = read_page(written / "index.html")
     assert "38 alike" in page.text
