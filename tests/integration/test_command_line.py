@@ -254,6 +254,22 @@ def test_evaluate_of_a_checkpoint(ptb_here: Ptb, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "logs" / "micro-code-seed0.eval").is_file()
 
 
+def test_status_of_several_experiments(copy: Path, ptb_here: Ptb, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(copy, other / copy.name)
+    said = ptb_here("status", copy.parent, other)
+    assert said.returncode == 0, said.stderr
+    assert [line.split()[1] for line in said.stdout.splitlines() if line.startswith("recipe-cheat-swap ")] == ["2"]
+    assert f"ptb report {copy.parent} {other}" in said.stdout
+    runs = json.loads(ptb_here("status", copy.parent, other, "--json").stdout)
+    assert {run["path"] for run in runs} == {str(copy), str(other / copy.name)}
+    assert_refused(ptb_here("status", copy.parent, tmp_path), "is a part of", "leave out one of them")
+    # The name of a run means the one in the experiment, also if another experiment has one of this name.
+    said = ptb_here("leaderboard", other, "--exclude", copy.name)
+    assert said.returncode == 2
+    assert "no run" in said.stderr
+
+
 @pytest.mark.parametrize("kind", [None, "suites", "models", "benchmarks", "agents", "rules", "libraries"])
 def test_catalog(kind: str | None, ptb_here: Ptb) -> None:
     words = [kind] if kind else []

@@ -24,7 +24,7 @@ DEMO = re.compile(r"demo(-\d+)?")
 
 
 def demo(
-    quick: Annotated[bool, typer.Option("--quick", help="One benchmark and one seed; about a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One seed of each agent; about two minutes.")] = False,
     out: Out = None,
     name: ExperimentName = None,
     json: Annotated[bool, typer.Option("--json", help="Print the leaderboard as JSON on standard output.")] = False,
@@ -33,8 +33,8 @@ def demo(
 ) -> None:
     """Run scripted agents, two of which cheat, on a tiny model and show the leaderboard.
 
-    Runs the suite `micro` on the CPU, without a GPU, API keys or network access, in a few minutes: an honest agent, one
-    that does nothing, one that trains on the test set, and one that submits another model. Training, evaluation and
+    Runs a benchmark of the suite `micro` on the CPU, without a GPU, API keys or network access, in a few minutes: an
+    honest agent, one that does nothing, one that trains on the test set, and one that submits another model. Training, evaluation and
     audit are real.
 
     Example:  [bold]ptb demo --quick[/bold]

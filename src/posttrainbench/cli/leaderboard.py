@@ -166,10 +166,10 @@ def _select(
     conditions = Conditions(suite, parse_budget(budget) if budget else None, rules, prompt)
     roots, unknown = root_paths(path), []
     for name in exclude or ():
-        place = find_place(Path(name)).resolve()
-        left = [
-            root for root in roots if name not in (Path(root).name, _run_id(Run(Path(root)))) and Path(root) != place
-        ]
+        left = [root for root in roots if name not in (Path(root).name, _run_id(Run(Path(root))))]
+        if len(left) == len(roots):
+            place = find_place(Path(name)).resolve()
+            left = [root for root in roots if Path(root) != place]
         if len(left) == len(roots):
             unknown.append(name)
         roots = left

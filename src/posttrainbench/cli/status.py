@@ -1,5 +1,6 @@
 """`ptb status` and `ptb list`."""
 
+import os
 import shlex
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posttrainbench.cli.options import Json, print_json
-from posttrainbench.cli.places import RUNS, complete_agents, complete_benchmarks, complete_experiments, existing_place
+from posttrainbench.cli.places import RUNS, complete_agents, complete_benchmarks, complete_experiments, distinct_places
 from posttrainbench.errors import InputError
 from posttrainbench.untrusted import printable
 
@@ -31,15 +32,16 @@ Select = Callable[["RunSummary"], bool]
 
 
 def status(
-    path: Annotated[
-        Path,
+    given: Annotated[
+        list[Path] | None,
         typer.Argument(
-            metavar="EXPERIMENT",
-            help="A run, an experiment or a folder of them, or a name in runs/.",
-            callback=existing_place,
+            metavar="[EXPERIMENT...]",
+            help="Runs, experiments or folders of them, or their names in runs/. Default: all of runs/.",
+            callback=lambda paths: distinct_places(paths or [RUNS]),
             autocompletion=complete_experiments,
+            show_default=False,
         ),
-    ] = RUNS,
+    ] = None,
     agent: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,28 +85,46 @@ def status(
     Example:  [bold]ptb status runs/demo --status working --status waiting[/bold]
     """
     from posttrainbench.cli.console import Console
-    from posttrainbench.run.index import summaries
 
     if watch and json:
         raise InputError("--watch and --json exclude each other; give one of them.")
     select = _selection(agent, benchmark, state)
-    runs = summaries(path, rebuild)
+    places = given or [RUNS]
+    path = common_place(places)
+    runs = _summaries(places, rebuild)
     selected = list(filter(select, runs))
     if json:
         return print_json([run._asdict() for run in selected])
     console = Console(highlight=False)
     if watch:
-        selected = _watch(path, select, console, paths)
+        selected = _watch(places, select, console, paths)
     if not selected:
-        print(f"ptb: {_without_match(runs, path, agent, benchmark, state)}", file=sys.stderr)
+        print(f"ptb: {_without_match(runs, ', '.join(map(str, places)), agent, benchmark, state)}", file=sys.stderr)
         return None
     _write(console, _report(selected, path, console, paths))
     if watch and _are_abandoned(selected):
         count = sum(run.state in UNFINISHED for run in selected)
         text = f"No process is working on the {f'{count} unfinished runs' if count > 1 else 'unfinished run'}."
         console.print(f"\n  {text}", markup=False, soft_wrap=True)
-    console.print(f"\n  Next: {_next(selected, path)}", markup=False, soft_wrap=True)
+    console.print(f"\n  Next: {_next(selected, places)}", markup=False, soft_wrap=True)
     return None
+
+
+def common_place(places: Sequence[Path]) -> Path:
+    """Return the deepest directory that contains all places, relative if all of them are."""
+    if len(places) == 1:
+        return places[0]
+    if not any(place.is_absolute() for place in places):
+        common = Path(os.path.commonpath([os.path.normpath(place) for place in places]) or ".")
+        if all(place.resolve().is_relative_to(common.resolve()) for place in places):
+            return common
+    return Path(os.path.commonpath([place.resolve() for place in places]))
+
+
+def _summaries(places: Sequence[Path], rebuild: bool = False) -> "list[RunSummary]":
+    from posttrainbench.run.index import summaries
+
+    return [run for number, place in enumerate(places) for run in summaries(place, rebuild and number == 0)]
 
 
 def list_experiments(
@@ -130,7 +150,7 @@ def list_experiments(
     if json:
         return print_json([asdict(one) for one in found])
     console = Console(highlight=False)
-    for line in experiment_lines(found):
+    for line in experiment_lines(found, console.width):
         console.print(line, soft_wrap=True)
     return console.print(f"\n  Next: ptb status {shlex.quote(found[0].path)}", markup=False, soft_wrap=True)
 
@@ -160,7 +180,7 @@ def _selection(agents: list[str] | None, benchmarks: list[str] | None, states: l
 
 def _without_match(
     runs: "Sequence[RunSummary]",
-    path: Path,
+    place: str,
     agents: list[str] | None,
     benchmarks: list[str] | None,
     states: list[str] | None,
@@ -185,7 +205,9 @@ def _without_match(
         choices.append(f"--{name} from {', '.join(listed[:LISTED])}{more}")
     joined = " with " if guilty == used and len(used) > 1 else " or "
     none = (
-        f"None of the {len(runs)} runs in {path} matches" if len(runs) > 1 else f"The only run in {path} does not match"
+        f"None of the {len(runs)} runs in {place} matches"
+        if len(runs) > 1
+        else f"The only run in {place} does not match"
     )
     return f"{none} {joined.join(options)}; choose {'; '.join(choices)}."
 
@@ -214,7 +236,7 @@ def _write(console: "Console", text: str) -> None:
     console.file.flush()
 
 
-def _watch(path: Path, select: Select, console: "Console", paths: bool) -> "list[RunSummary]":
+def _watch(places: Sequence[Path], select: Select, console: "Console", paths: bool) -> "list[RunSummary]":
     """Show the runs again and again, those at work first. Return the last state.
 
     Ends when all runs have ended, when no process has worked on the others at two successive looks, or at Ctrl-C.
@@ -222,14 +244,13 @@ def _watch(path: Path, select: Select, console: "Console", paths: bool) -> "list
     from rich.live import Live
     from rich.text import Text
 
-    from posttrainbench.run.index import summaries
-
+    path = common_place(places)
     selected: list[RunSummary] = []
     abandoned = False
     try:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
             while True:
-                selected = list(filter(select, summaries(path)))
+                selected = list(filter(select, _summaries(places)))
                 if not any(run.state in UNFINISHED for run in selected):
                     return selected
                 if abandoned and _are_abandoned(selected):
@@ -258,18 +279,20 @@ def _are_abandoned(runs: "Sequence[RunSummary]") -> bool:
     return not any(map(is_active, {path.parent for path in unfinished})) and not any(map(may_be_queued, unfinished))
 
 
-def _next(runs: "Sequence[RunSummary]", path: Path) -> str:
+def _next(runs: "Sequence[RunSummary]", places: Sequence[Path]) -> str:
     """Return the most useful next command."""
     from posttrainbench.report.run_table import display_paths
 
-    given = shlex.quote(str(path))
+    given = shlex.join(map(str, places))
     if any(run.live for run in runs):
         return f"ptb status {given} --watch"
-    if any(run.state in ("interrupted", "waiting", "infrastructure_error") for run in runs):
+    left = [Path(run.path) for run in runs if run.state in ("interrupted", "waiting", "infrastructure_error")]
+    if left:
         from posttrainbench.records.experiment import EXPERIMENT_FILE
 
-        is_named = (path / EXPERIMENT_FILE).is_file() and path.parent == RUNS
-        return f"ptb launch --name {shlex.quote(path.name)}" if is_named else f"ptb resume {given}"
+        place = next(each for each in places if left[0].is_relative_to(each.resolve()))
+        is_named = (place / EXPERIMENT_FILE).is_file() and place.parent == RUNS
+        return f"ptb launch --name {shlex.quote(place.name)}" if is_named else f"ptb resume {shlex.quote(str(place))}"
     if len(runs) == 1:
-        return f"ptb trace {display_paths(runs, path)[0]}"
-    return f"ptb leaderboard {given}"
+        return f"ptb trace {display_paths(runs, common_place(places))[0]}"
+    return f"ptb leaderboard {given}" if len(places) == 1 else f"ptb report {given}"

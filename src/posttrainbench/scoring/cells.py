@@ -216,7 +216,7 @@ def _read(run: Path, path: Path, record: type[R]) -> R | None:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(
             f"{path} is not a valid {record.__name__} of this version ({where}: {first['msg']}); "
-            "run that stage again, or leave the run out."
+            f"run that stage again, or leave the run out with `ptb leaderboard --exclude {run.name}`."
         ) from error
 
 

@@ -251,8 +251,8 @@ def uncounted_note(row: Row) -> str:
 
 def _plural(status: str, number: int) -> str:
     """Return a status in words, for a number of runs."""
-    text = status.replace("_", " ")
-    return f"{text}s" if status == Status.INFRASTRUCTURE_ERROR and number != 1 else text
+    text = status.replace("_", " ") if status == Status.INFRASTRUCTURE_ERROR else f"{status.replace('_', ' ')} run"
+    return text if number == 1 else f"{text}s"
 
 
 def missing(key: Key, cells: Iterable[Cell]) -> Missing:

@@ -43,7 +43,13 @@ def test_content(make_cell: Any) -> None:
     outline = Outline(html)
     for expected in (
         *("My experiment", "Ranking", "By benchmark", "Flagged runs", "Runs", "How to read this", "1 flagged"),
-        *("45.0 ± 7.1", "before audit 90.0", "Instruct models", "weight 1.000", "incomplete: 1 of 1 missing"),
+        *(
+            "45.0 ± 7.1",
+            "before audit 90.0",
+            "Instruct models",
+            "weight 1.000",
+            "incomplete: 1 of 1 cells without a counted run",
+        ),
         *("m on b: seed 0: infrastructure error", "reset to base", "infrastructure error", "unfinished"),
         "The test set was trained on.",
     ):

@@ -57,7 +57,7 @@ def test_suspected_runs_count_and_the_score_without_them_is_told(make_cell: Any)
 def test_several_uncounted_runs_in_words(make_cell: Any) -> None:
     row = rank(make_cell("x")).rows[0]
     many = row.model_copy(update={"seeds": 4, "uncounted": {"infrastructure_error": 2, "unfinished": 1}, "restarts": 2})
-    assert uncounted_note(many) == "1 of 4 seeds counted; 2 infrastructure errors; 1 unfinished; 2 restarts"
+    assert uncounted_note(many) == "1 of 4 seeds counted; 2 infrastructure errors; 1 unfinished run; 2 restarts"
     restarted = row.model_copy(update={"restarts": 1})
     assert uncounted_note(restarted) == "1 of 1 seed counted; 1 restart"
 
