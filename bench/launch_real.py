@@ -263,15 +263,18 @@ def make_failures(experiment: Experiment, number: int, submits: bool) -> dict[st
         story["then_submitted"] = experiment.launch()
     experiment.until(lambda: len(experiment.working()) == SLOTS)
     experiment.until(lambda: experiment.done() >= 1)
-    experiment.until(lambda: len(experiment.working()) == SLOTS)
+    experiment.until(lambda: sum(_stage(root) == "solve" for root, _ in experiment.working()) >= SLOTS - 1)
     working = experiment.working()
     lost = [root.name for root, line in working if _is_second(line)]
     experiment.cluster.kill_node()
     story["runs_on_the_killed_node"] = {name: _stage(experiment.root / name) for name in lost}
-    root, line = next((root, line) for root, line in working if root.name not in lost)
-    story["cancelled"] = {root.name: _stage(root)}
+    root, line = min(
+        ((root, line) for root, line in working if root.name not in lost), key=lambda each: _stage(each[0]) != "solve"
+    )
+    stage = _stage(root)
     experiment.cluster.cancel(root, line["job"])
     experiment.until(lambda: (root, line) not in experiment.working())
+    story["cancelled"] = {root.name: f"{stage}, {_lines(root / 'executions.jsonl')[-1]['ending']}"}
     if not submits:
         done = experiment.done()
         experiment.until(lambda: experiment.done() >= done + 2, launcher)
@@ -287,7 +290,7 @@ def make_failures(experiment: Experiment, number: int, submits: bool) -> dict[st
 
 def judge(experiment: Experiment, number: int) -> dict[str, Any]:
     """Return whether each run was done, and done once, and whether jobs shared a GPU."""
-    results = [json.loads((root / "result.json").read_text())["status"] for root in experiment.runs()]
+    results = [json.loads((root / "result.json").read_text()) for root in experiment.runs()]
     completed = Counter(
         (root.name, entry["stage"])
         for root in experiment.runs()
@@ -303,7 +306,9 @@ def judge(experiment: Experiment, number: int) -> dict[str, Any]:
     )
     return {
         "runs": len(results),
-        "statuses": Counter(results),
+        "statuses": Counter(result["status"] for result in results),
+        "reasons": sorted({reason for result in results for reason in result["reasons"]}),
+        "restarts": sum(result["restarts"] for result in results),
         "lost": number - len(results),
         "stages_completed_twice": sum(count - 1 for count in completed.values()),
         "jobs": len(spans),
@@ -362,6 +367,7 @@ def main() -> int:
     parser.add_argument("--benchmark", default="micro-math")
     parser.add_argument("--concurrency", type=int, default=2, help="slots that are used; all four with --faults")
     parser.add_argument("--faults", action="store_true")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="new directory for the runs, which are kept")
     options = parser.parse_args()
     if options.on == "slurm" and (reason := why_unavailable()):
         print(f"not possible here: {reason}")
@@ -370,7 +376,8 @@ def main() -> int:
     words = ["--suite", "micro", "--agent", options.agent, "--benchmark", options.benchmark, "--name", "e"]
     words += ["--seeds", str(options.runs), "--budget", options.budget, "--concurrency", str(slots)]
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launch-real-")))
+        folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launch-real-")))
+        folder = folder.absolute()
         experiment = Experiment(folder, stack.enter_context(cluster(options.on, folder)), words)
         load = os.getloadavg()[0]
         began = time.time()
@@ -404,8 +411,9 @@ def _is_second(line: dict[str, Any]) -> bool:
 
 
 def _stage(root: Path) -> str:
-    """Return the last stage that a run began."""
-    return str([entry["stage"] for entry in _lines(root / "journal.jsonl") if entry["event"] == "start"][-1])
+    """Return the last stage that a run began; an empty string if it has begun none."""
+    begun = [entry["stage"] for entry in _lines(root / "journal.jsonl") if entry["event"] in ("start", "attached")]
+    return str(begun[-1]) if begun else ""
 
 
 def _median(values: list[float]) -> float:

@@ -34,8 +34,8 @@ def demo(
     """Run scripted agents, two of which cheat, on a tiny model and show the leaderboard.
 
     Runs a benchmark of the suite `micro` on the CPU, without a GPU, API keys or network access, in a few minutes: an
-    honest agent, one that does nothing, one that trains on the test set, and one that submits another model. Training, evaluation and
-    audit are real.
+    honest agent, one that does nothing, one that trains on the test set, and one that submits another model. Training,
+    evaluation and audit are real.
 
     Example:  [bold]ptb demo --quick[/bold]
     """
