@@ -94,9 +94,9 @@ class RayNodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster as TwoNodes
 
-        node = {"num_cpus": 4, "num_gpus": 2, "object_store_memory": 80 * 2**20}
+        node: dict[str, Any] = {"num_cpus": 4, "num_gpus": 2, "object_store_memory": 80 * 2**20}
         head = node | {"env_vars": {"CUDA_VISIBLE_DEVICES": "0,1"}}
-        self.cluster = TwoNodes(initialize_head=True, head_node_args=head)
+        self.cluster: Any = TwoNodes(initialize_head=True, head_node_args=head)
         self.second = self.cluster.add_node(**node, env_vars={"CUDA_VISIBLE_DEVICES": "2,3", NODE: "second"})
         self.environment = dict(os.environ)
         self.options = ["--on", "ray", "--address", self.cluster.address, "--job-gpus", "1", "--job-cpus", "1"]
