@@ -1,12 +1,13 @@
 """Compare the answers of the engines `transformers` and `vllm`, greedy and in float32.
 
     python bench/engine_agreement.py [--items 50] [--vllm PYTHON]
-    PTB_TEST_DATA=DIR python bench/engine_agreement.py --model DIR [--template FILE] [--items 100]
+    PTB_TEST_DATA=DIR python bench/engine_agreement.py --model DIR [--template FILE] [--items 100] [--max-tokens 64]
 
 Without `--model`, items of the four benchmarks of the suite micro are posed to micro-instruct. With it, the first real
 GSM8K and BFCL items are posed to that checkpoint, with its own chat template; `PTB_TEST_DATA` names the directory with
 the published files. For each difference, prints by how much transformers prefers its own token to vLLM's at the first
-token that differs, in logits; a tie within numerical noise is below 0.001.
+token that differs, in logits; a tie within numerical noise is below 0.001. The rates are items per second, and per
+second of CPU time that the engine's processes used.
 """
 
 import argparse
@@ -16,10 +17,11 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from openai import OpenAI
 
@@ -35,7 +37,6 @@ REAL = {"gsm8k": ("gsm8k_test.jsonl",), "bfcl": ("bfcl_exec_simple.jsonl", "bfcl
 TRAIN = "gsm8k_train.jsonl"
 """With the worked examples of GSM8K's prompts."""
 GREEDY = {"temperature": 0.0}
-MAX_TOKENS = 48
 NOISE = 1e-3
 PYTHON = Path(__file__).parents[1] / ".venv-vllm" / "bin" / "python"
 Prompt = tuple[list[dict[str, Any]], list[dict[str, Any]] | None]
@@ -51,8 +52,28 @@ def prompts(benchmark: str, count: int) -> list[Prompt]:
     return [(item.conversation, item.tools or None) for item in items]
 
 
-def answers(engine: str, serving: Serving, posed: dict[str, list[Prompt]]) -> dict[str, tuple[list[str], float]]:
-    """Return the engine's answers to each benchmark, and the seconds that they took."""
+@dataclass(frozen=True)
+class Answers:
+    """An engine's answers to the items of a benchmark, and the time that they took."""
+
+    texts: list[str]
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rates(self) -> str:
+        """Items per second, and per CPU second, as two cells of a table."""
+        return f"{len(self.texts) / self.seconds:.2f} | {len(self.texts) / self.cpu_seconds:.2f}"
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of the processes that this one started."""
+    times = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
+    return sum(one.user + one.system for one in times)
+
+
+def answers(engine: str, serving: Serving, posed: dict[str, list[Prompt]], max_tokens: int) -> dict[str, Answers]:
+    """Return the engine's answers to each benchmark."""
     results = {}
     with (
         load_engine(engine).serve(serving) as endpoint,
@@ -62,12 +83,13 @@ def answers(engine: str, serving: Serving, posed: dict[str, list[Prompt]]) -> di
 
         def ask(prompt: Prompt) -> str:
             body: Any = {"messages": prompt[0]} | ({"tools": prompt[1], "tool_choice": "none"} if prompt[1] else {})
-            reply = client.chat.completions.create(model=MODEL_NAME, max_tokens=MAX_TOKENS, **body)
+            reply = client.chat.completions.create(model=MODEL_NAME, max_tokens=max_tokens, **body)
             return str(reply.choices[0].message.content)
 
         for benchmark, questions in posed.items():
-            started = time.monotonic()
-            results[benchmark] = list(pool.map(ask, questions)), time.monotonic() - started
+            started, cpu = time.monotonic(), cpu_seconds()
+            texts = list(pool.map(ask, questions))
+            results[benchmark] = Answers(texts, time.monotonic() - started, cpu_seconds() - cpu)
     return results
 
 
@@ -88,6 +110,7 @@ def main() -> int:
     """Print a row for each benchmark, and the differences. Return 1 if any difference is not a tie."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=50)
+    parser.add_argument("--max-tokens", type=int, default=48)
     parser.add_argument("--model", type=Path, help="checkpoint with chat_template.jinja, for GSM8K and BFCL")
     parser.add_argument("--template", type=Path, help="chat template for --model; default: its chat_template.jinja")
     parser.add_argument("--vllm", type=Path, default=PYTHON, metavar="PYTHON", help="interpreter that has vLLM")
@@ -101,13 +124,15 @@ def main() -> int:
         os.environ["PTB_DATA"] = str(Path(folder, "data"))
         posed = {benchmark: prompts(benchmark, args.items) for benchmark in (REAL if args.model else MICRO)}
         serving = Serving(checkpoint, template, Path(folder, "vllm.log"), 2, GREEDY, settings)
-        vllm = answers("vllm", serving, posed)
-        own = answers("transformers", replace(serving, log=Path(folder, "log"), settings={}), posed)
-    print("| benchmark | items | equal | transformers, items/s | vLLM, items/s |\n|---|---|---|---|---|")
+        vllm = answers("vllm", serving, posed, args.max_tokens)
+        serving = replace(serving, log=Path(folder, "log"), settings={})
+        own = answers("transformers", serving, posed, args.max_tokens)
+    print("| benchmark | items | equal | transformers, items/s | per CPU s | vLLM, items/s | per CPU s |")
+    print("|---|---|---|---|---|---|---|")
     for benchmark, questions in posed.items():
-        (first, seconds), (second, vllm_seconds) = own[benchmark], vllm[benchmark]
+        first, second = own[benchmark].texts, vllm[benchmark].texts
         differ = [number for number in range(len(questions)) if first[number] != second[number]]
-        rates = f"{len(questions) / seconds:.2f} | {len(questions) / vllm_seconds:.2f}"
+        rates = f"{own[benchmark].rates} | {vllm[benchmark].rates}"
         print(f"| `{benchmark}` | {len(questions)} | {len(questions) - len(differ)} | {rates} |")
         for number in differ:
             by = margin(generator, questions[number], first[number], second[number])

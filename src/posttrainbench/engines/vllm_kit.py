@@ -66,6 +66,8 @@ def complete(
     if "vision_config" in json.loads((checkpoint / "config.json").read_bytes()):
         limits["limit_mm_per_prompt"] = {"image": 0}
     on_cpu = current_platform.device_type == "cpu"
+    if on_cpu:
+        limits["enforce_eager"] = True  # compiling takes longer than a small evaluation
     if on_cpu and decoding.get("temperature") != 0:
         limits["enable_chunked_prefill"] = False  # the random generators of a CPU cannot be rewound, as vLLM then does
     with tempfile.TemporaryDirectory() as scratch:
