@@ -3,7 +3,10 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,15 +22,26 @@ from posttrainbench.report.site.build import build_site
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def write_log(path: Path) -> None:
+def write_log(path: Path, items: Sequence[str] = ()) -> None:
     """Write a log of Inspect as an evaluation leaves it."""
-    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalSpec, write_eval_log
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalSample, EvalSpec, write_eval_log
+    from inspect_ai.model import ModelOutput
 
     spec = EvalSpec(
         created="2026-01-01T00:00:00+00:00", task="micro-math", dataset=EvalDataset(), model="m", config=EvalConfig()
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_eval_log(EvalLog(eval=spec, status="success", samples=[]), str(path), format="eval")
+    samples = [
+        EvalSample(
+            id=item,
+            epoch=1,
+            input=f"question {item}",
+            target="x",
+            output=ModelOutput.from_content("m", f"answer {item}"),
+        )
+        for item in items
+    ]
+    write_eval_log(EvalLog(eval=spec, status="success", samples=samples), str(path), format="eval")
 
 
 def test_the_viewer_has_the_readable_logs_of_all_runs(make_cell: Any, tmp_path: Path) -> None:
@@ -57,6 +71,52 @@ def test_a_site_has_no_viewer_unless_asked_for(make_cell: Any, tmp_path: Path) -
     site = build_site([root], tmp_path / "site", charts=False).path
     assert not (site / "inspect").exists()
     shutil.rmtree(site)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a line for each request."""
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.browser
+def test_an_answer_leads_to_its_item_in_the_viewer(make_cell: Any, tmp_path: Path) -> None:
+    browser = pytest.importorskip("browser")
+    if browser.CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import expect
+
+    root = write_experiment(tmp_path / "exp", [make_cell("one")])
+    logs = root / "one-m-b-0" / "evaluate" / "logs"
+    write_log(logs / "b-seed0.eval", [f"b/{number}" for number in range(9)])
+    write_log(logs / "b 100%#-seed1.eval")  # Inspect fails on this name
+    (logs / "unknown-seed1.eval").write_bytes(b"PK")
+    site = build_site([root], tmp_path / "site", charts=False, inspect_viewer=True).path
+    plain = build_site([root], tmp_path / "plain", charts=False).path
+    assert "#/logs/" not in (plain / "runs/exp/one-m-b-0/items/0.js").read_text()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with browser.chromium() as chromium:
+            page = chromium.new_page()
+            page.set_default_timeout(browser.PATIENCE)
+            page.goto(f"http://127.0.0.1:{server.server_port}/runs/exp/one-m-b-0/index.html")
+            page.select_option("#item-filter", "all")
+            page.click("button.item-name >> nth=7")
+            page.click("a.in-viewer")
+            expect(page.locator("body")).to_contain_text("question b/7")
+            page.close()
+            with browser.opened(chromium, site / "runs/exp/one-m-b-0/index.html") as page:  # it needs a server
+                page.select_option("#item-filter", "all")
+                page.click("button.item-name >> nth=7")
+                expect(page.locator(".item-texts")).to_be_visible()
+                assert page.locator("a.in-viewer").count() == 0
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.mark.parametrize("viewer", [True, False])

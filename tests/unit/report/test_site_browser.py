@@ -104,7 +104,7 @@ def pages(site: Path) -> list[Path]:
     """One page of each kind; of the runs, that with hostile texts."""
     run = next(site.glob("runs/hostile/*/index.html"))
     pair = min(site.glob("compare/*.html"))
-    top = [site / f"{name}.html" for name in ("index", "charts", "compare")]
+    top = [site / f"{name}.html" for name in ("index", "charts", "compare", "compare-runs")]
     return [*top, site / "runs" / "index.html", pair, *sorted(run.parent.rglob("*.html"))]
 
 

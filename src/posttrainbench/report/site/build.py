@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,11 +17,17 @@ from posttrainbench.errors import InputError
 from posttrainbench.files import write_json
 from posttrainbench.report.site.charts_page import write_charts
 from posttrainbench.report.site.compare_page import write_comparisons
+from posttrainbench.report.site.compare_runs_page import (
+    peer_name,
+    run_comparison_link,
+    runs_alike,
+    write_run_comparison,
+)
 from posttrainbench.report.site.groups import Group, group_runs
 from posttrainbench.report.site.inspect_viewer import write_inspect_viewer
 from posttrainbench.report.site.pages import write_leaderboard, write_runs
-from posttrainbench.report.site.run_page import write_run_page
-from posttrainbench.report.site.runs import Experiments, read_experiments
+from posttrainbench.report.site.run_page import Peer, write_run_page
+from posttrainbench.report.site.runs import Experiments, SiteRun, read_experiments
 from posttrainbench.report.site.shell import write_file
 
 MARKER = "site.json"
@@ -64,7 +70,7 @@ def build_site(experiments: Sequence[Path], out: Path, charts: bool = True, insp
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
-        viewed = write_inspect_viewer(content.runs, new) if inspect_viewer else set()
+        viewed = write_inspect_viewer(content.runs, new) if inspect_viewer else {}
         index = write_all(content, group_runs(content.runs), new, charts, viewed)
         _replace(out, new)
     finally:
@@ -87,24 +93,43 @@ def require_replaceable(out: Path) -> None:
 
 
 def write_all(
-    content: Experiments, groups: Sequence[Group], out: Path, charts: bool = True, viewed: Collection[str] = ()
+    content: Experiments,
+    groups: Sequence[Group],
+    out: Path,
+    charts: bool = True,
+    viewed: Mapping[str, Collection[str]] | None = None,
 ) -> int:
     """Write all pages to an existing directory; return the size of `index.html`.
 
     Args:
-        viewed: places of the runs whose logs are in Inspect's viewer.
+        viewed: place of a run -> names of its logs in Inspect's viewer.
     """
     write_assets(out)
     write_json(out / MARKER, {"experiments": content.names, "runs": len(content.runs)})
+    alike = runs_alike(content.runs)
     for run in content.runs:
-        directory = out / run.place
-        directory.mkdir(parents=True, exist_ok=True)
-        write_run_page(run.run, directory, run.place.count("/") + 1, in_viewer=run.place in viewed)
+        write_page_of(run, out, alike[run.place], (viewed or {}).get(run.place, ()))
     write_runs(content, groups, out)
     size, tables = write_leaderboard(content, groups, out)
     write_charts(tables, out, charts)
     write_comparisons(tables, out)
+    write_run_comparison(content.runs, out)
     return size
+
+
+def write_page_of(run: SiteRun, out: Path, alike: Sequence[SiteRun], viewed: Collection[str] = ()) -> None:
+    """Write the page of a run.
+
+    Args:
+        run: the run.
+        out: top of the site.
+        alike: runs that it is offered to be compared with.
+        viewed: names of its logs in Inspect's viewer.
+    """
+    directory = out / run.place
+    directory.mkdir(parents=True, exist_ok=True)
+    peers = [Peer(peer_name(run, other), run_comparison_link(run, other)) for other in alike]
+    write_run_page(run.run, directory, run.place.count("/") + 1, place=run.place, viewed=viewed, peers=peers)
 
 
 def write_assets(out: Path) -> None:

@@ -7,12 +7,14 @@ of the site.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from urllib.parse import quote
 
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import Stage
@@ -22,10 +24,12 @@ from posttrainbench.untrusted import UnreadableError, names_below, open_below
 FOLDER = "inspect"
 MAX_LOG = 2**30
 """Bytes of a log; larger ones are left out."""
+NAME = re.compile(r"[A-Za-z0-9._-]+\.eval")
+"""Names of logs; Inspect fails on some others, which evaluations do not write."""
 
 
-def write_inspect_viewer(runs: Sequence[SiteRun], out: Path) -> set[str]:
-    """Write `inspect/` below the top of a site; return the places of the runs whose logs are in it.
+def write_inspect_viewer(runs: Sequence[SiteRun], out: Path) -> dict[str, set[str]]:
+    """Write `inspect/` below the top of a site; return place of a run -> names of its logs in the viewer.
 
     Links are not followed, and logs that Inspect cannot read are left out.
 
@@ -37,7 +41,7 @@ def write_inspect_viewer(runs: Sequence[SiteRun], out: Path) -> set[str]:
     with tempfile.TemporaryDirectory(prefix="ptb-inspect-") as scratch:
         logs, viewer = Path(scratch, "logs"), Path(scratch, "viewer")
         logs.mkdir()
-        shown = {run.place for run in runs if _copy_logs(run, logs / run.place)}
+        shown = {run.place: names for run in runs if (names := _copy_logs(run, logs / run.place))}
         if not shown:
             raise InputError("No run has an evaluation log for Inspect's viewer; leave out --inspect-viewer.")
         try:
@@ -51,13 +55,25 @@ def write_inspect_viewer(runs: Sequence[SiteRun], out: Path) -> set[str]:
     return shown
 
 
-def _copy_logs(run: SiteRun, folder: Path) -> bool:
-    """Copy the readable logs of a run; return False if there are none."""
+def sample_link(place: str, log: str, sample: str, epoch: int) -> str:
+    """Return the fragment of the viewer's URL that opens a sample of a log.
+
+    Args:
+        place: the run's place on the site.
+        log: name of the log.
+        sample: id of the sample.
+        epoch: its epoch, from 1.
+    """
+    return f"#/logs/{place}/{quote(log, safe='')}/samples/sample/{quote(sample, safe='')}/{epoch}/"
+
+
+def _copy_logs(run: SiteRun, folder: Path) -> set[str]:
+    """Copy the readable logs of a run; return their names."""
     from inspect_ai.log import read_eval_log
 
-    source, copied = run.run.root / Stage.EVALUATE.folder / "logs", False
+    source, copied = run.run.root / Stage.EVALUATE.folder / "logs", set[str]()
     for name in names_below(run.run.root, source):
-        if not name.endswith(".eval"):
+        if not NAME.fullmatch(name):
             continue
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -70,5 +86,5 @@ def _copy_logs(run: SiteRun, folder: Path) -> bool:
         except Exception:  # of Inspect: a damaged log must not prevent the others
             (folder / name).unlink(missing_ok=True)
             continue
-        copied = True
+        copied.add(name)
     return copied

@@ -27,9 +27,9 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from posttrainbench.errors import InputError
-from posttrainbench.report.site.build import write_all
+from posttrainbench.report.site.build import write_all, write_page_of
+from posttrainbench.report.site.compare_runs_page import runs_alike
 from posttrainbench.report.site.groups import group_runs
-from posttrainbench.report.site.run_page import write_run_page
 from posttrainbench.report.site.runs import SiteRun, read_experiments
 from posttrainbench.untrusted import UnreadableError, open_below
 
@@ -79,8 +79,9 @@ class LiveSite:
             if board:
                 write_all(content, group_runs(content.runs), self.out)
             else:
+                alike = runs_alike(content.runs)
                 for run in changed:
-                    write_run_page(run.run, self.out / run.place, run.place.count("/") + 1)
+                    write_page_of(run, self.out, alike[run.place])
             self._seen = now
             if board or changed:
                 self.changed = [*(["board"] if board else []), *(run.place for run in changed)]

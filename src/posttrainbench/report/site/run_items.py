@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from posttrainbench.records import Metrics
+from posttrainbench.report.site.inspect_viewer import sample_link
 from posttrainbench.report.site.run_data import visible, write_data
 from posttrainbench.untrusted import UnreadableError, names_below, open_below, read_below
 
@@ -58,19 +59,21 @@ def read_metrics(path: Path) -> Metrics | None:
         return None
 
 
-def write_items(evaluated: Path, directory: Path) -> ItemResults | None:
+def write_items(evaluated: Path, directory: Path, place: str = "", viewed: Collection[str] = ()) -> ItemResults | None:
     """Write the data files `items/index.js` and `items/N.js`; return None if no item was scored.
 
     Args:
         evaluated: directory of the stage `evaluate`.
         directory: of the run's page.
+        place: its path from the top of the site.
+        viewed: names of the logs that Inspect's viewer on the site has; answers in them link to it.
     """
     metrics = read_metrics(evaluated / "metrics.json")
     if metrics is None or not metrics.items:
         return None
     base = read_metrics(evaluated / "base.json")
     base_items = base.items if base else {}
-    samples, problem = _samples(evaluated / "logs")
+    samples, problem = _samples(evaluated / "logs", place, viewed)
     rows, page = [], []
     wrong = lost = logged = 0
     names = list(metrics.items)[:ITEMS]
@@ -81,7 +84,7 @@ def write_items(evaluated: Path, directory: Path) -> ItemResults | None:
         lost += before is not None and before > score
         logged += sample is not None
         gist = " ".join(sample.question.split())[:GIST] if sample else ""
-        rows.append([visible(name, 120), round(score, 4), None if before is None else round(before, 4), gist])
+        rows.append([visible(name, 120), round(score, 9), None if before is None else round(before, 4), gist])
         page.append([sample.question, sample.target, sample.answers] if sample else None)
         if len(page) == PAGE or position == len(names) - 1:
             number = position // PAGE
@@ -91,7 +94,7 @@ def write_items(evaluated: Path, directory: Path) -> ItemResults | None:
     return ItemResults(len(metrics.items), wrong, logged, lost, problem)
 
 
-def _samples(logs: Path) -> tuple[dict[str, _Sample], str]:
+def _samples(logs: Path, place: str, viewed: Collection[str]) -> tuple[dict[str, _Sample], str]:
     """Return item id -> what the logs say on it, and why that is incomplete."""
     with suppress(ModuleNotFoundError):  # Python 3.14 needs no help
         import zipfile_zstd  # noqa: F401  teaches `zipfile` the compression of Inspect's logs
@@ -104,7 +107,7 @@ def _samples(logs: Path) -> tuple[dict[str, _Sample], str]:
         try:
             with open_below(run, log) as file:
                 for sample in _read(file):
-                    _add(found, sample, seed)
+                    _add(found, sample, seed, place if log.name in viewed else "", log.name)
         except UnreadableError as error:
             problem = f"The log {visible(log.name, 80)} cannot be read: {error}."
         except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, RecursionError) as error:
@@ -121,7 +124,7 @@ def _read(log: BinaryIO) -> Iterator[dict[str, Any]]:
                     yield sample
 
 
-def _add(found: dict[str, _Sample], sample: dict[str, Any], seed: str) -> None:
+def _add(found: dict[str, _Sample], sample: dict[str, Any], seed: str, place: str, log: str) -> None:
     name = str(sample.get("id"))
     if name not in found:
         if len(found) >= ITEMS:
@@ -132,7 +135,11 @@ def _add(found: dict[str, _Sample], sample: dict[str, Any], seed: str) -> None:
     value = values[0] if values and isinstance(values[0], int | float) else None
     output = sample.get("output")
     completion = output.get("completion") if isinstance(output, dict) else ""
-    found[name].answers.append([visible(seed, 20), value, visible(str(completion or ""), ANSWER)])
+    answer = [visible(seed, 20), value, visible(str(completion or ""), ANSWER)]
+    epoch = sample.get("epoch")
+    if place and isinstance(epoch, int):
+        answer.append(sample_link(place, log, name, epoch))
+    found[name].answers.append(answer)
 
 
 def _messages(value: Any) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -65,6 +65,13 @@ STATUS = {
 }
 
 
+class Peer(NamedTuple):
+    """Another run that the page offers to compare with: its name, and the link from the top of the site."""
+
+    name: str
+    href: str
+
+
 @dataclass(frozen=True)
 class ScoreBar:
     """Position of the scores on an axis from 0 to `top`, in percent of its width; None if unknown."""
@@ -120,7 +127,14 @@ class RunPage:
     absent: dict[str, str] = field(default_factory=dict)
 
 
-def write_run_page(run: Run, directory: Path, depth: int, in_viewer: bool = False) -> None:
+def write_run_page(
+    run: Run,
+    directory: Path,
+    depth: int,
+    place: str = "",
+    viewed: Collection[str] = (),
+    peers: Sequence[Peer] = (),
+) -> None:
     """Write the page of a run and what it needs: `index.html`, `trace.html`, `files.html` and data files.
 
     Parts that are missing or damaged are named on the page. Strangers' files may provoke any other error, which the
@@ -130,21 +144,33 @@ def write_run_page(run: Run, directory: Path, depth: int, in_viewer: bool = Fals
         run: the run.
         directory: created if it does not exist.
         depth: number of directories between `directory` and the top of the site.
-        in_viewer: whether the site has Inspect's viewer with the run's logs.
+        place: path of `directory` from the top of the site.
+        viewed: names of the run's logs that Inspect's viewer on the site has.
+        peers: runs to compare with.
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        _write_page(run, directory, depth, in_viewer)
+        _write_page(run, directory, depth, place, viewed, peers)
     except Exception as error:
         reason = f"This page cannot be made: {one_line(error) or type(error).__name__}"
         shared: dict[str, Any] = {"active": "runs", "reason": reason}
         write_page(directory / "index.html", "unreadable.html.jinja", title=run.root.name, depth=depth, **shared)
 
 
-def _write_page(run: Run, directory: Path, depth: int, in_viewer: bool) -> None:
+def _write_page(
+    run: Run, directory: Path, depth: int, place: str, viewed: Collection[str], peers: Sequence[Peer]
+) -> None:
     page, audit = _gather(run, directory, depth)
+    page.items = write_items(run.root / Stage.EVALUATE.folder, directory, place, viewed)
+    _name_absent(page, solve_folder(run.root), run)
     _link(page, audit, run, directory)
-    shared: dict[str, Any] = {"active": "runs", "page": page, "spec": run.spec, "in_viewer": in_viewer}
+    shared: dict[str, Any] = {
+        "active": "runs",
+        "page": page,
+        "spec": run.spec,
+        "in_viewer": bool(viewed),
+        "peers": peers,
+    }
     write_page(directory / "index.html", "run.html.jinja", title=page.heading, depth=depth, **shared)
     if page.files.numbers:
         title = f"Files of {page.heading}"
@@ -152,7 +178,7 @@ def _write_page(run: Run, directory: Path, depth: int, in_viewer: bool) -> None:
 
 
 def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummary | None]:
-    """Read the run, and write its trace and items."""
+    """Read the run except its items, and write its trace."""
     spec, folder, absent = run.spec, solve_folder(run.root), dict[str, str]()
     heading = f"{plain(spec.agent.name)} · {plain(spec.model)} · {plain(spec.benchmark)} · seed {spec.seed}"
     result, journal, imported = _result(run, absent), _journal(run, absent), _imported(run, absent)
@@ -205,11 +231,9 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
         hidden_requests=all_requests - len(requests),
         manifest=manifest,
         hidden_files=max(0, len(manifest.files) - MANIFEST_FILES) if manifest else 0,
-        items=write_items(run.root / Stage.EVALUATE.folder, directory),
         imported=imported,
         absent=absent,
     )
-    _name_absent(page, folder, run)
     return page, audit
 
 

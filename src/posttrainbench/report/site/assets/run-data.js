@@ -43,5 +43,43 @@ window.ptb = (() => {
       }
       parent.append(text.slice(from));
     },
+
+    // Returns a score as text.
+    percent(score) { return score === null ? "–" : (100 * score).toFixed(score > 0 && score < 1 ? 1 : 0); },
+
+    // Returns the directories that all ids of items begin with.
+    commonPrefix(names) {
+      const parts = names.length > 1 ? names[0].split("/").slice(0, -1) : [];
+      while (parts.length && !names.every((name) => name.startsWith(`${parts.join("/")}/`))) parts.pop();
+      return parts.length ? `${parts.join("/")}/` : "";
+    },
+
+    // Returns the texts of an item. `answered` has pairs of a title and the answers; `viewer` is the page of Inspect's
+    // viewer, or empty. It cannot be opened from disk.
+    itemTexts(question, target, answered, viewer = "") {
+      const { element, percent } = ptb;
+      const box = element("dl", "item-texts");
+      const add = (title, text, link = "") => {
+        const group = element("div"), value = element("dd"), head = element("dt", "", title);
+        if (link) {
+          const inside = element("a", "in-viewer", "in Inspect's viewer");
+          inside.href = link;
+          head.append(" ", inside);
+        }
+        value.append(element("pre", "", text || "(empty)"));
+        group.append(head, value);
+        box.append(group);
+      };
+      add("Question", question);
+      for (const [title, answers] of answered) {
+        for (const [seed, score, answer, place] of answers) {
+          const which = `${title}${answers.length > 1 ? `, evaluation seed ${seed}` : ""}`;
+          const link = viewer && place && location.protocol !== "file:" ? viewer + place : "";
+          add(`${which}${typeof score === "number" ? `, score ${percent(score)}` : ""}`, answer, link);
+        }
+      }
+      add("Target", target);
+      return box;
+    },
   };
 })();

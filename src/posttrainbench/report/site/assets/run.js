@@ -4,7 +4,7 @@
   const root = document.getElementById("item-list");
   if (!root) return;
   const byId = (id) => document.getElementById(id);
-  const { element } = ptb;
+  const { element, percent } = ptb;
   const SHOWN = 25, STORED = 50;
   const folder = root.dataset.folder;
   const pages = new Map();
@@ -19,13 +19,6 @@
     return pages.get(number);
   }
 
-  // Returns the directories that all ids begin with.
-  function commonPrefix(names) {
-    const parts = names.length > 1 ? names[0].split("/").slice(0, -1) : [];
-    while (parts.length && !names.every((name) => name.startsWith(`${parts.join("/")}/`))) parts.pop();
-    return parts.length ? `${parts.join("/")}/` : "";
-  }
-
   function start(items) {
     const query = byId("item-query"), filter = byId("item-filter"), rows = byId("item-rows");
     const kinds = {
@@ -35,7 +28,7 @@
       lost: ([, score, base]) => base !== null && base > score,
       gained: ([, score, base]) => base !== null && base < score,
     };
-    const prefix = commonPrefix(items.map(([name]) => name));
+    const prefix = ptb.commonPrefix(items.map(([name]) => name));
     let chosen = [], at = 0;
 
     function select() {
@@ -58,8 +51,6 @@
       byId("item-after").disabled = last >= chosen.length;
     }
 
-    function percent(score) { return score === null ? "–" : (100 * score).toFixed(score > 0 && score < 1 ? 1 : 0); }
-
     function row(position) {
       const [name, score, base, gist] = items[position];
       const line = element("tr", score < 1 ? "wrong" : "right"), detail = element("tr", "detail");
@@ -81,24 +72,9 @@
         let entry = null;
         try { entry = (await page(Math.floor(position / STORED)))[position % STORED]; } catch { /* the file is missing */ }
         if (cell.childElementCount) return;
-        cell.append(...(entry ? texts(entry) : [element("p", "absent", "The evaluation's log does not show this item.")]));
+        cell.append(entry ? ptb.itemTexts(entry[0], entry[1], [["Answer", entry[2]]], root.dataset.viewer) : element("p", "absent", "The evaluation's log does not show this item."));
       });
       return [line, detail];
-    }
-
-    function texts([question, target, answers]) {
-      const box = element("dl", "item-texts");
-      const add = (title, text) => {
-        const group = element("div");
-        const value = element("dd");
-        value.append(element("pre", "", text || "(empty)"));
-        group.append(element("dt", "", title), value);
-        box.append(group);
-      };
-      add("Question", question);
-      for (const [seed, score, answer] of answers) add(`Answer${answers.length > 1 ? `, evaluation seed ${seed}` : ""}${typeof score === "number" ? `, score ${percent(score)}` : ""}`, answer);
-      add("Target", target);
-      return [box];
     }
 
     let timer = 0;
