@@ -74,7 +74,8 @@ def doctor(
     from posttrainbench.cli.console import Console
     from posttrainbench.report.layout import Paragraph
 
-    checks = [check() for check in CHECKS] if suite is None else _of_suite(suite)
+    with Console(stderr=True).status("checking this machine" if suite is None else f"checking the runs of {suite}"):
+        checks = [check() for check in CHECKS] if suite is None else _of_suite(suite)
     following = "ptb demo --quick" if suite is None else f"ptb launch --suite {suite} --agent AGENT --dry-run"
     if json:
         print_json([{"name": c.name, "state": c.state, "found": c.found, "fix": c.fix} for c in checks])

@@ -35,18 +35,18 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_only_keys_are_read_and_the_environment_has_precedence(file: Path) -> None:
     path = os.environ["PATH"]
-    assert read_keys(file) == ["HF_TOKEN", "OPENAI_API_KEY"]
+    assert read_keys(file) == (["HF_TOKEN", "OPENAI_API_KEY"], [9])
     assert os.environ["OPENAI_API_KEY"] == "sk-from-file"
     assert os.environ["HF_TOKEN"] == "$HOME"
     assert (os.environ["ANTHROPIC_API_KEY"], os.environ["HF_ENDPOINT"]) == ("from-environment", "")
     assert os.environ["PATH"] == path
-    assert read_keys(file) == []
+    assert read_keys(file) == ([], [9])
 
 
 def test_without_a_file_nothing_is_read(tmp_path: Path) -> None:
-    assert read_keys(tmp_path / ".env") == []
+    assert read_keys(tmp_path / ".env") == ([], [])
     (tmp_path / ".env").mkdir()  # a virtual environment
-    assert read_keys(tmp_path / ".env") == []
+    assert read_keys(tmp_path / ".env") == ([], [])
 
 
 def test_an_unreadable_file_is_refused(file: Path) -> None:
@@ -60,7 +60,10 @@ def test_an_unreadable_file_is_refused(file: Path) -> None:
 
 def test_a_line_says_which_keys_were_read_and_not_their_values(file: Path, ptb_here: Ptb) -> None:
     said = ptb_here("data", "list", cwd=file.parent)
-    assert said.stderr == "ptb: HF_TOKEN, OPENAI_API_KEY read from .env; agents never see keys.\n"
+    assert said.stderr.splitlines() == [
+        "ptb: Line 9 of .env is ignored: it is not NAME=VALUE.",
+        "ptb: HF_TOKEN, OPENAI_API_KEY read from .env; agents never see keys.",
+    ]
     os.environ["OPENAI_API_KEY"] = ""
     said = ptb_here("catalog", "agents", cwd=file.parent)  # needs no key
     assert (said.returncode, said.stderr, os.environ["OPENAI_API_KEY"]) == (0, "", "")
