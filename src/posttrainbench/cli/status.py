@@ -35,7 +35,7 @@ def status(
     given: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[EXPERIMENT...]",
+            metavar="EXPERIMENT...",
             help="Runs, experiments or folders of them, or their names in runs/. Default: all of runs/.",
             callback=lambda paths: distinct_places(paths or [RUNS]),
             autocompletion=complete_experiments,
