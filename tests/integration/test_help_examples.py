@@ -159,19 +159,39 @@ def test_examples_work_as_printed(name: str, place: Path, ptb_here: Ptb) -> None
             assert said.stdout or said.stderr
 
 
-TUTORIALS = Path(__file__).parents[2] / "docs/tutorials"
-BLOCKS = {
-    page.stem: re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    for page in sorted(TUTORIALS.glob("*.md"))
-}
-"""Blocks with a title need something that a test does not have."""
+ROOT = Path(__file__).parents[2]
+TUTORIALS = ROOT / "docs/tutorials"
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^    (?:ptb .*\n)+", re.MULTILINE)
+PROGRAM = re.compile(
+    r"^(?:[A-Z_]+=\S+ )*(?:ptb|make|pip|python|pytest|source|export|harbor|git|npm|ray) ", re.MULTILINE
+)
+SYNTAX = re.compile(r" \[|\w\|\w| \.\.\. ")
+"""In lines that describe the syntax of a command instead of showing one."""
 
 
-def test_every_block_of_a_tutorial_is_run_or_says_what_it_needs() -> None:
-    assert {name for name, blocks in BLOCKS.items() if blocks} == {"micro", "small"}  # run by the two tests below
-    for page in TUTORIALS.glob("*.md"):
-        [*blocks] = re.findall(r"^```(\S.*)$", page.read_text(), re.MULTILINE)
-        assert {block for block in blocks if block != "sh" and not re.fullmatch(r'sh title="\w.+"', block)} == set()
+def blocks(page: Path) -> list[str]:
+    """Return the blocks of commands that need nothing: a block with a title says what it needs."""
+    return [block for info, block in FENCE.findall(page.read_text()) if info == "sh"]
+
+
+BLOCKS = {page.stem: blocks(page) for page in sorted(TUTORIALS.glob("*.md"))}
+
+
+def test_every_block_of_commands_says_what_it_needs() -> None:
+    assert {name for name, own in BLOCKS.items() if own} == {"micro", "small"}  # run by tests of their own
+    for page in PAGES:
+        text = page.read_text()
+        for info, block in FENCE.findall(text):
+            if PROGRAM.search(block) and not SYNTAX.search(block):
+                assert info == "sh" or re.fullmatch(r'sh title="\w.+"', info), (page.name, info, block)
+        for block in INDENTED.findall(FENCE.sub("", text)):
+            assert SYNTAX.search(block), (
+                page.name,
+                "write commands between ```sh and ```, with a title if they need something",
+                block,
+            )
 
 
 def test_the_commands_of_the_tutorial_on_small_work_without_its_models(ptb_here: Ptb, tmp_path: Path) -> None:
