@@ -1,15 +1,13 @@
 """Read the scripts in the workspace as the agent left it."""
 
-import ast
 import hashlib
-import json
 import re
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from posttrainbench.audit.behavior.notebooks import notebook_code as notebook_code
 from posttrainbench.records import Skipped
 from posttrainbench.untrusted import UnreadableError, open_regular, printable, walk
 
@@ -106,43 +104,6 @@ def read_scripts(
             text = notebook_code(text)
         result.scripts[entry.relative] = Script(entry.relative, text, f"{prefix}/{entry.relative}")
     return result
-
-
-def notebook_code(text: str) -> str:
-    """Return the code cells of a notebook, in order; "" if the text is not a notebook."""
-    try:
-        cells = json.loads(text)["cells"]
-        codes = [cell["source"] for cell in cells if cell.get("cell_type") == "code"]
-        return "\n".join(_cell(code if isinstance(code, str) else "".join(map(str, code))) for code in codes)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return ""
-
-
-def _cell(code: str) -> str:
-    """Return a notebook cell as Python: magics that run shell text call the shell, unreadable cells are comments."""
-    magic = re.match(r"\s*%%(\w+)([^\n]*)\n?", code)
-    if magic is not None:
-        body, words = code[magic.end() :], magic[2].split()
-        if magic[1] in ("bash", "sh", "script", "system", "sx"):
-            return f"get_ipython().system({body!r})"
-        if magic[1] in ("writefile", "file") and words:
-            return f"open({words[-1]!r}, {'a' if '-a' in words else 'w'!r}).write({body!r})"
-        if magic[1] not in ("time", "timeit", "capture", "prun", "python", "python3"):
-            return f"# %%{magic[1]}"
-        code = body
-    lines = []
-    for line in code.split("\n"):
-        bare = line.lstrip()
-        call = f"get_ipython().system({bare[1:]!r})" if bare.startswith("!") else "pass" if bare[:1] == "%" else bare
-        lines.append(line[: len(line) - len(bare)] + call)
-    text = "\n".join(lines)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return "\n".join(f"# {line}" for line in lines)
-    return text
 
 
 def digest_of(text: str) -> str:

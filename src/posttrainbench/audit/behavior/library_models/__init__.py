@@ -8,8 +8,10 @@ from posttrainbench.audit.behavior.library_models.datasets import data_sets, tra
 from posttrainbench.audit.behavior.library_models.files import files
 from posttrainbench.audit.behavior.library_models.followed_rows import followed_rows
 from posttrainbench.audit.behavior.library_models.llm_clients import hosted_models
+from posttrainbench.audit.behavior.library_models.remote_jobs import remote_jobs
 
 LIBRARY_MODELS: tuple[LibraryModel, ...] = (
+    remote_jobs,
     hosted_models,
     training,
     databases,

@@ -226,6 +226,7 @@ def methods(call: Call) -> Value | None:
 
 
 def _content(call: Call, receiver: Value) -> Value:
+    counts = any(name.rpartition(".")[2] == "Counter()" for name in receiver.names)  # its keys are what it counts
     if receiver.splits and not receiver.fields and call.last in ("items", "values", "keys"):
         rows = call.context.split_rows(receiver, call.caller.script, call.line)
         items: dict[str, Value] = {}
@@ -237,13 +238,14 @@ def _content(call: Call, receiver: Value) -> Value:
         pairs = [Value(fields={"0": text_value(key), "1": part}) for key, part in list(receiver.fields.items())[:40]]
         if pairs and not receiver.taints and not receiver.splits:
             return Value(fields={str(number): pair for number, pair in enumerate(pairs)})
-        pairs.append(Value(fields={"0": Value(), "1": Value(receiver.taints)}))
+        key = Value(receiver.all()) if counts else Value()
+        pairs.append(Value(fields={"0": key, "1": Value(receiver.taints)}))
         return Value(fields={UNKNOWN: joined(*pairs)}, splits=receiver.splits)
     if call.last == "values":
         parts = list(receiver.fields.values())[:40]
         return Value(receiver.taints, fields={UNKNOWN: joined(*parts)} if parts else {}, splits=receiver.splits)
     if call.last == "keys":
-        return Value()
+        return Value(receiver.all()) if counts else Value()
     if call.last == "iterrows":
         return Value(fields={UNKNOWN: Value(fields={"0": Value(), "1": Value(receiver.all())})})
     return receiver

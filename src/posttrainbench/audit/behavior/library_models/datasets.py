@@ -65,8 +65,18 @@ def training(call: Call) -> Value | None:
         return Value(fields=parts, truth=True) if len(parts) > 1 else call.arguments[0]
     if call.is_in("wrappers") and call.arguments and not call.function.functions:
         return call.arguments[0]
-    if call.is_in("gradients") and call.arguments:
-        taints = NONE.union(*map(_enclosed, call.arguments[0].functions))
+    if call.last == "gradient" and any("GradientTape" in name for name in names):
+        call.sink("gradient of a loss computed from the data", call.argument(0, "target") or Value())
+        return None
+    if _is_decorated(call):
+        call.sink(
+            "gradient of a loss computed from the data", joined(Value(), *call.arguments[1:], *call.named.values())
+        )
+        return None
+    if call.is_in("gradients") and call.all_arguments():
+        taints = NONE.union(*(_enclosed(one) for value in call.all_arguments() for one in value.functions))
+        if call.last in ("vjp", "jvp", "linearize"):  # which also call the function
+            call.sink("gradient of a loss computed from the data", joined(Value(taints), *call.arguments[1:]))
         return Value(taints, names=frozenset(f"{name}()" for name in names))
     if lib.tables().is_gradient(names):
         data = joined(Value(call.function.all()), *call.arguments[1:], *call.named.values())
@@ -90,6 +100,18 @@ def _enclosed(function: Function) -> Taints:
     parameters = {one.arg for one in ast.walk(function.node) if isinstance(one, ast.arg)}
     used = {one.id for one in ast.walk(function.node) if isinstance(one, ast.Name)} - parameters
     return NONE.union(*(value.all() for name in used if (value := function.scope.find(name)) is not None))
+
+
+def _is_decorated(call: Call) -> bool:
+    """Return True if a decorator lets a function of the script return its gradient."""
+    for function in call.function.functions:
+        for decorator in getattr(function.node, "decorator_list", []):
+            root, _, rest = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator).partition(".")
+            value = function.scope.find(root)
+            names = {".".join(filter(None, [name, rest])) for name in (value.names if value is not None else ())}
+            if lib.tables().has("gradients", names, (rest or root).rpartition(".")[2]):
+                return True
+    return False
 
 
 def _fits(call: Call) -> bool:
