@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from posttrainbench.audit.behavior import libraries as lib
+from posttrainbench.audit.behavior.evaluations import EVALUATE, LOGGED, PRINTED, is_evaluation, log_paths
 from posttrainbench.audit.behavior.replay_state import ReplayState
 from posttrainbench.audit.behavior.selection import pattern_keeps_training_rows, query_keeps_training_rows
 from posttrainbench.audit.behavior.shell_commands import SimpleCommand, printed
@@ -80,6 +81,8 @@ class DataCommand:
             if lib.tables().idle.isdisjoint(arguments[:1]):
                 self.train(f"{program} {' '.join(arguments)[:80]}", arguments, known=True)
             return Stream()
+        if is_evaluation(program, arguments, self.state.files.test_data):
+            return self.evaluated(program, arguments)
         if program in TEACHER_MODELS and TEACHER_MODELS[program](arguments):
             taints = stdin.taints | self.command.taints
             return Stream(taints | {self._taint(f"{program} {' '.join(arguments[:2])}"[:80])})
@@ -135,6 +138,17 @@ class DataCommand:
         trained = TrainingArguments(self.state, self.command.cwd).data(arguments, known=known)
         if trained is not None:
             self.state.add_training(how, trained)
+
+    def evaluated(self, program: str, arguments: list[str]) -> Stream:
+        """Return the output of a program, which may contain test items if it evaluates on them, as its logs may."""
+        test_data = self.state.files.test_data
+        if program != EVALUATE and not is_evaluation(program, arguments, test_data):
+            return Stream()
+        printed_items, logged = (Taint("test", name, *self.state.label, sure=False) for name in (PRINTED, LOGGED))
+        for path in log_paths(program, arguments, test_data.benchmark):
+            self.state.files.write(path, frozenset([logged]), self.command.cwd, append=True)
+        self.state.add_source(printed_items)
+        return Stream(frozenset([printed_items]))
 
     def filter(self, program: str, arguments: list[str], stdin: Stream) -> Stream:
         """Return the output of a filter such as `cat` or `grep`."""

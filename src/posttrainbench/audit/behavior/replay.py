@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from posttrainbench.audit.behavior import interpreter, makefile
 from posttrainbench.audit.behavior.commands import PYTHON, DataCommand, is_trainer, unwrapped
+from posttrainbench.audit.behavior.evaluations import EVALUATE, evaluation_logs
 from posttrainbench.audit.behavior.inline_items import InlineItems
 from posttrainbench.audit.behavior.libraries import MODELED, tables
 from posttrainbench.audit.behavior.library_models import LIBRARY_MODELS
@@ -65,7 +66,11 @@ class Replay(Host):
         paths = evidence.sandbox_paths
         kits = tuple(dict.fromkeys(path for path in (paths.get("kit", ""), str(evidence.kit)) if path))
         folders = tuple(dict.fromkeys(path for path in (paths.get("workspace", ""), str(evidence.workspace)) if path))
-        files = Files(TestData(evidence.spec.benchmark, kits), folders, {"PTB_KIT": kits[0] if kits else ""})
+        files = Files(
+            TestData(evidence.spec.benchmark, kits, evaluation_logs(evidence)),
+            folders,
+            {"PTB_KIT": kits[0] if kits else ""},
+        )
         self.state = ReplayState(evidence.workspace, files)
         self.report = self.state.report
         self.trace = evidence.trace
@@ -302,7 +307,7 @@ class Replay(Host):
         if self.find_script(path, effects.command.cwd) is None:
             effects.train(f"python {'-m ' if module else ''}{module or path}", arguments, known=is_trainer(module))
             if module:
-                return Stream()
+                return effects.evaluated(module, arguments)
         return self.python(path, arguments, effects.command, stdin)
 
     def _shell_program(self, arguments: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
@@ -324,6 +329,8 @@ class Replay(Host):
         script = self.find_script(path, command.cwd)
         if script is None:
             resolved = self.files.resolve(path, command.cwd)
+            if resolved.rsplit("/", 1)[-1] == EVALUATE:
+                return DataCommand(self.state, command).evaluated(EVALUATE, argv)
             if not any(resolved.startswith(kit) for kit in self.files.test_data.kits) and not resolved.startswith("/"):
                 self.report.missing.add(resolved)
             return Stream()
@@ -398,7 +405,8 @@ class Replay(Host):
             self._executed_digests.add(digest)
         if self._is_late():
             return NONE
-        key = (digest, script.name, cwd, tuple(argv or ()), argv is None, origins, state.executed)
+        failed = state.action.failed if state.action else None  # such as for lack of memory; it is then started again
+        key = (digest, script.name, cwd, tuple(argv or ()), argv is None, origins, state.executed, failed)
         if (*key, self.files.version) in self._analyzed or self._depth >= MOST_NESTED_CALLS:
             return NONE
         self.steps += len(script.text) // CHARACTERS_PER_STEP

@@ -281,7 +281,8 @@ def unseen_training(evidence: Evidence, report: FlowReport) -> str:
     A record of file provenance makes up for that.
     """
     trace, graph = evidence.trace, evidence.provenance
-    if not trace.commands or evidence.submission is None or (graph is not None and not graph.missing):
+    silent = not trace.commands and evidence.spec.agent.scaffold == "recipe"  # a recipe calls no tools
+    if not trace.present or silent or evidence.submission is None or (graph is not None and not graph.missing):
         return ""
     if report.missing or report.unread or any(trained.executed for trained in report.trained):
         return ""

@@ -19,6 +19,8 @@ from posttrainbench.gateway.egress.destinations import classify
 LOGS = re.compile(r"\.eval$")
 _CACHED = re.compile(r"(?:^|/)(?:datasets--)?(\w[\w.-]*?)(?:___|--)([\w.-]+)/(.+)$")
 """A file in a cache of the Hub's libraries."""
+LEAST_PATTERN = 4
+"""Characters of a path that is not known in full, from which on it may be that of a file."""
 CHECKER = "test_data.json"
 """The file in which contamination checkers carry the test items."""
 
@@ -30,12 +32,14 @@ class TestData:
     Attributes:
         benchmark: id of the benchmark. Without an installed benchmark of this id, only files in the sandbox are known.
         kits: paths of the kit: inside the sandbox, and in the run directory.
+        logs: evaluation logs, as paths relative to the workspace.
     """
 
     __test__ = False  # not a test class, despite its name
 
     benchmark: str
     kits: tuple[str, ...] = ()
+    logs: frozenset[str] = frozenset()
 
     @cached_property
     def published(self) -> PublishedTestSet:
@@ -98,6 +102,10 @@ class TestData:
             return self._repository_file(f"{match[1]}/{match[2]}", match[3], text.replace(UNKNOWN, "*"))
         if LOGS.search(name) and UNKNOWN not in name:
             return "an evaluation log", True
+        if text in self.logs:
+            return "an evaluation log", True
+        if any(_may_be(log, text) for log in self.logs):
+            return "an evaluation log", False
         return None
 
     def _address(self, text: str) -> tuple[str, bool] | None:
@@ -120,6 +128,12 @@ class TestData:
         split = next((part for part in ("test", "train", "validation") if part in file.lower()), None)
         answer = self.repository(repo, file or None, split)
         return None if answer is False else (display, answer is True)
+
+
+def _may_be(name: str, pattern: str) -> bool:
+    """Return True if a path with `*` or unknown parts may be that of a file."""
+    wild = pattern.replace(UNKNOWN, "*")
+    return "*" in wild and len(wild.strip("*/. ")) >= LEAST_PATTERN and fnmatchcase(name, wild)
 
 
 def _last(name: str) -> str:

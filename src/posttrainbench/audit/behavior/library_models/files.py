@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from posttrainbench.audit.behavior.call import Call, texts_of
+from posttrainbench.audit.behavior.evaluations import PRINTED
 from posttrainbench.audit.behavior.library_models.configuration import CONTENT
 from posttrainbench.audit.behavior.operations import exact_text
 from posttrainbench.audit.behavior.selection import names_training, without_test_data
@@ -80,7 +81,10 @@ def files(call: Call) -> Value | None:
         opened = "file" in source.names and any(text.endswith("task.json") for text in source.texts)
         if opened or "task.json" in source.names:
             return task_value(call)
-        return Value(source.taints, fields=dict(source.fields), handles=source.handles, whole=source.whole)
+        taints = source.taints
+        if name in ("json.load", "json.loads"):  # of an evaluation's printed output only the scores are JSON
+            taints = frozenset(taint for taint in taints if taint.what != PRINTED)
+        return Value(taints, fields=dict(source.fields), handles=source.handles, whole=source.whole)
     if name in ("csv.writer", "csv.DictWriter", "jsonlines.Writer", "io.TextIOWrapper"):
         return Value(handles=(call.argument(0) or Value()).handles, names=frozenset(["writer"]))
     if name == "jsonlines.open":

@@ -1,0 +1,63 @@
+"""Recognize programs that evaluate on the test split, and the files that they leave.
+
+Covers: the kit's `evaluate.py` and a copy of it whose text is unknown, Inspect's and lm-eval's command lines. What they
+print and log may contain test items with their gold answers. A score that is read from it holds none.
+"""
+
+import re
+from collections.abc import Sequence
+
+from posttrainbench.audit.behavior.test_sets import TestData
+from posttrainbench.audit.behavior.values import UNKNOWN
+from posttrainbench.audit.contamination.evaluation_output import is_log_file
+from posttrainbench.audit.evidence import Evidence
+
+EVALUATE = "evaluate.py"
+"""Name of the kit's program."""
+PRINTED = "the printed output of an evaluation on the test split"
+LOGGED = "a log of an evaluation on the test split"
+INSPECT_LOGS = "logs"
+"""Directory in which Inspect writes its logs unless it is told otherwise."""
+MOST_LOGS = 1000
+_LM_EVAL = frozenset(("lm_eval", "lm-eval", "lm_eval.__main__"))
+
+
+def evaluation_logs(evidence: Evidence) -> frozenset[str]:
+    """Return the evaluation logs in the workspace, recognized by their content, relative to it."""
+    files = [entry for entry in evidence.workspace_files if not entry.reason and entry.relative.endswith(".json")]
+    return frozenset(entry.relative for entry in files[:MOST_LOGS] if is_log_file(entry.path))
+
+
+def is_evaluation(program: str, arguments: Sequence[str], test_data: TestData) -> bool:
+    """Return True if a program other than the kit's evaluates on the benchmark's test split.
+
+    Args:
+        program: name of the program or Python module.
+        arguments: its arguments.
+        test_data: the benchmark's test data.
+    """
+    if program in ("inspect", "inspect_ai"):
+        return arguments[:1] in (["eval"], ["eval-set"], ["eval-retry"])
+    if program in _LM_EVAL:
+        tasks = [part for word in arguments for part in re.split(r"[,=]", word)]
+        return any(map(test_data.names_benchmark, tasks))
+    return False
+
+
+def log_paths(program: str, arguments: Sequence[str], benchmark: str) -> list[str]:
+    """Return the paths of the logs that an evaluation writes, with unknown parts."""
+    if program in _LM_EVAL:
+        folder = _option(arguments, "--output_path", "-o")
+        return [f"{folder}/{UNKNOWN}samples_{UNKNOWN}.jsonl"] if folder and "--log_samples" in arguments else []
+    folder = _option(arguments, "--log-dir") or INSPECT_LOGS
+    return [f"{folder}/{UNKNOWN}T{UNKNOWN}_{benchmark}_{UNKNOWN}.json"]
+
+
+def _option(arguments: Sequence[str], *names: str) -> str:
+    for index, word in enumerate(arguments):
+        if word in names and index + 1 < len(arguments):
+            return arguments[index + 1]
+        for name in names:
+            if word.startswith(f"{name}="):
+                return word.partition("=")[2]
+    return ""
