@@ -82,8 +82,8 @@ def files(call: Call) -> Value | None:
         if opened or "task.json" in source.names:
             return task_value(call)
         taints = source.taints
-        if name in ("json.load", "json.loads"):  # of an evaluation's printed output only the scores are JSON
-            taints = frozenset(taint for taint in taints if taint.what != PRINTED)
+        if name == "json.loads":  # of what an evaluation printed to this program, only the scores are JSON
+            taints = frozenset(taint for taint in taints if taint.what != PRINTED or taint.mixed)
         return Value(taints, fields=dict(source.fields), handles=source.handles, whole=source.whole)
     if name in ("csv.writer", "csv.DictWriter", "jsonlines.Writer", "io.TextIOWrapper"):
         return Value(handles=(call.argument(0) or Value()).handles, names=frozenset(["writer"]))
