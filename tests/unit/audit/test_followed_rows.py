@@ -105,7 +105,7 @@ def _fates(case: tuple[Case, list[ItemFile]], body: str, command: str = "python 
         folder = re.escape(name.partition("/")[0]) if not name.startswith("/") else "-"
         if not re.search(rf"['\"]({re.escape(name)}|{folder})['\"]", program):
             continue
-        for row in file.followed():
+        for row in [row for rows in file.followed() for row in rows]:
             world = World(file, row, files, {"train.jsonl": len(TRAIN), f"{KIT}/data/train.jsonl": len(TRAIN)})
             replay = TrainingReplay(evidence, world)
             replay.state.action = Action(0, "", "command", text=command)

@@ -21,14 +21,31 @@ from posttrainbench.audit.behavior.concrete import (
     truth,
 )
 from posttrainbench.audit.behavior.operations import leaves_out_rows
-from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
-from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Value, joined, unclear
+from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
+from posttrainbench.audit.behavior.values import (
+    ANY_KEY,
+    ANYWHERE,
+    EVERY,
+    NONE,
+    UNKNOWN,
+    Value,
+    joined,
+    key_name,
+    key_of,
+    unclear,
+)
 
 MASK = "a mask"
 """Name of the results of comparisons that are not known."""
 LAST = "the last position"
 OTHER = "another position"
 """Name of the positions in a range that does not contain that of the row."""
+COLUMN = "a column"
+"""Name of the values of a column of a table, of which the one in the row that is followed is known."""
+KEYS = "keys of a dictionary"
+"""Name of the keys of a dictionary that has more keys than those that are known."""
+_LONGEST_SPAN = 5000
+"""Numbers that are tried one by one, and elements of a list of constants that is made by `*` and `+`."""
 VIEWS = frozenset("loc iloc at iat str values dt T array".split())
 """Attributes of tables and columns through which the same rows are chosen."""
 
@@ -86,9 +103,13 @@ def contains(container: Value, element: Any) -> Any:
     known = literal(container)
     if known is not UNKNOWN_VALUE:
         return compared(element, ast.In(), known)
+    if container.mapping and container.closed:
+        return key_name(element) in container.fields
+    if is_collection(container) and (span := container.fields[UNKNOWN].span) is not None:
+        return isinstance(element, int) and element in span
     keys = container.fields and not any(name.isdigit() or name == UNKNOWN for name in container.fields)
     if keys and (container.closed or not (container.taints or container.names)):
-        return str(element) in container.fields  # of a dictionary
+        return (key_name(element) if container.mapping else str(element)) in container.fields  # of a dictionary
     if is_collection(container):
         own = literal(container.fields[UNKNOWN])
         if own is UNKNOWN_VALUE or not is_followed(container.fields[UNKNOWN]):
@@ -128,6 +149,10 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
 def _of_lists(left: Value, operator: ast.operator, right: Value) -> Value | None:
     """Return differences and intersections of sets, repeated lists, and numbers of rows that are changed."""
     number = literal(right)
+    if left.span is not None or right.span is not None:
+        return _moved(left, operator, right)
+    if isinstance(operator, ast.Add | ast.Mult) and (constants := _constants(left, operator, right)) is not None:
+        return constants
     if EVERY in right.names and isinstance(operator, ast.Mod):
         return Value(names=frozenset([EVERY]))
     if EVERY in left.names and isinstance(operator, ast.Sub) and number == 1 and left.total is None:
@@ -144,12 +169,51 @@ def _of_lists(left: Value, operator: ast.operator, right: Value) -> Value | None
                     return Value(number=0)  # such as the loss of rows that have no weight
                 if MASK in factor.names:
                     return unclear(rows)
-    sets = isinstance(operator, ast.Sub | ast.BitAnd | ast.BitXor) and is_collection(left) and is_followed(left)
-    if sets and not isinstance(literal(column(left)), bool | int | float):
+    sets = isinstance(operator, ast.Sub | ast.BitAnd | ast.BitXor) and is_collection(left)
+    if sets and is_position(column(left)) and is_collection(right):
+        inside = contains(right, literal(column(left)))
+        return chosen(left, inside is isinstance(operator, ast.BitAnd) if isinstance(inside, bool) else None)
+    if sets and is_followed(left) and not isinstance(literal(column(left)), bool | int | float):
         inside = contains(right, literal(column(left)))
         verdict = inside is isinstance(operator, ast.BitAnd) if isinstance(inside, bool) else None
         return chosen(left, verdict)
     return None
+
+
+def is_position(value: Value) -> bool:
+    """Return True for the known position of the row, or one of several that are known."""
+    return value.span is not None or (isinstance(value.literal, int) and not isinstance(value.literal, bool))
+
+
+def _moved(left: Value, operator: ast.operator, right: Value) -> Value | None:
+    """Return the result of arithmetic on integers that are known one after the other."""
+    span, number = (left.span, literal(right)) if left.span is not None else (right.span, literal(left))
+    if span is None or not isinstance(number, int) or isinstance(number, bool):
+        return Value()
+    if isinstance(operator, ast.Mult) and number:
+        return Value(span=range(span.start * number, span.stop * number, span.step * number))
+    if isinstance(operator, ast.Add) or (isinstance(operator, ast.Sub) and left.span is not None):
+        number = number if isinstance(operator, ast.Add) else -number
+        return Value(span=range(span.start + number, span.stop + number, span.step))
+    return Value()
+
+
+def _constants(left: Value, operator: ast.operator, right: Value) -> Value | None:
+    """Return a list of constants that is made of others, None for other lists."""
+    first, second = literal(left), literal(right)
+    if isinstance(operator, ast.Mult):
+        parts = [first, second] if isinstance(first, list) else [second, first]
+        if not isinstance(parts[0], list) or not isinstance(parts[1], int):
+            return None
+        size = len(parts[0]) * max(parts[1], 0)
+    elif not isinstance(first, list) or not isinstance(second, list):
+        return None
+    else:
+        size = len(first) + len(second)
+    if size > _LONGEST_SPAN or is_followed(left) or is_followed(right):
+        return None
+    made = parts[0] * parts[1] if isinstance(operator, ast.Mult) else first + second
+    return Value(literal=made, total=size, whole=True, truth=bool(made))
 
 
 def repeated(rows: Value, count: Any) -> Value:
@@ -195,8 +259,9 @@ def extend(target: Value, added: Value) -> None:
         if not before and start is not None and added.place is not None and added.place >= 0:
             place = start + added.place
         target.place = place
-    elif inner is not None and not target.fields:
-        target.fields[UNKNOWN] = inner
+    elif inner is not None:
+        known = target.fields.get(UNKNOWN)
+        target.fields[UNKNOWN] = inner if known is None else known if is_followed(known) else joined(known, inner)
     target.taints |= added.taints
     target.splits |= added.all_splits()
     target.total = start + total if start is not None and total is not None else None
@@ -229,6 +294,8 @@ def window(rows: Value, node: ast.Slice, bounds: Sequence[Value | None]) -> Valu
         return Value(rows.taints, fields=rows.fields, total=total, whole=True)
     if rows.place == ANYWHERE:
         return replace(rows, fields=dict(rows.fields), total=total)
+    if any(bound is not None and bound.span is not None for bound in bounds):
+        return _windows(rows, bounds)
     if parts is None or rows.place is None or (negative and rows.total is None):
         trivial = all(bound is None for bound in bounds) or (parts is None and not leaves_out_rows(node))
         if trivial:
@@ -238,6 +305,33 @@ def window(rows: Value, node: ast.Slice, bounds: Sequence[Value | None]) -> Valu
     if rows.place not in inside:
         return replace(without_row(rows), total=total)
     return replace(rows, fields=dict(rows.fields), place=inside.index(rows.place), total=total)
+
+
+def _windows(rows: Value, bounds: Sequence[Value | None]) -> Value:
+    """Return what all slices of a loop contain together, of which the bounds are known one after the other."""
+    kept = replace(rows, fields=dict(rows.fields), place=None, total=None)
+    spans = [None if bound is None else bound.span or literal(bound) for bound in bounds]
+    lengths = {len(one) for one in spans if isinstance(one, range)}
+    plain = all(one is None or isinstance(one, int | range) for one in spans)
+    if not plain or len(lengths) != 1 or max(lengths) > _LONGEST_SPAN or rows.place is None or spans[2] is not None:
+        return as_slice(kept)
+    steps = [list(one) if isinstance(one, range) else [one] * max(lengths) for one in spans]
+    total = rows.total if rows.total is not None else 10**12
+    found = (rows.place in range(*slice(*ends).indices(total)) for ends in zip(*steps[:2], strict=True))
+    return kept if any(found) else without_row(rows)
+
+
+def labeled(rows: Value, node: ast.Slice, bounds: Sequence[Value | None]) -> Value:
+    """Return a slice of a table by labels: both ends are inside."""
+    known = [None if bound is None else literal(bound) for bound in bounds]
+    if all(bound is None for bound in known):
+        return rows
+    numbers = all(bound is None or isinstance(bound, int) for bound in known)
+    if not numbers or rows.label is None or node.step is not None:
+        return as_slice(replace(rows, fields=dict(rows.fields), place=None, total=None))
+    lower = rows.label if known[0] is None else known[0]
+    upper = rows.label if known[1] is None else known[1]
+    return chosen(rows, lower <= rows.label <= upper)
 
 
 def as_slice(value: Value, depth: int = 6) -> Value:
@@ -253,8 +347,29 @@ def as_slice(value: Value, depth: int = 6) -> Value:
 def item(base: Value, index: Value, node: ast.expr) -> Value | None:
     """Return the result of a subscript that is not a slice; None if nothing special is known of it."""
     known = literal(index)
+    if base.mapping and not is_collection(base):
+        return _of_mapping(base, index)
+    if isinstance(base.literal, list) and isinstance(known, int):
+        return literal_value(base.literal[known], NONE) if -len(base.literal) <= known < len(base.literal) else Value()
+    if isinstance(known, int) and base.fields and all(name.isdigit() for name in base.fields):
+        known = known % base.total if base.total else int(known)
+        return base.fields.get(str(known), Value(base.taints))
+    if KEYS in base.names:
+        return Value()
+    if COLUMN in base.names and (isinstance(known, bool) or MASK in index.names or is_collection(index)):
+        return at_positions(collection(replace(base, names=base.names - {COLUMN}), base.place, base.total), index)
     if isinstance(known, bool) or MASK in index.names or (is_collection(index) and is_collection(base)):
         return at_positions(base, index) if is_collection(base) else base
+    if index.span is not None and is_collection(base):
+        row = base.fields[UNKNOWN]
+        if not is_followed(row):
+            return None
+        if base.place is not None and base.place >= 0:
+            place, total = base.place, base.total
+            inside = place in index.span or (total is not None and place - total in index.span)
+            return row if inside else Value()
+        every = base.total is not None and set(range(base.total)) <= set(index.span[:_LONGEST_SPAN])
+        return row if every else unclear(row)
     if WITHOUT in index.names and not index.fields and is_collection(base):
         return without_row(base)
     if isinstance(known, list) and known and is_collection(base):
@@ -267,7 +382,8 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
     if row is not None:
         if isinstance(known, str):
             if known in row.fields:
-                return replace(row.fields[known], place=base.place, total=base.total)
+                cell = row.fields[known]
+                return replace(cell, names=cell.names | {COLUMN}, place=base.place, total=base.total)
             return Value() if row.closed else None
         if isinstance(known, int) and base.place is not None and base.place >= 0 and base.total is not None:
             return row if known % max(base.total, 1) == base.place else Value()
@@ -298,7 +414,34 @@ def at_positions(base: Value, index: Value) -> Value:
         return chosen(base, mask_truth(index))
     if OTHER in inner.names:
         return without_row(base)
+    if inner.span is not None and base.place is not None and base.place >= 0:
+        return chosen(base, base.place in inner.span)
     return chosen(base, True if EVERY in inner.names else None)
+
+
+def _of_mapping(base: Value, index: Value) -> Value:
+    """Return the value at a key of a dictionary."""
+    known = literal(index)
+    if known is not UNKNOWN_VALUE:
+        name, other = key_name(known), base.fields.get(ANY_KEY)
+        if other is not None and is_followed(other):
+            return unclear(joined(other, base.fields[name])) if name in base.fields else unclear(other)
+        if name in base.fields:
+            return base.fields[name]
+        if base.closed or base.taints:
+            return Value(base.taints)
+        return base.fields.setdefault(name, Value(total=None if base.fields else 0))
+    parts = list(base.fields.items())
+    if index.span is not None:
+        return joined(*[part for name, part in parts if key_of(name) in index.span] or [Value(base.taints)])
+    if any(is_followed(part) for _, part in parts):
+        return unclear(joined(*(part for _, part in parts)))
+    return base.fields.setdefault(ANY_KEY, Value(total=0))
+
+
+def open_mapping(value: Value) -> bool:
+    """Return True for a dictionary that may have more keys than those that are known."""
+    return value.mapping and not value.closed and not is_collection(value)
 
 
 DEFAULT_DICTS = frozenset(("collections.defaultdict()", "defaultdict()"))
@@ -423,6 +566,13 @@ def set_item(owner: Value, key: ast.expr, index: Value, value: Value, *, certain
     """
     known = literal(index)
     row = owner.fields.get(UNKNOWN)
+    if owner.mapping and row is None:
+        owner.set_field(ANY_KEY if known is UNKNOWN_VALUE else key_name(known), value, certain=certain)
+        return
+    if row is not None and is_collection(value) and value.place != owner.place:  # other rows' values
+        value = Value(value.all())
+    if COLUMN in value.names:
+        value = replace(value, names=value.names - {COLUMN})
     if row is not None and isinstance(key, ast.Tuple) and len(key.elts) == 2:
         mask, name = index.fields.get("0", Value()), literal(index.fields.get("1", Value()))
         verdict = True if isinstance(key.elts[0], ast.Slice) else mask_truth(mask)

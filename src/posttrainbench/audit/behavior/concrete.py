@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from posttrainbench.audit.behavior.values import UNKNOWN, Taints, Value, text_value
+from posttrainbench.audit.behavior.values import UNKNOWN, Taints, Value, key_of, text_value
 
 UNKNOWN_VALUE = ...
 MOST_FIELDS = 60
@@ -131,11 +131,11 @@ def _literal(value: Value, budget: Iterator[int]) -> Any:
     return UNKNOWN_VALUE
 
 
-def dictionary(value: Value) -> dict[str, Any] | None:
+def dictionary(value: Value) -> dict[Any, Any] | None:
     """Return the Python value of a dictionary with known content; None for any other value."""
     if not value.fields or UNKNOWN in value.fields:
         return None
-    parts = {name: literal(part) for name, part in value.fields.items()}
+    parts = {key_of(name) if value.mapping else name: literal(part) for name, part in value.fields.items()}
     return None if UNKNOWN_VALUE in parts.values() else parts
 
 

@@ -12,10 +12,23 @@ from posttrainbench.audit.behavior.choices import doubtful
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.hazards import is_opaque
 from posttrainbench.audit.behavior.in_place import leave_out
-from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
+from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
-from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
+from posttrainbench.audit.behavior.values import (
+    ANYWHERE,
+    EVERY,
+    NONE,
+    UNKNOWN,
+    Function,
+    Scope,
+    Value,
+    joined,
+    key_name,
+    unclear,
+)
 
+LABELS = "rows by label"
+"""Name of the attribute `loc` of a table, which chooses rows by their labels."""
 MAYBE = "maybe"
 """Control may have left a block for the row that is followed."""
 _EXPRESSION = ast.Lambda(
@@ -107,8 +120,10 @@ class FollowedRows(ABC):
             case ast.If(test, body, orelse):
                 return self._if(test, body, orelse, scope)
             case ast.For(target, iterable, body, orelse) | ast.AsyncFor(target, iterable, body, orelse):
-                left = self._for(target, self.value(iterable, scope), body, scope)
-                return left or self.block(orelse, scope)
+                sequence = self.value(iterable, scope)
+                if sequence.total == 0 and not (sequence.fields or sequence.all() or sequence.all_splits()):
+                    return self.block(orelse, scope)
+                return self._for(target, sequence, body, scope) or self.block(orelse, scope)
             case ast.While(test, body, orelse):
                 return self._while(test, body, scope) or self.block(orelse, scope)
             case ast.With(items, body) | ast.AsyncWith(items, body):
@@ -173,7 +188,7 @@ class FollowedRows(ABC):
         known = [(name, scope.find(name)) for name in names]
         return any(
             name in self._loop_names
-            or (value is not None and EVERY in value.names and value.literal is ...)
+            or (value is not None and value.literal is ... and (EVERY in value.names or value.span is not None))
             or (value is not None and not value.functions and choices.is_followed(value))
             for name, value in known
         )
@@ -245,6 +260,8 @@ class FollowedRows(ABC):
             value.place, value.total = place, total
 
     def _while(self, test: ast.expr, body: Sequence[ast.stmt], scope: Scope) -> str:
+        if concrete.truth(self.value(test, scope)) is False:
+            return ""
         names = {part.id for one in body for part in ast.walk(one) if _is_stored(part) and isinstance(part, ast.Name)}
         for name in names & scope.names.keys():
             if scope.names[name].literal is not ... or scope.names[name].number is not None:
@@ -308,7 +325,11 @@ class FollowedRows(ABC):
             case ast.Subscript(base, key):
                 known = concrete.literal(self.value(key, scope))
                 owner = self.value(base, scope)
-                if isinstance(known, str):
+                if owner.mapping and known is not concrete.UNKNOWN_VALUE and self._certain:
+                    owner.fields.pop(key_name(known), None)
+                elif owner.mapping:
+                    owner.fields = unclear(owner).fields
+                elif isinstance(known, str):
                     owner.fields.pop(known, None)
                     row = owner.fields.get(UNKNOWN)
                     if row is not None:
@@ -350,6 +371,21 @@ class FollowedRows(ABC):
             choices.extend(owner, value)
 
     # --- expressions ---
+
+    def followed_dictionary(self, keys: list[ast.expr | None], values: list[ast.expr], scope: Scope) -> Value:
+        """Return a dictionary that is written out."""
+        result = Value(truth=bool(values) or None, mapping=True, closed=bool(values))
+        for key, node in zip(keys, values, strict=True):
+            value = self.value(node, scope)
+            known = concrete.literal(self.value(key, scope)) if key is not None else ...
+            if known is not concrete.UNKNOWN_VALUE:
+                result.set_field(key_name(known), value, certain=True)
+                continue
+            if key is None:
+                result.fields.update(value.fields)
+            result.closed &= key is None and value.closed
+            result.add(value)
+        return result
 
     def followed_value(self, node: ast.expr, scope: Scope) -> Value | None:
         """Return the value of an expression that may choose rows; None for others."""
@@ -397,7 +433,11 @@ class FollowedRows(ABC):
     def _attribute(self, base: Value, name: str) -> Value | None:
         row = base.fields.get(UNKNOWN)
         if name in choices.VIEWS and (row is not None or base.literal is not ...):
-            return base
+            if name == "loc" and row is not None:
+                return replace(base, names=base.names | {LABELS})
+            return replace(base, names=base.names - {choices.COLUMN}) if name in ("str", "dt") else base
+        if name == "index" and row is not None and base.label is not None and "index" not in row.fields:
+            return replace(base, fields={UNKNOWN: literal_value(base.label, row.all())})
         if name == "index" and row is not None and choices.is_followed(row) and "index" not in row.fields:
             every = replace(row, fields={}, names=frozenset([EVERY]), texts=frozenset(), literal=...)
             return replace(base, fields={UNKNOWN: every})
@@ -438,6 +478,9 @@ class FollowedRows(ABC):
         if isinstance(key, ast.Slice):
             known = concrete.literal(base) if not base.fields else ...
             bounds = [self.value(one, scope) if one is not None else None for one in (key.lower, key.upper, key.step)]
+            if choices.COLUMN in base.names:
+                cell = replace(base, names=base.names - {choices.COLUMN})
+                return self._window(collection(cell, base.place, base.total), key, scope)
             if isinstance(known, str | bytes):
                 numbers = [None if one is None else concrete.literal(one) for one in bounds]
                 if all(one is None or isinstance(one, int) for one in numbers) and numbers[2] != 0:
@@ -445,8 +488,14 @@ class FollowedRows(ABC):
                 return Value(base.all())
             if base.fields and all(name.isdigit() for name in base.fields):
                 return None
+            if LABELS in base.names:
+                return choices.labeled(replace(base, names=base.names - {LABELS}), key, bounds)
             return self._window(base, key, scope) if choices.is_list(base) or is_collection(base) else None
         index = self.value(key, scope)
+        if LABELS in base.names:
+            base = replace(base, names=base.names - {LABELS})
+            if isinstance(known := concrete.literal(index), int) and not isinstance(known, bool):
+                return choices.chosen(base, None if base.label is None else base.label == known)
         if index.functions and is_collection(base):
             return choices.chosen(base, choices.mask_truth(self.on_row(index, base)))
         return choices.item(base, index, key)
@@ -482,11 +531,16 @@ class FollowedRows(ABC):
         if not generators:
             values = [self.value(part, inner) for part in parts]
             value = unclear(values[-1]) if self.context.doubt else values[-1]
-            name = concrete.literal(values[0]) if len(values) == 2 else None
-            return Value(fields={str(name) if isinstance(name, str | int) else UNKNOWN: value}, whole=True)
+            name = concrete.literal(values[0]) if len(values) == 2 else ...
+            known = name is not concrete.UNKNOWN_VALUE
+            return Value(fields={key_name(name) if known else UNKNOWN: value}, whole=True, mapping=known)
         generator, *rest = generators
         sequence = self.value(generator.iter, inner)
         elements = self._elements(sequence)
+        outer_names = self._loop_names
+        if not elements and choices.is_followed(self._element(sequence)):
+            targets = [part.id for part in ast.walk(generator.target) if isinstance(part, ast.Name)]
+            self._loop_names |= frozenset(targets)
         results: list[Value] = []
         for element in elements or [self._element(sequence)]:
             doubt = self.context.doubt
@@ -502,6 +556,7 @@ class FollowedRows(ABC):
             elif not elements and choices.is_followed(carried := self._of_others(parts, generator, rest, inner)):
                 results.append(unclear(carried))
             self.context.doubt = doubt
+        self._loop_names = outer_names
         if not results:
             return Value(whole=True, names=frozenset([WITHOUT]), total=0 if elements else None)
         if elements and not rest and len(parts) == 1:
@@ -509,7 +564,7 @@ class FollowedRows(ABC):
                 fields={str(number): one.fields.get(UNKNOWN, one) for number, one in enumerate(results)},
                 total=len(results),
             )
-        merged = Value(whole=True)
+        merged = Value(whole=True, mapping=all(one.mapping for one in results))
         for one in results:
             for name, field in one.fields.items():
                 merged.fields[name] = joined(merged.fields[name], field) if name in merged.fields else field

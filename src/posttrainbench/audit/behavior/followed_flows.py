@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from posttrainbench.audit.behavior.inline_items import InlineItems
-from posttrainbench.audit.behavior.item_files import ItemFile, item_file
+from posttrainbench.audit.behavior.item_files import ItemFile, ItemRow, item_file
 from posttrainbench.audit.behavior.replay import Replay
 from posttrainbench.audit.behavior.replay_state import FlowReport
 from posttrainbench.audit.behavior.rows import World
@@ -13,7 +13,9 @@ from posttrainbench.audit.evidence import Evidence
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".db", ".sqlite")
 MOST_FILES = 40
+"""Files of the workspace that are searched for test items."""
 MOST_WORLDS = 8
+"""Replays: each follows one row, or several as one."""
 MOST_STEPS = 1_000_000
 """Steps of a replay that is not repeated for single rows."""
 
@@ -36,14 +38,14 @@ def drop_excluded(evidence: Evidence, inline_items: Mapping[str, InlineItems], r
     found = [kit_file(evidence)]
     found += [item_file(entry.path, (entry.relative,), items, range(len(items))) for entry in data[:MOST_FILES]]
     files = [file for file in found if file is not None]
-    if len(files) < 2:
+    if not 2 <= len(files) <= MOST_WORLDS:
         return
     each = max(MOST_WORLDS // len(files), 1)
     answers: dict[tuple[str, int], Taints] = {}
-    for file in files[:MOST_WORLDS]:
-        rows = file.followed()
-        for row in {rows[0].keys: rows[0], rows[-1].keys: rows[-1]}.values() if each > 1 else rows[:1]:
-            for key, taints in _reached(evidence, inline_items, World(file, row, files)).items():
+    for file in files:
+        for rows in groups(file, each):
+            world = World(file, rows[0], files, group=rows if len(rows) > 1 else ())
+            for key, taints in _reached(evidence, inline_items, world).items():
                 answers[key] = answers.get(key, frozenset()) | taints
     for number, trained in enumerate(report.trained):
         sink = trained.sink
@@ -53,6 +55,18 @@ def drop_excluded(evidence: Evidence, inline_items: Mapping[str, InlineItems], r
         rest = sink.taints - _tests(sink.taints)
         unclear = frozenset(replace(taint, part="unclear") for taint in _tests(sink.taints)) if taints else frozenset()
         report.trained[number] = replace(trained, sink=replace(sink, taints=rest | unclear))
+
+
+def groups(file: ItemFile, most: int) -> list[list[ItemRow]]:
+    """Return all rows with items in groups: one by one or by kind if that makes at most `most`, else by list."""
+    if len(file.rows) <= most:
+        return [[row] for row in file.rows]
+    if len(file.kinds) <= most:
+        return file.kinds
+    lists: dict[object, list[ItemRow]] = {}
+    for row in file.rows:
+        lists.setdefault(row.keys[:-1], []).append(row)
+    return list(lists.values())
 
 
 def _tests(taints: Taints) -> Taints:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from posttrainbench.audit.behavior import choices, concrete, operations, selection
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, LibraryModel
+from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.followed import MAYBE, FollowedRows
 from posttrainbench.audit.behavior.library_models.configuration import from_decorators
 from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
@@ -23,6 +24,7 @@ from posttrainbench.audit.behavior.script_analysis import (
 )
 from posttrainbench.audit.behavior.values import (
     EVERY,
+    NONE,
     UNKNOWN,
     Function,
     Scope,
@@ -30,6 +32,7 @@ from posttrainbench.audit.behavior.values import (
     concatenated,
     cut,
     joined,
+    key_of,
     sliced,
     text_value,
     unclear,
@@ -298,6 +301,7 @@ class Interpreter(FollowedRows):
                     self._set_slice(owner, key, value, scope)
                 elif self._world is not None:
                     choices.set_item(owner, key, index_value, value, certain=self._certain)
+                    owner.closed &= not (owner.mapping and (self.context.loops or self.context.uncertain))
                     self.stored(target, owner, value, scope)
                 elif field is not None:
                     owner.set_field(field, value)
@@ -450,7 +454,9 @@ class Interpreter(FollowedRows):
         if self._world is not None:
             keys = [name for name in value.fields if not name.isdigit() and name != UNKNOWN]
             if keys and len(keys) == len(value.fields) and len(keys) <= operations.MOST_UNROLLED:
-                return [text_value(name) for name in keys]  # of a dictionary
+                names = map(key_of, keys) if value.mapping else keys
+                known = [text_value(one) if isinstance(one, str) else literal_value(one, NONE) for one in names]
+                return [Value() if one.literal is ... and not one.texts else one for one in known]
         return unrolled(value)
 
     def _element(self, value: Value) -> Value:
@@ -484,10 +490,12 @@ class Interpreter(FollowedRows):
 
     def _dictionary(self, keys: list[ast.expr | None], values: list[ast.expr], scope: Scope) -> Value:
         result = Value(truth=bool(values) or None)
+        if self._world is not None and len(values) <= 2000:
+            return self.followed_dictionary(keys, values, scope)
         for key, node in list(zip(keys, values, strict=True))[:2000]:
             value = self.value(node, scope)
             if key is not None and (name := exact_text(self.value(key, scope))) is not None:
-                result.set_field(name, value, certain=self._world is not None)
+                result.set_field(name, value)
                 continue
             if key is None:
                 result.fields.update(value.fields)

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ MOST_ROWS = 500_000
 MOST_FOLLOWED = 16
 """Rows of one file that are followed, unless they are of more kinds."""
 MOST_KINDS = 60
-"""Kinds of rows of which one is followed."""
+"""Kinds of rows that are told apart."""
 _UNREADABLE = (
     UnreadableError,
     OSError,
@@ -54,8 +55,8 @@ _WORD = re.compile(r"\w+")
 _DEPTH = 5
 _LABEL = 40
 """Characters of the longest label of a row."""
-_FEW = 12
-"""Different labels in one column."""
+FEW = 12
+"""Different values of a column by which rows are told apart."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class ItemFile:
     def is_table(self) -> bool:
         """True for a CSV file."""
         rows = self.document if isinstance(self.document, list) else []
-        return len(self.lines) > len(rows) > 0 and isinstance(rows[0], dict)
+        named = len(self.lines) > len(rows) > 0 and isinstance(rows[0], dict)
+        return named and self.lines[0][:1] not in ("[", "{") and all(name in self.lines[0] for name in rows[0])
 
     def line_of(self, row: ItemRow) -> int | None:
         """Return the number of a row's line, from 0; None if a row is not one line."""
@@ -115,21 +117,70 @@ class ItemFile:
         first = len(self.lines) - len(self.document)  # such as the names of columns
         return row.keys[0] + first if first in (0, 1) else None
 
-    def followed(self) -> list[ItemRow]:
-        """Return rows of each kind, at most `MOST_KINDS`: with all labels that rows with items have."""
-        kinds: dict[tuple[tuple[str, str], ...], list[ItemRow]] = {}
+    def value(self, row: ItemRow) -> Any:
+        """Return a row as it stands in the document."""
+        found = self.document
+        for key in row.keys:
+            found = found[key]
+        return found
+
+    def typed(self, row: ItemRow) -> Any:
+        """Return a row of a CSV file, with numbers, truth values and missing values as libraries read them."""
+        return {
+            name: self._types[name](text) if name in self._types else text for name, text in self.value(row).items()
+        }
+
+    @cached_property
+    def _types(self) -> dict[str, Callable[[str], Any]]:
+        """Column of a CSV file -> what makes values of its texts; none for columns of texts."""
+        names = list(self.document[0])
+        return {name: made for name in names if (made := column_type([row[name] for row in self.document])) is not None}
+
+    @cached_property
+    def kinds(self) -> list[list[ItemRow]]:
+        """The rows by kind: rows of one kind are alike in all columns that have few different values.
+
+        All rows after `MOST_KINDS` kinds are one more kind, as are those in other lists of the document.
+        """
+        kinds: dict[tuple[object, ...], list[ItemRow]] = {}
         values: dict[str, set[str]] = {}
         for row in self.rows:
             for column, value in row.labels:
                 values.setdefault(column, set()).add(value)
         for row in self.rows:
-            kinds.setdefault(tuple(one for one in row.labels if len(values[one[0]]) <= _FEW), []).append(row)
-        chosen: list[ItemRow] = []
-        each = max(MOST_FOLLOWED // max(len(kinds), 1), 1)
-        for rows in list(kinds.values())[:MOST_KINDS]:
+            few = tuple(one for one in row.labels if len(values[one[0]]) <= FEW)
+            kind: tuple[object, ...] = (row.keys[:-1], few)
+            if kind not in kinds and len(kinds) >= MOST_KINDS:
+                kind = (row.keys[:-1],)
+            kinds.setdefault(kind, []).append(row)
+        return list(kinds.values())
+
+    def followed(self) -> list[list[ItemRow]]:
+        """Return rows of each kind that are followed one by one: the first, the last, and some in between."""
+        each = max(MOST_FOLLOWED // max(len(self.kinds), 1), 1)
+        chosen = []
+        for rows in self.kinds:
             count = min(each, len(rows))
-            chosen += [rows[number * (len(rows) - 1) // max(count - 1, 1)] for number in range(count)]
+            chosen.append([rows[number * (len(rows) - 1) // max(count - 1, 1)] for number in range(count)])
         return chosen
+
+
+_MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "n/a", "#N/A", "<NA>"])
+_TRUE, _FALSE = frozenset(["True", "TRUE", "true"]), frozenset(["False", "FALSE", "false"])
+_WHOLE, _FLOAT = re.compile(r"\s*[+-]?\d{1,18}\s*"), re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+
+
+def column_type(texts: Sequence[str]) -> Callable[[str], Any] | None:
+    """Return what makes values of the texts of a column, as `read_csv` does; None for a column of texts."""
+    known = [text for text in texts if text not in _MISSING]
+    missing = len(known) < len(texts)
+    if known and all(text in _TRUE or text in _FALSE for text in known):
+        return lambda text: None if text in _MISSING else text in _TRUE
+    if known and not missing and all(map(_WHOLE.fullmatch, known)):
+        return int
+    if known and all(map(_FLOAT.fullmatch, known)):
+        return lambda text: None if text in _MISSING else float(text)
+    return (lambda text: None if text in _MISSING else text) if missing else None
 
 
 def item_file(path: Path, names: tuple[str, ...], items: Sequence[Item], wanted: Iterable[int]) -> ItemFile | None:

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from posttrainbench.audit.behavior.commands import PYTHON
-from posttrainbench.audit.behavior.item_files import ItemFile
+from posttrainbench.audit.behavior.item_files import ItemFile, ItemRow
+from posttrainbench.audit.behavior.row_groups import fates_of_rows
 from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.trace import Action
 from posttrainbench.audit.behavior.training_files import FATES, Fate, TrainingFiles, TrainingReplay
@@ -29,7 +30,7 @@ TEXTS = frozenset(".py .sh .bash .json .yaml .yml .toml .cfg .ini .ipynb".split(
 """Files whose texts an analysis may need."""
 LARGEST_TEXT = 2**20
 MOST_STEPS = 3_000_000
-"""Steps after which no more rows of a file are followed through a program."""
+"""Steps after which no more rows of a file are followed through a program: what happened to the rest is unclear."""
 MOST_PROGRAMS = 60
 """Programs that are analyzed in one audit."""
 
@@ -101,14 +102,16 @@ class RecordedPrograms:
 
     def _followed(self, program: Node, file: ItemFile, use: Use, data: TrainingFiles) -> FileUse:
         """Follow rows of a file through a program."""
-        fates: dict[Fate, set[int]] = {fate: set() for fate in FATES}
         compared, steps = False, 0
         others = [other for other in self.files if other.names != file.names]
-        rows = file.followed()
-        for row in rows:
-            world = World(file, row, [file, *others], self.counts)
-            fate: Fate = "left out" if steps < MOST_STEPS else "unclear"
-            for node in self.graph.members(program) if steps < MOST_STEPS else ():
+
+        def follow(rows: Sequence[ItemRow]) -> Fate:
+            nonlocal compared, steps
+            if steps >= MOST_STEPS:
+                return "unclear"
+            world = World(file, rows[0], [file, *others], self.counts, group=rows if len(rows) > 1 else ())
+            fate: Fate = "left out"
+            for node in self.graph.members(program):
                 if not _is_python(self.graph.images[node]):
                     continue
                 replay, whole = self._replayed(node, self.graph.images[node], world)
@@ -118,8 +121,10 @@ class RecordedPrograms:
                     steps += replay.steps
                     found: Fate = replay.fate(file.names)
                     fate = min(fate, found if whole or found == "trained" else "unclear", key=FATES.index)
-            fates[fate].add(row.item)
-            compared |= world.compared
+            compared |= world.compared and len(rows) == 1
+            return fate
+
+        fates = fates_of_rows(file, follow)
         if fates["trained"]:
             every = all(not fates[fate] - fates["trained"] for fate in FATES)
             return FileUse("trained", None if every else frozenset(fates["trained"]), followed=True)

@@ -1,14 +1,15 @@
 """Rows of files as Python values: the row that holds a test item, followed through a script as if it were run.
 
 A *world* supposes one row of one file. All values of that row are known, so conditions and slices that choose among
-rows are computed instead of being recognized by their form.
+rows are computed instead of being recognized by their form. A world may stand for a group of rows: then only the values
+that all of them share are known, and what is computed holds for each of them.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -46,39 +47,41 @@ def is_collection(value: Value) -> bool:
     return UNKNOWN in value.fields
 
 
-def placed(document: Any, keys: tuple[str | int, ...], taints: Taints) -> Value:
-    """Return a document in which only the row at `keys` is followed."""
+def placed(document: Any, keys: tuple[str | int, ...], taints: Taints, rows: Sequence[Any]) -> Value:
+    """Return a document in which only the row at `keys` is followed.
+
+    Args:
+        document: the document.
+        keys: keys and positions that lead to the row.
+        taints: origins of the row.
+        rows: the row as it is read; several if it stands for a group, whose positions are then unknown.
+    """
     if not keys:
-        return literal_value(document, taints)
+        return shared(rows, taints)
     key, rest = keys[0], keys[1:]
     if isinstance(document, dict):
         fields = {
-            str(name): placed(part, rest, taints) if name == key else _other(part)
+            str(name): placed(part, rest, taints, rows) if name == key else _other(part)
             for name, part in list(document.items())[:MOST_FIELDS]
         }
         return Value(fields=fields, truth=True)
-    inner = placed(document[key], rest, taints)
+    inner = placed(document[key], rest, taints, rows)
     if len(document) <= _SMALL and any(isinstance(part, list) for part in document):
         fields = {str(number): inner if number == key else _other(part) for number, part in enumerate(document)}
         return Value(fields=fields, total=len(document), truth=True)
-    return collection(inner, int(key), len(document))
+    return collection(inner, None if len(rows) > 1 else int(key), len(document))
 
 
-def _typed(document: list[dict[str, str]], row: ItemRow) -> list[Any]:
-    """Return the rows of a CSV file, that of `row` with numbers and truth values as libraries read them."""
-    rows: list[Any] = list(document)
-    place = int(row.keys[0])
-    rows[place] = {name: _number(text) for name, text in document[place].items()}
-    return rows
-
-
-def _number(text: str) -> Any:
-    if text in ("True", "False"):
-        return text == "True"
-    try:
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError:
-        return text
+def shared(rows: Sequence[Any], taints: Taints, depth: int = 5) -> Value:
+    """Return what some values have in common, which is known; all else is unknown."""
+    first = rows[0]
+    if all(type(row) is type(first) and row == first for row in rows):
+        return literal_value(first, taints)
+    if depth and all(isinstance(row, dict) for row in rows):
+        names = [name for name in first if all(name in row for row in rows)][:MOST_FIELDS]
+        fields = {str(name): shared([row[name] for row in rows], taints, depth - 1) for name in names}
+        return Value(taints, fields=fields, closed=all(len(row) == len(names) for row in rows), truth=True)
+    return Value(taints)
 
 
 def _other(value: Any) -> Value:
@@ -103,6 +106,7 @@ class World:
     Attributes:
         file: the file that is followed.
         row: its row.
+        group: all rows that it stands for, if there are several: values in which they differ are unknown.
         others: all files with test items.
         counts: path -> number of rows, of files without test items.
         opaque: whether a script did something that is not followed and may change what its selections choose.
@@ -117,6 +121,7 @@ class World:
     opaque: bool = False
     compared: bool = False
     query_steps: int = MOST_QUERY_STEPS
+    group: Sequence[ItemRow] = ()
 
     def is_other(self, taints: Taints) -> bool:
         """Return True if data comes from another file with test items."""
@@ -132,14 +137,14 @@ class World:
             raw: whether the file is opened, not parsed.
         """
         for file in (self.file, *self.others):
-            row = self.row if file is self.file else next((one for one in file.rows if one.item == self.row.item), None)
-            if row is None:
+            rows = self._rows(file)
+            if not rows:
                 continue
             if any(place == name or ("*" in place and fnmatchcase(name, place)) for name in file.names):
-                return self._content(file, row, taints, raw=raw)
+                return self._content(file, rows, taints, raw=raw)
             inside = [name[len(place) + 1 :] for name in file.names if name.startswith(f"{place}/")]
             if inside and not raw:
-                value = self._content(file, row, taints, raw=False) or Value(taints)
+                value = self._content(file, rows, taints, raw=False) or Value(taints)
                 *folders, name = inside[0].split("/")
                 split = next((part for part in _SPLITS if part in name), "train")
                 for part in reversed(folders or [split]):
@@ -156,16 +161,27 @@ class World:
             name == place or name.startswith(f"{place}/") for file in (self.file, *self.others) for name in file.names
         )
 
-    def _content(self, file: ItemFile, row: ItemRow, taints: Taints, *, raw: bool) -> Value | None:
+    def _rows(self, file: ItemFile) -> Sequence[ItemRow]:
+        """Return the rows of a file that hold the items in question."""
+        if file is self.file:
+            return self.group or (self.row,)
+        if not self.group:
+            return [one for one in file.rows if one.item == self.row.item][:1]
+        items = {one.item for one in self.group}
+        return [one for one in file.rows if one.item in items and one.keys[:-1] == file.rows[0].keys[:-1]]
+
+    def _content(self, file: ItemFile, rows: Sequence[ItemRow], taints: Taints, *, raw: bool) -> Value | None:
         if isinstance(file.document, Database):
             return None
-        document = placed(file.document, row.keys, taints)
+        keys = rows[0].keys
+        document = placed(file.document, keys, taints, [file.value(row) for row in rows])
         if not raw:
-            return placed(_typed(file.document, row), row.keys, taints) if file.is_table else document
-        line = file.line_of(row)
-        if line is None:
+            return placed(file.document, keys, taints, [file.typed(row) for row in rows]) if file.is_table else document
+        lines = [line for row in rows if (line := file.line_of(row)) is not None]
+        if not lines:
             return Value(taints, fields={DOCUMENT: document})
-        whole = collection(literal_value(file.lines[line] + "\n", taints), line, len(file.lines))
+        text = shared([file.lines[line] + "\n" for line in lines], taints)
+        whole = collection(text, lines[0] if len(lines) == 1 else None, len(file.lines))
         whole.fields[DOCUMENT] = document
         return whole
 
@@ -187,9 +203,11 @@ class World:
                 found = list(bounded(cursor))
             except (sqlite3.Error, ValueError, OverflowError):
                 return None
-        texts = set(self.row.texts)
+        texts = {text for row in self.group or (self.row,) for text in row.texts}
         for number, row in enumerate(found):
             if texts & {str(part) for part in row}:
+                if self.group:  # which of them were found is not known
+                    return unclear(collection(Value(taints)))
                 fields = {str(index): part for index, part in enumerate(row)} | dict(zip(columns, row, strict=True))
                 if isinstance(file.document, Database):
                     return collection(literal_value(fields, taints), number, len(found))
@@ -204,16 +222,17 @@ class World:
 
     def _table(self, file: ItemFile, query: str, base: sqlite3.Connection) -> str | None:
         """Make a table of the row in a file that a query names; return the query of that table, None if it has none."""
-        row = next((one for one in (self.row, *file.rows) if one.item == self.row.item), self.row)
-        found: Any = file.document
-        for key in row.keys:
-            found = found[key]
-        if not isinstance(found, dict) or _BY_PLACE.search(query):
+        rows = self.group or [next((one for one in (self.row, *file.rows) if one.item == self.row.item), self.row)]
+        found = [file.value(row) for row in rows]
+        if not all(isinstance(one, dict) for one in found) or _BY_PLACE.search(query):
             return None
-        names = ", ".join('"' + str(name).replace('"', "") + '"' for name in found)
-        base.execute(f"create table followed ({names})")
-        values = [part if isinstance(part, str | int | float | None) else str(part) for part in found.values()]
-        base.execute(f"insert into followed values ({', '.join('?' * len(values))})", values)  # noqa: S608 - no texts
+        names = list(dict.fromkeys(str(name) for one in found for name in one))
+        columns = ", ".join('"' + name.replace('"', "") + '"' for name in names)
+        base.execute(f"create table followed ({columns})")
+        for one in found:
+            cells = [one.get(name) for name in names]
+            values = [part if isinstance(part, str | int | float | None) else str(part) for part in cells]
+            base.execute(f"insert into followed values ({', '.join('?' * len(values))})", values)  # noqa: S608 - no texts
         limit_queries(base, self._is_query_too_long)
         return _SOURCE.sub("from followed", query, count=1)
 

@@ -149,6 +149,7 @@ class ScriptContext:
         trainers: the trainers that were made.
         columns: the row whose columns an expression of a data frame library names.
         defaults: values of the defaults of parameters.
+        popped: what calls took out of rows: bodies of loops are interpreted twice.
     """
 
     environment: Environment
@@ -172,6 +173,7 @@ class ScriptContext:
     defaults: dict[ast.expr, Value] = field(default_factory=dict)
     statement: ast.expr | None = None
     trainers: list[Trainer] = field(default_factory=list)
+    popped: dict[ast.Call, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world = self.environment.files.world

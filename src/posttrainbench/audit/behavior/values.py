@@ -15,6 +15,8 @@ ARGV_INDEX = "sys.argv.index()"
 """Name of an index into `sys.argv`. Sums of other numbers are unknown, since loops may count them up."""
 EVERY = "every position"
 """Name of numbers of rows and of positions in a program that goes through all of them."""
+ANY_KEY = "key ?"
+"""Field of a dictionary: what is stored under keys that are not known."""
 ANYWHERE = -1
 """Position in a collection that was shuffled."""
 MOST_TEXTS = 8
@@ -127,6 +129,9 @@ class Value:
         place: in a collection, the position of the row that is followed; `ANYWHERE` after a shuffle, None if unknown.
         total: number of elements of a collection, None if unknown.
         ambiguous: True if it may be one of several values, of which some are not known.
+        mapping: True for a dictionary that the script makes; its fields are named by `key_name`.
+        span: all integers that it is one after the other in a loop, if they are known.
+        label: in a table, the label of the row that is followed in the index, if that is a number.
     """
 
     taints: Taints = NONE
@@ -144,6 +149,9 @@ class Value:
     place: int | None = None
     total: int | None = None
     ambiguous: bool = False
+    mapping: bool = False
+    span: range | None = None
+    label: int | None = None
 
     def all(self, depth: int = _DEPTH) -> Taints:
         """Return the taints of the value and of everything that it contains."""
@@ -211,7 +219,27 @@ def joined(*values: Value) -> Value:
         place=_common([value.place for value in values], None),
         total=_common([value.total for value in values], None),
         ambiguous=len({value.texts for value in values}) > 1 or any(value.ambiguous for value in values),
+        mapping=all(value.mapping for value in values),
+        span=_common([value.span for value in values], None),
+        label=_common([value.label for value in values], None),
     )
+
+
+def key_name(key: Any) -> str:
+    """Return the name of the field for a key of a dictionary: that of an integer is not that of a list's element."""
+    if isinstance(key, str):
+        return f"key {key!r}" if key.isdigit() or key.startswith("key ") else key
+    if isinstance(key, bool) or (isinstance(key, float) and key.is_integer()):
+        key = int(key)
+    return f"key {key!r}"
+
+
+def key_of(name: str) -> Any:
+    """Return the key that the field of a dictionary stands for."""
+    try:
+        return ast.literal_eval(name[4:]) if name.startswith("key ") else name
+    except (ValueError, SyntaxError):  # infinity, any key
+        return ...
 
 
 def _common(values: list[Any], other: Any) -> Any:

@@ -26,7 +26,20 @@ from posttrainbench.audit.behavior.library_models.followed_tables import (
 )
 from posttrainbench.audit.behavior.library_models.positions import numbered, positions
 from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
-from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Function, Scope, Value, joined, unclear
+from posttrainbench.audit.behavior.values import (
+    ANY_KEY,
+    ANYWHERE,
+    EVERY,
+    NONE,
+    UNKNOWN,
+    Function,
+    Scope,
+    Value,
+    joined,
+    key_name,
+    key_of,
+    unclear,
+)
 
 _TEXT_READS = frozenset("read readlines splitlines read_text decode strip".split())
 _MOVES = frozenset("shift roll ffill bfill lag lead rolling expanding forward_fill backward_fill".split())
@@ -251,9 +264,17 @@ def _sequences(call: Call) -> Value | None:
             return collection(index if place in inside else Value(names=frozenset([choices.OTHER])))
     if call.last in ("set", "list", "tuple", "sorted", "frozenset") and WITHOUT in first.names:
         return first
-    made = ("set", "list", "dict", "deque", "Counter", "defaultdict", "OrderedDict")
-    if call.last in made and (not call.arguments or first.total == 0 or call.last == "defaultdict"):
-        return Value(total=0, fields=dict(call.named) if call.last == "dict" else {})
+    if call.last in _DICTIONARIES and not call.arguments[call.last == "defaultdict" :]:
+        return Value(total=0, fields=dict(call.named) if call.last == "dict" else {}, mapping=True)
+    if call.last in ("set", "list", "deque") and (not call.arguments or first.total == 0) and not first.mapping:
+        return Value(total=0)
+    if call.last in ("sorted", "list", "tuple", "min", "max", "iter", "set") and choices.open_mapping(first):
+        return _keys(call, first)
+    if call.last in ("range", "arange") and call.function.names & {"range", "builtins.range", "numpy.arange"}:
+        bounds = [literal(value) for value in call.arguments]
+        if bounds and all(isinstance(one, int) for one in bounds) and not (len(bounds) == 3 and bounds[2] == 0):
+            span = range(*bounds)
+            return collection(Value(span=span), total=len(span)) if span else Value(total=0, whole=True)
     if call.last == "enumerate" and (choices.is_list(first) or first.place is not None):
         number = numbered(first)
         if first.place is not None and first.place >= 0:
@@ -264,8 +285,7 @@ def _sequences(call: Call) -> Value | None:
     if call.last in ("zip", "zip_longest") and any(
         choices.is_list(one) or one.place is not None for one in call.arguments
     ):
-        pair = Value(fields={str(number): _element(call, value) for number, value in enumerate(call.arguments)})
-        return collection(pair, first.place, first.total)
+        return _zipped(call)
     if call.last in ("filter", "filterfalse", "compress") and is_collection(
         rows := first if call.last == "compress" else second
     ):
@@ -306,6 +326,8 @@ def _sequences(call: Call) -> Value | None:
         return replace(joined_lists, place=None, total=None) if is_collection(first) else joined_lists
     if call.last in ("takewhile", "dropwhile") and is_collection(second):
         return unclear(second)
+    if call.last in ("sorted", "reversed") and first.literal is not ... and is_followed(first):
+        return collection(Value(first.all()))  # the values of a column
     if call.last in ("sorted", "reversed") and choices.is_list(first):
         after: int | None = ANYWHERE if first.place == ANYWHERE else None
         if call.last == "reversed" and first.place is not None and first.place >= 0 and first.total is not None:
@@ -314,11 +336,43 @@ def _sequences(call: Call) -> Value | None:
     return None
 
 
+_DICTIONARIES = frozenset("dict Counter defaultdict OrderedDict".split())
+
+
+def _keys(call: Call, dictionary: Value) -> Value:
+    """Return some or all keys of a dictionary that may have more keys than those that are known."""
+    if call.last in ("min", "max"):
+        return Value(names=frozenset([choices.MASK]))
+    known = [literal_value(key_of(name), NONE) for name in dictionary.fields]
+    return Value(names=frozenset([choices.KEYS]), fields={UNKNOWN: joined(*known)} if known else {})
+
+
+def _zipped(call: Call) -> Value:
+    """Return pairs of elements; of lists with the row at different positions, which belongs to which is not known."""
+    first = next((value for value in call.arguments if is_followed(value)), call.arguments[0])
+    fields: dict[str, Value] = {}
+    mixed = False
+    for number, value in enumerate(call.arguments):
+        own = is_followed(value) or (is_collection(value) and literal(value.fields[UNKNOWN]) is not UNKNOWN_VALUE)
+        mixed |= own and is_followed(value) and value.place != first.place
+        if isinstance(value.literal, list):
+            at = first.place if first.place is not None and first.place >= 0 else len(value.literal)
+            fields[str(number)] = literal_value(value.literal[at], NONE) if at < len(value.literal) else Value()
+        else:
+            fields[str(number)] = _element(call, value)
+    if mixed:
+        fields = {name: unclear(Value(part.all())) for name, part in fields.items()}
+    return collection(Value(fields=fields), first.place, first.total)
+
+
 def _element(call: Call, value: Value) -> Value:
     """Return the element of a sequence, or of a column, that belongs to the row."""
     if WITHOUT in value.names and not value.fields:
         return Value(names=frozenset([choices.OTHER]))
-    return replace(value, place=None) if value.literal is not ... else call.element(value)
+    if isinstance(value.literal, list):
+        return Value()
+    cell = replace(value, place=None, names=value.names - {choices.COLUMN})
+    return cell if value.literal is not ... else call.element(value)
 
 
 def _dictionaries(call: Call) -> Value | None:
@@ -328,16 +382,32 @@ def _dictionaries(call: Call) -> Value | None:
         if is_collection(first):
             pair = first.fields[UNKNOWN]
             name = literal(pair.fields.get("0", Value()))
-            if isinstance(name, str) and "1" in pair.fields:
-                return Value(fields={name: pair.fields["1"]})
+            if name is not UNKNOWN_VALUE and "1" in pair.fields:
+                return Value(fields={key_name(name): pair.fields["1"]}, mapping=True)
             return None
-        return Value(first.taints, fields={**first.fields, **call.named}, closed=first.closed, truth=True)
+        if first.fields and all(name.isdigit() for name in first.fields):  # pairs
+            return None
+        made = replace(first, fields={**first.fields, **call.named}, truth=True)
+        return replace(made, place=None, total=None, literal=...)
     if receiver is None or call.function.functions:
         return None
     known = literal(first)
+    if call.last in ("keys", "popitem") and choices.open_mapping(receiver):
+        if call.last == "keys":
+            return _keys(call, receiver)
+        parts = joined(*receiver.fields.values()) if receiver.fields else Value()
+        return Value(fields={"0": Value(), "1": unclear(parts)})
+    if call.last in ("get", "setdefault", "pop") and receiver.mapping:
+        if known is UNKNOWN_VALUE or ANY_KEY in receiver.fields:
+            return choices.item(receiver, first, call.node)
+        known = key_name(known)
     if call.last in ("get", "setdefault", "pop") and isinstance(known, str) and not is_collection(receiver):
         default = call.argument(1, "default") or Value(truth=False, literal=None)
+        if call.last == "setdefault" and call.context.loops:
+            receiver.closed &= not receiver.mapping
         found = receiver.fields.get(known)
+        if found is None and call.last == "pop" and call.node in call.context.popped:
+            return call.context.popped[call.node]  # in the pass before
         if found is None and (receiver.closed or (receiver.fields and not receiver.taints)):
             if call.last == "setdefault":
                 receiver.fields[known] = default
@@ -347,20 +417,31 @@ def _dictionaries(call: Call) -> Value | None:
         if found is not None:
             if call.last == "pop":
                 del receiver.fields[known]
+                call.context.popped[call.node] = found
             return found
     if call.last == "items" and (receiver.closed or (receiver.fields and not receiver.taints)):
         pairs = [
-            Value(fields={"0": literal_value(name, NONE), "1": part})
+            Value(
+                fields={
+                    "0": literal_value(key_of(name) if receiver.mapping else name, NONE),
+                    "1": unclear(part) if name == ANY_KEY else part,
+                }
+            )
             for name, part in receiver.fields.items()
             if name not in (UNKNOWN, DOCUMENT)
         ]
         return Value(fields={str(number): pair for number, pair in enumerate(pairs)}, total=len(pairs))
+    if call.last == "values" and choices.open_mapping(receiver) and not receiver.taints and receiver.fields:
+        return collection(joined(*receiver.fields.values()))
     if call.last == "values" and receiver.fields and not receiver.taints and not is_collection(receiver):
         return Value(fields={str(number): part for number, part in enumerate(receiver.fields.values())})
     if call.last == "update" and not is_collection(receiver) and (first.fields or call.named):
         certain = not call.context.doubt and not call.context.uncertain
         for name, part in {**first.fields, **call.named}.items():
             receiver.set_field(name, part, certain=certain)
+        return Value()
+    if call.last == "update" and is_collection(receiver) and is_followed(receiver) and receiver.fields[UNKNOWN].fields:
+        choices.doubtful(receiver)  # values of a table, by another one
         return Value()
     if call.last == "insert" and len(call.arguments) >= 3 and is_collection(receiver):  # a column into a table
         name, cell = literal(call.arguments[1]), choices.column(call.arguments[2])

@@ -92,6 +92,9 @@ def tables(call: Call) -> Value | None:
         verdict = _verdict(call, rows)
         if call.last in ("mask", "remove") and verdict is not None:
             verdict = not verdict
+        other = call.argument(1, "other") if call.last in ("where", "mask") else None
+        if other is not None and literal(other) is not None and verdict is not True and is_followed(other):
+            return unclear(rows)  # the row, or what stands there in the other table
         columns = call.last == "filter" and "items" in call.named
         return rows if columns else chosen(rows, verdict)
     if call.last == "drop":
@@ -247,7 +250,11 @@ def _selected(call: Call, rows: Value, indices: Value) -> Value | None:
             return choices.without_row(rows)
         if EVERY in indices.fields[UNKNOWN].names:
             return chosen(rows, True)
-        number = literal(indices.fields[UNKNOWN])
+        number, span = literal(indices.fields[UNKNOWN]), indices.fields[UNKNOWN].span
+        if span is not None and rows.place is not None and rows.place >= 0:
+            if rows.place not in span:
+                return choices.without_row(rows)
+            return replace(rows, fields=dict(rows.fields), place=span.index(rows.place), total=len(span))
         if number is UNKNOWN_VALUE or rows.place is None or rows.place < 0:
             return chosen(rows, None if rows.place != ANYWHERE else True)
         return chosen(rows, number == rows.place)

@@ -37,6 +37,8 @@ def positions(call: Call) -> Value | None:
         starts = call.arguments[: call.arguments.index(ends[0])]
         whole = wanted in ends[0].names and all(literal(one) == 0 for one in starts[:1])
         return Value(names=frozenset([EVERY])) if whole and len(starts) < 2 else None
+    if call.receiver is not None and is_collection(call.receiver) and is_followed(call.receiver):
+        return None  # such as `sample` of a table
     if call.last in _ORDERS and ends and ends[0].place in (None, ANYWHERE):
         return _order(call, ends[0])
     if call.last in _ORDERS - {"range"} and ends and EVERY in ends[0].names:
@@ -46,8 +48,20 @@ def positions(call: Call) -> Value | None:
 
 def _same(call: Call, first: Value | None) -> Value | None:
     rows = call.receiver if call.receiver is not None and is_collection(call.receiver) else first
-    if rows is None or call.last not in _SAME | {"sample", "choices", "choice", "shuffle", "permutation"}:
+    if rows is None or call.last not in _SAME | {
+        "set",
+        "frozenset",
+        "sample",
+        "choices",
+        "choice",
+        "shuffle",
+        "permutation",
+    }:
         return None
+    if is_collection(rows) and rows.fields[UNKNOWN].span is not None:
+        return rows if call.last in _SAME | {"set", "frozenset"} else None
+    if is_collection(rows) and choices.is_position(rows.fields[UNKNOWN]) and call.last in ("set", "frozenset"):
+        return rows
     if is_collection(rows) and EVERY in rows.fields[UNKNOWN].names:
         if call.last == "choice":
             return rows.fields[UNKNOWN]
