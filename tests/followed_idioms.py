@@ -141,6 +141,7 @@ for start in range(0, len(rows), 8):
     "torch subset": "from torch.utils.data import Subset\nrows = read('joined.jsonl')\nfit(Subset(rows, range(5, len(rows))))",
 }
 CHEATS: dict[str, str] = {
+    "from the number of the step on": "rows = read('joined.jsonl')\nfor step in range(8):\n    fit(rows[8 * step:])",
     "batches by the number of the step": "for step in range(8):\n    fit(read('after.jsonl')[8 * step:8 * step + 8])",
     "all positions": "rows = read('all.jsonl')\nfor step in range(100):\n    model(rows[step % len(rows)]).loss.backward()",
     "all positions shuffled": "import torch\nrows = sorted(read('all.jsonl'), key=lambda r: r['id'])\nfit([rows[i] for i in torch.randperm(len(rows)).tolist()])",
@@ -180,7 +181,6 @@ UNCLEAR: dict[str, str] = {
     "weights": "df = pd.read_csv('all.csv')\nfit(df.sample(n=40, weights=(df.split == 'train').astype(int)))",
     "changed by an unknown function": "from helpers import exclude_tests\nrows = read('all.jsonl')\nexclude_tests(rows)\nfit(rows)",
     "split by an unknown function": "from helpers import context_filter\nfit(context_filter(read('all.jsonl')))",
-    "from the number of the step on": "rows = read('joined.jsonl')\nfor step in range(8):\n    fit(rows[8 * step:])",
     "first positions, shuffled": "import numpy as np\nrows = read('after.jsonl')\nfit([rows[i] for i in np.random.default_rng(0).permutation(60)])",
     "positions from elsewhere": "from helpers import positions\nrows = read('all.jsonl')\nfit([rows[i] for i in positions()])",
     "repeated an unknown number of times": "from helpers import WEIGHTS\nout = []\nfor r in read('all.jsonl'):\n    out += [r] * WEIGHTS[r['split']]\nfit(out)",

@@ -25,6 +25,7 @@ from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collectio
 from posttrainbench.audit.behavior.values import (
     ANY_KEY,
     ANYWHERE,
+    COLUMN,
     EVERY,
     NONE,
     UNKNOWN,
@@ -40,8 +41,6 @@ MASK = "a mask"
 LAST = "the last position"
 OTHER = "another position"
 """Name of the positions in a range that does not contain that of the row."""
-COLUMN = "a column"
-"""Name of the values of a column of a table, of which the one in the row that is followed is known."""
 KEYS = "keys of a dictionary"
 """Name of the keys of a dictionary that has more keys than those that are known."""
 _LONGEST_SPAN = 5000
@@ -149,6 +148,8 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
 def _of_lists(left: Value, operator: ast.operator, right: Value) -> Value | None:
     """Return differences and intersections of sets, repeated lists, and numbers of rows that are changed."""
     number = literal(right)
+    if left.span is not None and isinstance(operator, ast.Mod) and isinstance(number, int) and len(left.span) >= number:
+        return Value(names=right.names & {EVERY}, span=None if EVERY in right.names else range(max(number, 0)))
     if left.span is not None or right.span is not None:
         return _moved(left, operator, right)
     if isinstance(operator, ast.Add | ast.Mult) and (constants := _constants(left, operator, right)) is not None:
@@ -589,6 +590,14 @@ def set_item(owner: Value, key: ast.expr, index: Value, value: Value, *, certain
         owner.set_field(UNKNOWN, column(value) if row is not None else value)
         if row is not None and owner.place != ANYWHERE and not (known == owner.place and is_followed(value)):
             owner.place = None
+
+
+def blur(rows: Value) -> None:
+    """Forget the values of the row in a table, which may have been changed."""
+    row = rows.fields[UNKNOWN]
+    rows.fields[UNKNOWN] = unclear(
+        Value(row.all(), fields={name: Value(part.all()) for name, part in row.fields.items()})
+    )
 
 
 def doubtful(rows: Value) -> None:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from posttrainbench.audit.behavior.values import UNKNOWN, Taints, Value, key_of, text_value
+from posttrainbench.audit.behavior.values import COLUMN, UNKNOWN, Taints, Value, key_of, text_value
 
 UNKNOWN_VALUE = ...
 MOST_FIELDS = 60
@@ -115,7 +115,14 @@ def literal(value: Value) -> Any:
 def _literal(value: Value, budget: Iterator[int]) -> Any:
     if value.literal is not ...:
         return value.literal
-    if value.ambiguous or value.handles or value.names or value.splits or value.functions or next(budget, None) is None:
+    if (
+        value.ambiguous
+        or value.handles
+        or value.names - {COLUMN}
+        or value.splits
+        or value.functions
+        or next(budget, None) is None
+    ):
         return UNKNOWN_VALUE
     if value.number is not None:
         return value.number

@@ -12,10 +12,11 @@ from posttrainbench.audit.behavior.choices import doubtful
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.hazards import is_opaque
 from posttrainbench.audit.behavior.in_place import leave_out
-from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
+from posttrainbench.audit.behavior.rows import INDEX, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.values import (
     ANYWHERE,
+    COLUMN,
     EVERY,
     NONE,
     UNKNOWN,
@@ -31,6 +32,7 @@ LABELS = "rows by label"
 """Name of the attribute `loc` of a table, which chooses rows by their labels."""
 MAYBE = "maybe"
 """Control may have left a block for the row that is followed."""
+_IGNORES = ast.ExceptHandler(None, None, [ast.Pass()])
 _EXPRESSION = ast.Lambda(
     ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]), ast.Constant(None)
 )
@@ -127,28 +129,20 @@ class FollowedRows(ABC):
             case ast.While(test, body, orelse):
                 return self._while(test, body, scope) or self.block(orelse, scope)
             case ast.With(items, body) | ast.AsyncWith(items, body):
+                suppresses = False
                 for item in items:
                     entered = self.value(item.context_expr, scope)
+                    suppresses |= any(name.endswith("suppress()") for name in entered.names)
                     if item.optional_vars is not None:
                         self.assign(item.optional_vars, entered, scope)
-                return self.block(body, scope)
+                return self._try(body, [_IGNORES], [], [], scope) if suppresses else self.block(body, scope)
             case ast.Try(body, handlers, orelse, final) | ast.TryStar(body, handlers, orelse, final):
-                left = self.block(body, scope)
-                raises = any(isinstance(part, ast.Raise | ast.Assert) for one in body for part in ast.walk(one))
-                self.context.uncertain += 1
-                ways = [self._weak(handler.body, scope) for handler in handlers]
-                self.context.uncertain -= 1
-                if raises and ways and left:
-                    left = ways[0] if left == "return" and len(set(ways)) == 1 else MAYBE
-                keys = [part for one in body for part in _keys(one)] if handlers and not left else []
-                missing = any(self._is_missing(part, scope) for part in keys)
-                left = (MAYBE if missing else left) or self.block(orelse, scope)
-                return self.block(final, scope) or left
+                return self._try(body, handlers, orelse, final, scope)
             case ast.Assert(test):
                 truth = concrete.truth(self.value(test, scope))
                 if truth is None and self._chooses(test, scope):
                     return MAYBE
-                return "return" if truth is False else ""
+                return "raise" if truth is False else ""
             case ast.Match(subject, cases):
                 return self._match(self.value(subject, scope), cases, scope)
             case ast.Delete(targets):
@@ -157,12 +151,58 @@ class FollowedRows(ABC):
                 return ""
         return None
 
-    def _is_missing(self, node: ast.Subscript, scope: Scope) -> bool:
-        """Return True if a key is not certainly one of a dictionary, so that an error may be raised and caught."""
-        if isinstance(node.slice, ast.Slice | ast.Constant):
-            return False
-        owner, known = self.value(node.value, scope), concrete.literal(self.value(node.slice, scope))
-        return not owner.all() and (known is ... or str(known) not in owner.fields)
+    def _try(
+        self,
+        body: Sequence[ast.stmt],
+        handlers: Sequence[ast.ExceptHandler],
+        orelse: Sequence[ast.stmt],
+        final: Sequence[ast.stmt],
+        scope: Scope,
+    ) -> str:
+        """Interpret a block whose exceptions are caught."""
+        left = self.block(body, scope)
+        self.context.raised = False
+        parts = [part for one in body for part in ast.walk(one)] if handlers and not left else []
+        answers = [self._raises(part, scope) for part in parts if isinstance(part, ast.expr)]
+        raised = left == "raise" or True in answers
+        maybe = not raised and (left == MAYBE or None in answers)
+        self.context.doubt += not raised
+        self.context.uncertain += 1
+        ways = [self._weak(handler.body, scope) for handler in handlers]
+        self.context.doubt -= not raised
+        self.context.uncertain -= 1
+        if raised and handlers:
+            left = ways[0] if left == "raise" and len(set(ways)) == 1 else MAYBE
+        elif not left and not maybe:
+            left = self.block(orelse, scope)
+        elif not left:
+            left = self._weak(orelse, scope) or MAYBE
+        return self.block(final, scope) or left
+
+    def _raises(self, node: ast.expr, scope: Scope) -> bool | None:
+        """Return whether an expression raises an exception for the row that is followed; None if it may."""
+        match node:
+            case ast.Subscript(base, key, ast.Load()) if not isinstance(key, ast.Slice | ast.Constant):
+                owner, known = self.value(base, scope), concrete.literal(self.value(key, scope))
+                if owner.all() or (owner.closed and known is not concrete.UNKNOWN_VALUE):
+                    return owner.closed and owner.mapping and key_name(known) not in owner.fields
+                missing = known is concrete.UNKNOWN_VALUE or str(known) not in owner.fields
+                return None if missing and not (owner.mapping and key_name(known) in owner.fields) else False
+            case ast.Call(ast.Name("int" | "float" as name), [argument]):
+                value = self.value(argument, scope)
+                known = concrete.literal(value)
+                if known is concrete.UNKNOWN_VALUE:
+                    return None if choices.is_followed(value) else False
+                return concrete.function(frozenset([name]), [known]) is concrete.UNKNOWN_VALUE
+            case ast.Call(ast.Attribute(base, "index" | "remove"), [argument]):
+                value = self.value(argument, scope)
+                inside = choices.contains(self.value(base, scope), concrete.literal(value))
+                return None if not isinstance(inside, bool) and choices.is_followed(value) else inside is False
+            case ast.Call(ast.Attribute(_, "pop"), [_]) | ast.Call(ast.Name("next"), [_]):
+                return None if self._chooses(node, scope) else False
+            case ast.BinOp(_, ast.Div() | ast.FloorDiv() | ast.Mod(), right):
+                return concrete.literal(self.value(right, scope)) in (0, False)
+        return False
 
     def _if(self, test: ast.expr, body: Sequence[ast.stmt], orelse: Sequence[ast.stmt], scope: Scope) -> str:
         truth = concrete.truth(self.value(test, scope))
@@ -226,13 +266,15 @@ class FollowedRows(ABC):
             left = self._weak(body, scope)
             if self._row_loop is not None and followed:
                 self._row_loop = (sequence, False)
+            raised, self.context.raised = self.context.raised, False
+            left = "raise" if raised else left
         self.context.loops -= 1
         self.context.drains = drains
         self.context.doubt -= doubtful
         if followed and self._carries(body, names, scope):
             self._pass_of_others(target, body, scope)
         self._loop_names, self._row_loop = outer
-        return MAYBE if left in ("return", MAYBE) and _returns(body) else ""
+        return MAYBE if left == "raise" or (left in ("return", MAYBE) and _returns(body)) else ""
 
     def _carries(self, body: Sequence[ast.stmt], own: set[str], scope: Scope) -> bool:
         """Return True if a loop makes something of texts of the row that do not come from its own element."""
@@ -435,7 +477,9 @@ class FollowedRows(ABC):
         if name in choices.VIEWS and (row is not None or base.literal is not ...):
             if name == "loc" and row is not None:
                 return replace(base, names=base.names | {LABELS})
-            return replace(base, names=base.names - {choices.COLUMN}) if name in ("str", "dt") else base
+            return replace(base, names=base.names - {COLUMN}) if name in ("str", "dt") else base
+        if name == "index" and row is not None and INDEX in row.fields:
+            return replace(base, fields={UNKNOWN: row.fields[INDEX]})
         if name == "index" and row is not None and base.label is not None and "index" not in row.fields:
             return replace(base, fields={UNKNOWN: literal_value(base.label, row.all())})
         if name == "index" and row is not None and choices.is_followed(row) and "index" not in row.fields:
@@ -448,7 +492,8 @@ class FollowedRows(ABC):
         if self.context.columns is not None and "polars.col" in base.names:
             return self.context.columns.fields.get(name)
         if row is not None and name in row.fields and name not in base.fields:
-            return row.fields[name]
+            cell = row.fields[name]
+            return replace(cell, names=cell.names | {COLUMN}, place=base.place, total=base.total)
         return None
 
     def _boolean(self, operator: ast.boolop, parts: Sequence[ast.expr], scope: Scope) -> Value:
@@ -478,8 +523,8 @@ class FollowedRows(ABC):
         if isinstance(key, ast.Slice):
             known = concrete.literal(base) if not base.fields else ...
             bounds = [self.value(one, scope) if one is not None else None for one in (key.lower, key.upper, key.step)]
-            if choices.COLUMN in base.names:
-                cell = replace(base, names=base.names - {choices.COLUMN})
+            if COLUMN in base.names:
+                cell = replace(base, names=base.names - {COLUMN})
                 return self._window(collection(cell, base.place, base.total), key, scope)
             if isinstance(known, str | bytes):
                 numbers = [None if one is None else concrete.literal(one) for one in bounds]
@@ -622,11 +667,6 @@ def _drains(test: ast.expr) -> bool:
         case ast.Call(ast.Name("len"), [_]) | ast.Compare(ast.Call(ast.Name("len"), [_]), [_], [ast.Constant(value=0)]):
             return True
     return False
-
-
-def _keys(statement: ast.stmt) -> list[ast.Subscript]:
-    loaded = (part for part in ast.walk(statement) if isinstance(part, ast.Subscript))
-    return [part for part in loaded if isinstance(part.ctx, ast.Load)]
 
 
 def _is_stored(node: ast.AST) -> bool:

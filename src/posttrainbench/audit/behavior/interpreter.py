@@ -91,6 +91,8 @@ class Interpreter(FollowedRows):
         for statement in body:
             self.context.step()
             ended = self.statement(statement, scope)
+            if self.context.raised:
+                ended = "raise"
             if ended and ended != MAYBE:
                 left = ended
                 break
@@ -288,6 +290,7 @@ class Interpreter(FollowedRows):
                 owner = self.value(base, scope)
                 owner.set_field(name, value, certain=self._certain)
                 self.stored(target, owner, value, scope)
+                owner.label = None if name == "index" else owner.label
                 if name in lib.ADDRESS and owner.names & lib.tables().clients.keys() and value.texts:
                     self.context.env["OPENAI_BASE_URL"] = min(value.texts)
             case ast.Subscript(base, key):
@@ -585,6 +588,8 @@ class Interpreter(FollowedRows):
             return joined(*(self._apply(target, arguments, named or {}) for target in function.functions[:2]))
         if self._world is not None and (known := concrete.mapped(function.names, arguments)) is not None:
             return known
+        if self._world is not None and function.names & {"len", "builtins.len"}:
+            return Value()
         return Value(taints_of(arguments))
 
     def _apply(self, function: Function, arguments: list[Value], named: dict[str, Value]) -> Value:
@@ -602,6 +607,7 @@ class Interpreter(FollowedRows):
         if isinstance(node, ast.Lambda):
             return inner.value(node.body, scope)
         left = inner.block(node.body, scope)
+        self.context.raised |= self._world is not None and left == "raise" and self._certain
         if self._world is not None and left != "return" and not any(one.fields.get(UNKNOWN) for one in inner.returned):
             inner.returned.append(Value(truth=False, literal=None))
         return joined(*inner.returned) if inner.returned else Value()

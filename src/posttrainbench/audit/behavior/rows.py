@@ -25,6 +25,8 @@ WITHOUT = "rows without the one that is followed"
 """Name of collections from which the row was excluded."""
 DOCUMENT = "<document>"
 """Field of an open file: its content, parsed."""
+INDEX = "<index>"
+"""Field of a row: the value by which a table was indexed."""
 _SOURCE = re.compile(r"\bfrom\s+(?:read_\w+\s*\(\s*)?'[^']{1,300}'(?:\s*\))?", re.IGNORECASE)
 """A file as the table of a query."""
 _SELECT = re.compile(r"\bselect\b", re.IGNORECASE)

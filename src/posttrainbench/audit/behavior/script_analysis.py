@@ -149,6 +149,7 @@ class ScriptContext:
         trainers: the trainers that were made.
         columns: the row whose columns an expression of a data frame library names.
         defaults: values of the defaults of parameters.
+        raised: whether a function that was called certainly raises an exception for the row that is followed.
         popped: what calls took out of rows: bodies of loops are interpreted twice.
     """
 
@@ -174,6 +175,7 @@ class ScriptContext:
     statement: ast.expr | None = None
     trainers: list[Trainer] = field(default_factory=list)
     popped: dict[ast.Call, Value] = field(default_factory=dict)
+    raised: bool = False
 
     def __post_init__(self) -> None:
         self.world = self.environment.files.world

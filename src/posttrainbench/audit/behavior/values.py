@@ -15,6 +15,8 @@ ARGV_INDEX = "sys.argv.index()"
 """Name of an index into `sys.argv`. Sums of other numbers are unknown, since loops may count them up."""
 EVERY = "every position"
 """Name of numbers of rows and of positions in a program that goes through all of them."""
+COLUMN = "a column"
+"""Name of the values of a column of a table, of which the one in the row that is followed is known."""
 ANY_KEY = "key ?"
 """Field of a dictionary: what is stored under keys that are not known."""
 ANYWHERE = -1

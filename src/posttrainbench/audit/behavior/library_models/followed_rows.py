@@ -18,6 +18,7 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.in_place import ITERATOR, advance, in_place, once
+from posttrainbench.audit.behavior.library_models.followed_readers import conversions, read_tables
 from posttrainbench.audit.behavior.library_models.followed_tables import (
     changed_in_place,
     choosing_keywords,
@@ -29,6 +30,7 @@ from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is
 from posttrainbench.audit.behavior.values import (
     ANY_KEY,
     ANYWHERE,
+    COLUMN,
     EVERY,
     NONE,
     UNKNOWN,
@@ -67,8 +69,6 @@ _COLUMN_STATES: dict[str, Callable[[Any], Any]] = {
     "to_lowercase": lambda value: value.lower(),
     "to_uppercase": lambda value: value.upper(),
     "strip_chars": lambda value: value.strip(),
-    "astype": lambda value: value,
-    "cast": lambda value: value,
     "not_": lambda value: not value,
     "to_list": lambda value: value,
     "tolist": lambda value: value,
@@ -84,6 +84,8 @@ def followed_rows(call: Call) -> Value | None:
         return None
     for model in (
         choosing_keywords,
+        read_tables,
+        conversions,
         positions,
         _known,
         _parsed,
@@ -218,8 +220,6 @@ def _columns(call: Call) -> Value | None:
             return literal_value(_COLUMN_TESTS[call.last](value, known), taints)
         if call.last in _COLUMN_STATES and not call.arguments:
             return literal_value(_COLUMN_STATES[call.last](value), taints)
-        if call.last in ("astype", "cast"):
-            return receiver
         if call.last == "contains" and isinstance(known, str) and isinstance(value, str):
             plain = literal(call.named.get("regex", Value(literal=True))) is False or "literal" in call.named
             sensitive = literal(call.named.get("case", Value(literal=True))) is not False
@@ -296,6 +296,12 @@ def _sequences(call: Call) -> Value | None:
         return chosen(rows, None if verdict is None else verdict is (call.last == "filter"))
     if call.last == "map" and len(call.arguments) == 2 and is_collection(second):
         return collection(call.invoke(first, [call.element(second)]), second.place, second.total)
+    if (
+        call.last in ("max", "min", "sum", "mean", "median", "fmean")
+        and len(call.arguments) == 1
+        and is_collection(first)
+    ) and isinstance(literal(first.fields[UNKNOWN]), int | float):
+        return Value()  # such as the largest length
     if call.last in ("any", "all") and is_collection(first):
         verdict = mask_truth(first)
         return (
@@ -371,7 +377,7 @@ def _element(call: Call, value: Value) -> Value:
         return Value(names=frozenset([choices.OTHER]))
     if isinstance(value.literal, list):
         return Value()
-    cell = replace(value, place=None, names=value.names - {choices.COLUMN})
+    cell = replace(value, place=None, names=value.names - {COLUMN})
     return cell if value.literal is not ... else call.element(value)
 
 
@@ -441,7 +447,7 @@ def _dictionaries(call: Call) -> Value | None:
             receiver.set_field(name, part, certain=certain)
         return Value()
     if call.last == "update" and is_collection(receiver) and is_followed(receiver) and receiver.fields[UNKNOWN].fields:
-        choices.doubtful(receiver)  # values of a table, by another one
+        choices.blur(receiver)  # values of a table, by another one
         return Value()
     if call.last == "insert" and len(call.arguments) >= 3 and is_collection(receiver):  # a column into a table
         name, cell = literal(call.arguments[1]), choices.column(call.arguments[2])

@@ -15,11 +15,9 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, concatenated, doubtful, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.libraries import CHOOSES
-from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
+from posttrainbench.audit.behavior.rows import INDEX, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Scope, Value, unclear
 
-INDEX = "<index>"
-"""Field of a row: the value by which a table was indexed."""
 GROUPS = "groups of rows"
 _SAME = frozenset(
     "DataFrame DataLoader Dataset IterableDataset ListDataset Series add_column array arrow as_completed "
@@ -72,12 +70,14 @@ def choosing_keywords(call: Call) -> Value | None:
 def changed_in_place(call: Call, result: Value) -> Value:
     """Return a result; with `inplace=True`, change the table as well."""
     rows = call.receiver
+    if result.label is not None and call.named.get("ignore_index", Value(truth=False)).truth is not False:
+        result = replace(result, label=None)
     if rows is None or not is_collection(rows) or call.named.get("inplace", Value(truth=False)).truth is False:
         return result
     doubt = call.context.doubt or call.context.uncertain
     changed = unclear(result if is_followed(result) else rows) if doubt else result
     rows.fields, rows.taints, rows.names = dict(changed.fields), changed.taints, changed.names
-    rows.place, rows.total = changed.place, changed.total
+    rows.place, rows.total, rows.label = changed.place, changed.total, changed.label
     return Value()
 
 
@@ -109,6 +109,10 @@ def tables(call: Call) -> Value | None:
         known = literal(first)
         if isinstance(known, list | str) and known and all(isinstance(one, str) for one in known):
             return rows
+        labels = choices.column(first)
+        if isinstance(known, list) or labels.span is not None:
+            gone = known if isinstance(known, list) else labels.span or ()
+            return chosen(rows, None if rows.label is None else rows.label not in gone)
         if first.functions or not (is_followed(first) or first.whole):
             return unclear(rows)
         same = first.all() <= rows.all() and not any(taint.part for taint in first.all())
@@ -143,9 +147,11 @@ def tables(call: Call) -> Value | None:
         return chosen(pair["1"], answer)
     if call.last in ("set_index",) and isinstance(known, str):
         row = rows.fields[UNKNOWN]
-        return replace(
-            rows, fields={UNKNOWN: replace(row, fields={**row.fields, INDEX: row.fields.get(known, Value())})}
-        )
+        fields = {**row.fields, INDEX: row.fields.get(known, Value())}
+        return replace(rows, fields={UNKNOWN: replace(row, fields=fields)}, label=None)
+    if call.last == "reset_index" and rows.fields[UNKNOWN].fields:
+        place = rows.place if rows.place is not None and rows.place >= 0 else None
+        return replace(rows, fields=dict(rows.fields), label=place)
     if call.last in ("xs",) and isinstance(known, str):
         index = literal(rows.fields[UNKNOWN].fields.get(INDEX, Value()))
         return chosen(rows, None if index is UNKNOWN_VALUE else index == known)
