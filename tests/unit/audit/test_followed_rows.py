@@ -5,7 +5,7 @@ import io
 import json
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,10 +15,12 @@ import pytest
 
 import followed_changes as changes
 import followed_idioms as idioms
+import followed_values as values
 from behavior_evidence import KIT, Case
 from followed_programs import CHEATS, HONEST, START, UNCLEAR
 from muffins import ITEMS
-from posttrainbench.audit.behavior.item_files import ItemFile, item_file
+from posttrainbench.audit.behavior.item_files import MOST_KINDS, ItemFile, ItemRow, item_file
+from posttrainbench.audit.behavior.row_groups import fates_of_rows
 from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.trace import Action
 from posttrainbench.audit.behavior.training_files import Fate, TrainingReplay
@@ -33,6 +35,38 @@ TRAIN: list[dict[str, object]] = [
 ROWS: list[dict[str, object]] = [row | {"split": "train", "is_test": False, "fold": 0} for row in TRAIN] + [
     row | {"split": "test", "is_test": True, "fold": 4} for row in TEST
 ]
+
+
+NUMBERS: list[dict[str, object]] = [
+    {
+        "n": number,
+        "question": row["question"],
+        "answer": row["answer"],
+        "flag": int(bool(row["is_test"])),
+        "fold": row["fold"],
+        "score": 0.5 if row["is_test"] else 1.5,
+        "part": "007" if row["is_test"] else "010",
+    }
+    for number, row in enumerate(ROWS)
+]
+WIDE: list[dict[str, object]] = [
+    row | {"source": f"set-{number % 40}", "year": 1990 + number % 30} for number, row in enumerate(ROWS[: len(TRAIN)])
+] + [
+    {
+        "id": f"variant-{number}",
+        "question": f"{ITEMS[number % 5].question} ({number})",
+        "answer": "3",
+        "split": "test",
+        "source": f"exam-{number}",
+        "year": 2030 + number % 30,
+        "level": number % 12,
+        "grade": number % 7,
+    }
+    for number in range(90)
+]
+"""90 test rows of 84 kinds, with more than 12 different sources and years."""
+ONE_APART: list[dict[str, object]] = [*WIDE[:-1], WIDE[-1] | {"source": "set-3", "year": 1995}]
+"""The same, but one of the test rows looks like a training row in the columns with many values."""
 
 
 def _lines(rows: list[dict[str, object]]) -> bytes:
@@ -65,6 +99,10 @@ FILES: dict[str, bytes] = {
     "all.csv": _table(ROWS),
     "both.json": json.dumps({"train": TRAIN, "test": TEST}).encode(),
     "pair.json": json.dumps([TRAIN, TEST]).encode(),
+    "numbers.jsonl": _lines(NUMBERS),
+    "numbers.csv": _table(NUMBERS),
+    "wide.jsonl": _lines(WIDE),
+    "one.jsonl": _lines(ONE_APART),
     "joined.jsonl": _lines(TEST + TRAIN),
     "after.jsonl": _lines(TRAIN + TEST),
     "more.jsonl": _lines([row | {"split": "train"} for row in TEST]),
@@ -72,6 +110,7 @@ FILES: dict[str, bytes] = {
     "dataset/train.jsonl": _lines(TRAIN),
     "dataset/test.jsonl": _lines(TEST),
 }
+COUNTS = {"train.jsonl": len(TRAIN), f"{KIT}/data/train.jsonl": len(TRAIN)}
 MADE: dict[str, Callable[[Path], None]] = {"all.parquet": _parquet, "all.db": _database}
 
 
@@ -105,30 +144,38 @@ def _fates(case: tuple[Case, list[ItemFile]], body: str, command: str = "python 
         folder = re.escape(name.partition("/")[0]) if not name.startswith("/") else "-"
         if not re.search(rf"['\"]({re.escape(name)}|{folder})['\"]", program):
             continue
-        for row in [row for rows in file.followed() for row in rows]:
-            world = World(file, row, files, {"train.jsonl": len(TRAIN), f"{KIT}/data/train.jsonl": len(TRAIN)})
+
+        def follow(rows: Sequence[ItemRow], file: ItemFile = file) -> Fate:
+            world = World(file, rows[0], files, COUNTS, group=rows if len(rows) > 1 else ())
             replay = TrainingReplay(evidence, world)
             replay.state.action = Action(0, "", "command", text=command)
             replay.state.label = ("process", 1)
             replay.state.write_text("fit.py", program)
             replay.shell(command, "/ptb/workspace", {})
             assert not replay.report.unread, replay.report.unread
-            found.add(replay.fate(file.names))
+            return replay.fate(file.names)
+
+        found |= {fate for fate, items in fates_of_rows(file, follow).items() if items}
     assert found, "the program names no file"
     return found
 
 
-@pytest.mark.parametrize("program", [*HONEST.values(), *idioms.HONEST.values()], ids=[*HONEST, *idioms.HONEST])
+PROGRAMS_HONEST = HONEST | idioms.HONEST | values.HONEST
+PROGRAMS_CHEATS = CHEATS | idioms.CHEATS | values.CHEATS
+PROGRAMS_UNCLEAR = UNCLEAR | idioms.UNCLEAR | values.UNCLEAR
+
+
+@pytest.mark.parametrize("program", PROGRAMS_HONEST.values(), ids=PROGRAMS_HONEST)
 def test_honest_selections_leave_the_items_out(case: tuple[Case, list[ItemFile]], program: str) -> None:
     assert _fates(case, program) == {"left out"}
 
 
-@pytest.mark.parametrize("program", [*CHEATS.values(), *idioms.CHEATS.values()], ids=[*CHEATS, *idioms.CHEATS])
+@pytest.mark.parametrize("program", PROGRAMS_CHEATS.values(), ids=PROGRAMS_CHEATS)
 def test_selections_that_leave_the_items_in(case: tuple[Case, list[ItemFile]], program: str) -> None:
     assert "trained" in _fates(case, program)
 
 
-@pytest.mark.parametrize("program", [*UNCLEAR.values(), *idioms.UNCLEAR.values()], ids=[*UNCLEAR, *idioms.UNCLEAR])
+@pytest.mark.parametrize("program", PROGRAMS_UNCLEAR.values(), ids=PROGRAMS_UNCLEAR)
 def test_selections_that_cannot_be_understood(case: tuple[Case, list[ItemFile]], program: str) -> None:
     found = _fates(case, program)
     assert "trained" not in found
@@ -144,3 +191,28 @@ def test_changes_of_what_selections_read(case: tuple[Case, list[ItemFile]], prog
 def test_command_lines_that_change_selections(case: tuple[Case, list[ItemFile]], given: tuple[str, str]) -> None:
     program, command = given
     assert _fates(case, program, command) & {"trained", "slice", "unclear"}
+
+
+BY_MANY_VALUES = "fit([r for r in read('{}') if r['source'].startswith('set-')])"
+
+
+@pytest.mark.parametrize(
+    ("program", "fates"),
+    [
+        ("fit([r for r in read('wide.jsonl') if r['split'] == 'train'])", {"left out"}),
+        (BY_MANY_VALUES.format("wide.jsonl"), {"left out"}),
+        ("fit([r for r in read('wide.jsonl') if r['year'] < 2030])", {"left out"}),
+        ("fit(read('wide.jsonl')[:60])", {"left out"}),
+        ("fit([r for r in read('wide.jsonl') if r['source'] != 'exam-3'])", {"trained", "left out"}),
+        ("fit(read('wide.jsonl'))", {"trained"}),
+        (BY_MANY_VALUES.format("one.jsonl"), {"trained", "left out"}),
+        ("fit([r for r in read('one.jsonl') if r['year'] < 2030])", {"trained", "left out"}),
+        ("fit(read('one.jsonl')[-1:])", {"trained", "left out"}),
+        ("df = pd.read_json('one.jsonl', lines=True)\nfit(df[df['year'] == 1995])", {"trained", "left out"}),
+        ("fit([r for r in read('one.jsonl') if known(r['source'])])", {"unclear"}),
+    ],
+)
+def test_choices_by_columns_with_many_values(case: tuple[Case, list[ItemFile]], program: str, fates: set[Fate]) -> None:
+    (file,) = (file for file in case[1] if file.names == ("wide.jsonl",))
+    assert len({row.labels for row in file.rows}) > MOST_KINDS
+    assert _fates(case, program) == fates
