@@ -183,6 +183,8 @@ class World:
         if not lines:
             return Value(taints, fields={DOCUMENT: document})
         text = shared([file.lines[line] + "\n" for line in lines], taints)
+        if text.literal is ... and is_collection(document) and not file.is_table:
+            text.fields[DOCUMENT] = document.fields[UNKNOWN]  # what a parser makes of one of the lines
         whole = collection(text, lines[0] if len(lines) == 1 else None, len(file.lines))
         whole.fields[DOCUMENT] = document
         return whole
