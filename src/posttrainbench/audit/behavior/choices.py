@@ -362,15 +362,7 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
     if isinstance(known, bool) or MASK in index.names or (is_collection(index) and is_collection(base)):
         return at_positions(base, index) if is_collection(base) else base
     if index.span is not None and is_collection(base):
-        row = base.fields[UNKNOWN]
-        if not is_followed(row):
-            return None
-        if base.place is not None and base.place >= 0:
-            place, total = base.place, base.total
-            inside = place in index.span or (total is not None and place - total in index.span)
-            return row if inside else Value()
-        every = base.total is not None and set(range(base.total)) <= set(index.span[:_LONGEST_SPAN])
-        return row if every else unclear(row)
+        return _at_span(base, index.span)
     if WITHOUT in index.names and not index.fields and is_collection(base):
         return without_row(base)
     if isinstance(known, list) and known and is_collection(base):
@@ -390,7 +382,7 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
             return row if known % max(base.total, 1) == base.place else Value()
         if not is_followed(row):
             return None
-        every = EVERY in index.names or (isinstance(known, int) and base.place == ANYWHERE) or index.texts
+        every = EVERY in index.names or (isinstance(known, int) and base.place == ANYWHERE) or bool(index.texts)
         return row if every else unclear(row)
     if base.closed:
         return Value() if known is not UNKNOWN_VALUE else None
@@ -402,6 +394,18 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
     if not base.fields and not base.taints and not base.splits and isinstance(known, str) and not base.names - _DICTS:
         return base.fields.setdefault(known, Value(total=0))
     return None
+
+
+def _at_span(base: Value, span: range) -> Value | None:
+    """Return what a list holds at some positions, one after the other."""
+    row = base.fields[UNKNOWN]
+    if not is_followed(row):
+        return None
+    if base.place is not None and base.place >= 0:
+        inside = base.place in span or (base.total is not None and base.place - base.total in span)
+        return row if inside else Value()
+    every = base.total is not None and set(range(base.total)) <= set(span[:_LONGEST_SPAN])
+    return row if every else unclear(row)
 
 
 def at_positions(base: Value, index: Value) -> Value:
