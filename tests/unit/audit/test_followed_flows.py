@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from behavior_evidence import KIT, Case, write_file
+from behavior_evidence import KIT, Call, Case, Command, write_file
 from muffins import ITEMS
 from posttrainbench.audit.behavior import followed_flows
 from posttrainbench.audit.behavior.followed_flows import drop_excluded
@@ -42,7 +42,12 @@ def _parts(root: Path, chosen: str, rows: Sequence[Row] = (*TRAIN, *TEST)) -> li
     data = root / "prepare/kit/data"
     data.mkdir(parents=True)
     (data / "test.jsonl").write_text(_lines(TEST))
-    steps = [write_file("make.py", MAKE), "python make.py", write_file("fit.py", FIT.format(chosen)), "python fit.py"]
+    steps: list[str | Command | Call] = [
+        write_file("make.py", MAKE),
+        "python make.py",
+        write_file("fit.py", FIT.format(chosen)),
+        "python fit.py",
+    ]
     case = Case(root, files={"all.jsonl": _lines(rows)}, items=ITEMS, steps=steps)
     evidence = case.evidence()
     replay = Replay(evidence, {})
