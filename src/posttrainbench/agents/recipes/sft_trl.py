@@ -55,12 +55,18 @@ def fine_tune(task: dict[str, Any], rows: list[dict[str, Any]], args: argparse.N
         )
 
     class Clock(TrainerCallback):  # type: ignore[misc]
-        """Stops training before time runs out, and prints its progress."""
+        """Stops training before time runs out, after the first step also within one, and prints its progress."""
 
-        began = longest = 0.0
+        began = row_began = longest = longest_row = 0.0
 
         def on_step_begin(self, options: Any, state: Any, control: Any, **_: Any) -> None:
-            self.began = time.monotonic()
+            self.began = self.row_began = time.monotonic()
+
+        def on_substep_end(self, options: Any, state: Any, control: Any, **_: Any) -> None:
+            now = time.monotonic()
+            self.longest_row, self.row_began = max(self.longest_row, now - self.row_began), now
+            if state.global_step and common.seconds_left() < SAVE_SECONDS + self.longest_row:
+                control.should_training_stop = True
 
         def on_step_end(self, options: Any, state: Any, control: Any, **_: Any) -> None:
             self.longest = max(self.longest, time.monotonic() - self.began)
