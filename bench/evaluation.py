@@ -1,4 +1,4 @@
-"""Measure the speedup from keeping the engine busy, and the overhead compared with a bare Inspect task.
+"""Measure the speedup from keeping the engine busy, the overhead compared with a bare Inspect task, and the start.
 
     python bench/evaluation.py [--items 100] [--rounds 3] [--threads 1]
 
@@ -9,6 +9,9 @@ also measured on an engine that computes one row at a time. Goal: at least 8x fo
 
 Second part: on a server that answers immediately, the complete `evaluate` compared with a bare Inspect task over the
 same items, in turns. Goal: at most 1.1x.
+
+Third part: the time from the start of the command `ptb evaluate` to the first scored item, compared with that of the
+engine's start. Goal: at most 2 s more.
 """
 
 import argparse
@@ -16,6 +19,8 @@ import json
 import multiprocessing
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -48,6 +53,7 @@ def main() -> None:
     args = parser.parse_args()
     throughput(args.items, args.threads)
     overhead(args.rounds)
+    first_item(args.rounds)
 
 
 def throughput(count: int, threads: int) -> None:
@@ -154,6 +160,30 @@ def bare(items: list[Item], engine: Endpoint) -> float:
         seconds = time.monotonic() - started
     assert log.status == "success"
     return seconds
+
+
+def first_item(rounds: int) -> None:
+    """Part three."""
+    template = catalog.chat_template(catalog.models()["micro-base"])
+    later = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as scratch:
+            started = time.monotonic()
+            with load_engine("transformers").serve(Serving(CHECKPOINT, template, Path(scratch, "log"))):
+                engine_seconds = time.monotonic() - started
+            out = Path(scratch, "out")
+            command = [sys.executable, "-m", "posttrainbench", "evaluate", str(CHECKPOINT), "--base", "micro-base"]
+            command += ["--benchmark", "micro-math", "--suite", "micro", "--limit", "8", "--out", str(out)]
+            started = time.monotonic()
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                while not any(file.stat().st_size for file in out.glob("**/items.jsonl")):
+                    if process.poll() is not None:
+                        raise SystemExit("ptb evaluate ended without a scored item")
+                    time.sleep(0.02)
+                later.append(time.monotonic() - started - engine_seconds)
+                process.wait()
+            print(f"engine's start {engine_seconds:.1f} s, first item {later[-1]:.1f} s later than that", flush=True)
+    print(f"first item {statistics.median(later):.1f} s after the engine's own start, over {rounds} rounds")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import urllib.error
 import urllib.request
@@ -138,6 +139,42 @@ def test_checkpoint_that_cannot_be_loaded_is_told_by_the_first_exception(scratch
     assert "See root cause above" in (tmp_path / "log").read_text()
     assert not list(scratch.iterdir())
     assert os.environ["VLLM_S3_ACCESS_KEY"] not in (tmp_path / "log").read_text()
+
+
+KIT = """
+import argparse, json, pathlib, sys
+import engine
+order = json.load(sys.stdin)
+options = argparse.ArgumentParser()
+engine.add_options(options)
+options = options.parse_args(["--gpu-memory-utilization", "0.05"])
+options.dtype = "float32"
+chats = [([{"role": "user", "content": text}], None) for text in order["prompts"]]
+answers = engine.complete(pathlib.Path(order["checkpoint"]), order["template"], chats, 6, 0, options)
+pathlib.Path("answers.json").write_text(json.dumps(answers))
+"""
+
+
+def test_generator_of_the_kit_answers_as_transformers(tmp_path: Path) -> None:
+    from posttrainbench.engines.generation import Generator, Request
+
+    base = build_base("gemma3", tmp_path / "base", **SIZES)
+    (checkpoint := tmp_path / "checkpoint").mkdir()
+    assert sanitize(base, checkpoint, base, lambda: PROMPTS).state == "accepted"
+    (checkpoint / "generation_config.json").write_text('{"temperature": 0.0}')
+    (package := tmp_path / "engine").mkdir()
+    for name, file in load_engine("vllm").kit.items():
+        shutil.copy(file, package / name)
+    template = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    order = {"checkpoint": str(checkpoint), "template": template, "prompts": PROMPTS}
+    done = subprocess.run(
+        [SETTINGS["python"], "-c", KIT], input=json.dumps(order), capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    generator = Generator(checkpoint, template, {"temperature": 0.0})
+    chats = [[{"role": "user", "content": prompt}] for prompt in PROMPTS]
+    expected = generator.generate([Request(generator.encode(chat), max_tokens=6, seed=0) for chat in chats])
+    assert json.loads((tmp_path / "answers.json").read_text()) == [completion.text for completion in expected]
 
 
 def test_official_architectures_give_the_same_greedy_answers_on_both_engines(tmp_path: Path) -> None:
