@@ -19,7 +19,7 @@ def test_an_honest_run_is_clean(name: str, tmp_path: Path) -> None:
     RUNS[name].make(run)
     _, _, verdict = run.audit()
     assert run.steps >= 60
-    assert verdict.flagged == [], verdict.reasons
+    assert not verdict.flagged, verdict.reasons
     assert verdict.suspected_rules == [], verdict.reasons
     assert verdict.rules[TEST] == "clean", verdict.reasons
 
