@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from posttrainbench.audit.behavior import libraries as lib
-from posttrainbench.audit.behavior.choices import concatenated, doubtful, is_followed
+from posttrainbench.audit.behavior.choices import doubtful, is_followed
 from posttrainbench.audit.behavior.operations import MOST_UNROLLED, attribute, taints_of
+from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.rows import is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.state import Files

@@ -7,7 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import choices, concrete, operations
+from posttrainbench.audit.behavior import (
+    choices,
+    concrete,
+    conditions,
+    match_patterns,
+    operations,
+    row_operators,
+    row_subscripts,
+)
 from posttrainbench.audit.behavior.choices import doubtful
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.hazards import is_opaque
@@ -196,7 +204,7 @@ class FollowedRows(ABC):
                 return concrete.function(frozenset([name]), [known]) is concrete.UNKNOWN_VALUE
             case ast.Call(ast.Attribute(base, "index" | "remove"), [argument]):
                 value = self.value(argument, scope)
-                inside = choices.contains(self.value(base, scope), concrete.literal(value))
+                inside = conditions.contains(self.value(base, scope), concrete.literal(value))
                 return None if not isinstance(inside, bool) and choices.is_followed(value) else inside is False
             case ast.Call(ast.Attribute(_, "pop"), [_]) | ast.Call(ast.Name("next"), [_]):
                 return None if self._chooses(node, scope) else False
@@ -206,7 +214,7 @@ class FollowedRows(ABC):
 
     def _if(self, test: ast.expr, body: Sequence[ast.stmt], orelse: Sequence[ast.stmt], scope: Scope) -> str:
         truth = concrete.truth(self.value(test, scope))
-        if self._row_loop is not None and not choices.is_blank(test):
+        if self._row_loop is not None and not conditions.is_blank(test):
             self._row_loop = (self._row_loop[0], True)
         if truth is not None:
             return self.block(body if truth else orelse, scope)
@@ -222,7 +230,7 @@ class FollowedRows(ABC):
 
     def _chooses(self, test: ast.expr, scope: Scope) -> bool:
         """Return True if a condition that is not known may choose among rows."""
-        if choices.is_neutral(test):
+        if conditions.is_neutral(test):
             return False
         names = [node.id for node in ast.walk(test) if isinstance(node, ast.Name)]
         known = [(name, scope.find(name)) for name in names]
@@ -322,10 +330,10 @@ class FollowedRows(ABC):
     def _match(self, subject: Value, cases: Sequence[ast.match_case], scope: Scope) -> str:
         maybe = ""
         for case in cases:
-            fits = choices.pattern(subject, case.pattern, lambda node: self.value(node, scope))
+            fits = match_patterns.fits(subject, case.pattern, lambda node: self.value(node, scope))
             if fits is False:
                 continue
-            scope.names.update(choices.captures(subject, case.pattern))
+            scope.names.update(match_patterns.captures(subject, case.pattern))
             if case.guard is not None:
                 guard = concrete.truth(self.value(case.guard, scope))
                 fits = False if guard is False else fits if guard else None
@@ -397,7 +405,7 @@ class FollowedRows(ABC):
         whole = key.lower is None and key.upper is None and key.step is None
         if not self._certain or self.context.loops:
             doubtful(owner)
-            choices.extend(owner, unclear(value))
+            row_operators.extend(owner, unclear(value))
             return
         if choices.is_followed(owner):
             kept = self._window(owner, key, scope)
@@ -410,7 +418,7 @@ class FollowedRows(ABC):
         else:
             owner.place, owner.total = ANYWHERE if owner.place == ANYWHERE else None, None
         if choices.is_followed(value) or whole:
-            choices.extend(owner, value)
+            row_operators.extend(owner, value)
 
     # --- expressions ---
 
@@ -443,7 +451,7 @@ class FollowedRows(ABC):
                 return self._attribute(self.value(base, scope), name)
             case ast.BinOp(left, operator, right):
                 first, second = self.value(left, scope), self.value(right, scope)
-                result = choices.binary(first, operator, second)
+                result = row_operators.binary(first, operator, second)
                 return operations.binary(first, operator, second) if result is None else result
             case ast.BoolOp(operator, parts):
                 return self._boolean(operator, parts, scope)
@@ -452,7 +460,7 @@ class FollowedRows(ABC):
                 return Value(names=frozenset([choices.MASK])) if truth is None else literal_value(not truth, NONE)
             case ast.Compare(left, operators, others):
                 operands = [self.value(part, scope) for part in (left, *others)]
-                result = choices.comparison(operands[0], operators, operands[1:])
+                result = conditions.comparison(operands[0], operators, operands[1:])
                 world = self.context.world
                 if world is not None and result.truth is None:
                     world.compared |= world.is_other(operations.taints_of(operands))
@@ -474,7 +482,7 @@ class FollowedRows(ABC):
 
     def _attribute(self, base: Value, name: str) -> Value | None:
         row = base.fields.get(UNKNOWN)
-        if name in choices.VIEWS and (row is not None or base.literal is not ...):
+        if name in row_subscripts.VIEWS and (row is not None or base.literal is not ...):
             if name == "loc" and row is not None:
                 return replace(base, names=base.names | {LABELS})
             return replace(base, names=base.names - {COLUMN}) if name in ("str", "dt") else base
@@ -534,7 +542,7 @@ class FollowedRows(ABC):
             if base.fields and all(name.isdigit() for name in base.fields):
                 return None
             if LABELS in base.names:
-                return choices.labeled(replace(base, names=base.names - {LABELS}), key, bounds)
+                return row_subscripts.labeled(replace(base, names=base.names - {LABELS}), key, bounds)
             return self._window(base, key, scope) if choices.is_list(base) or is_collection(base) else None
         index = self.value(key, scope)
         if LABELS in base.names:
@@ -543,7 +551,7 @@ class FollowedRows(ABC):
                 return choices.chosen(base, None if base.label is None else base.label == known)
         if index.functions and is_collection(base):
             return choices.chosen(base, choices.mask_truth(self.on_row(index, base)))
-        return choices.item(base, index, key)
+        return row_subscripts.item(base, index, key)
 
     def on_row(self, function: Value, rows: Value) -> Value:
         """Return the result of an expression or a function for the row that is followed in a table."""
@@ -555,14 +563,14 @@ class FollowedRows(ABC):
 
     def _window(self, base: Value, key: ast.Slice, scope: Scope) -> Value:
         bounds = [self.value(one, scope) if one is not None else None for one in (key.lower, key.upper, key.step)]
-        return choices.window(base, key, bounds)
+        return row_subscripts.window(base, key, bounds)
 
     def followed_comprehension(self, parts: list[ast.expr], generators: list[ast.comprehension], inner: Scope) -> Value:
         """Return the result of a comprehension: without the row if a condition excludes it."""
         outer_doubt, source = self.context.doubt, Value()
         result = self._generated(parts, generators, inner, [])
         self.context.doubt = outer_doubt
-        if len(generators) == 1 and all(map(choices.is_blank, generators[0].ifs)):
+        if len(generators) == 1 and all(map(conditions.is_blank, generators[0].ifs)):
             source = self.value(generators[0].iter, inner)
             if is_collection(source) or source.total is not None:
                 result.place, result.total = source.place, source.total
@@ -690,7 +698,7 @@ def _breaks(body: Sequence[ast.stmt], counter: ast.expr | None) -> bool:
             )
             if (
                 not counts
-                and not choices.is_blank(statement.test)
+                and not conditions.is_blank(statement.test)
                 and _breaks([*statement.body, *statement.orelse], counter)
             ):
                 return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from posttrainbench.audit.behavior import choices
+from posttrainbench.audit.behavior import choices, row_operators
 from posttrainbench.audit.behavior.choices import doubtful, is_followed
 from posttrainbench.audit.behavior.concrete import literal
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
@@ -35,7 +35,7 @@ def in_place(call: Call) -> Value | None:
         return Value()
     if call.last in ("difference", "symmetric_difference", "intersection"):
         operator = ast.BitAnd() if call.last == "intersection" else ast.Sub()
-        return choices.binary(rows, operator, first) if len(call.arguments) == 1 else unclear(rows)
+        return row_operators.binary(rows, operator, first) if len(call.arguments) == 1 else unclear(rows)
     if call.last not in _TAKES_OUT:
         return None
     row = rows.fields[UNKNOWN]

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import choices, concrete, operations, selection
+from posttrainbench.audit.behavior import choices, concrete, operations, row_operators, row_subscripts, selection
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, LibraryModel
 from posttrainbench.audit.behavior.concrete import literal_value
@@ -303,7 +303,7 @@ class Interpreter(FollowedRows):
                 if self._world is not None and isinstance(key, ast.Slice) and self._holds_rows(owner, value):
                     self._set_slice(owner, key, value, scope)
                 elif self._world is not None:
-                    choices.set_item(owner, key, index_value, value, certain=self._certain)
+                    row_subscripts.set_item(owner, key, index_value, value, certain=self._certain)
                     owner.closed &= not (owner.mapping and (self.context.loops or self.context.uncertain))
                     self.stored(target, owner, value, scope)
                 elif field is not None:
@@ -324,14 +324,14 @@ class Interpreter(FollowedRows):
     def _augment(self, target: ast.expr, operator: ast.operator, added: Value, scope: Scope) -> None:
         old = self.value(target, scope)
         if self._world is not None and choices.is_list(old) and not isinstance(operator, ast.Add | ast.BitOr):
-            self._change(old, choices.binary(old, operator, added))
+            self._change(old, row_operators.binary(old, operator, added))
             return
         if isinstance(operator, ast.Sub):
             return
         if self.context.doubt:
             added = unclear(added)
         if self._world is not None and not old.texts and old.number is None and not old.handles:
-            choices.extend(old, added)
+            row_operators.extend(old, added)
             old.set_field(UNKNOWN, self._element(added)) if UNKNOWN not in old.fields and added.all() else None
             return
         if old.texts or old.number is not None:
@@ -442,7 +442,7 @@ class Interpreter(FollowedRows):
         name = exact_text(index)
         if name is not None and name in base.fields:
             return base.fields[name]
-        if base.names & choices.DEFAULT_DICTS and (name is None or UNKNOWN not in base.fields):
+        if base.names & row_subscripts.DEFAULT_DICTS and (name is None or UNKNOWN not in base.fields):
             return base.fields.setdefault(UNKNOWN if name is None else name, Value())
         element = self._element(base)
         if name is None or not selection.names_training(name):
@@ -483,7 +483,7 @@ class Interpreter(FollowedRows):
         for index, part in enumerate(parts):
             element = self.value(part, scope)
             if isinstance(part, ast.Starred) and self._world is not None:
-                choices.extend(result, element)
+                row_operators.extend(result, element)
             elif isinstance(part, ast.Starred):
                 result.add(element)
                 result.set_field(UNKNOWN, self._element(element))

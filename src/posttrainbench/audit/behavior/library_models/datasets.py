@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, texts_of
-from posttrainbench.audit.behavior.choices import concatenated, window
 from posttrainbench.audit.behavior.concrete import literal
 from posttrainbench.audit.behavior.operations import attribute
+from posttrainbench.audit.behavior.row_operators import concatenated
+from posttrainbench.audit.behavior.row_subscripts import window
 from posttrainbench.audit.behavior.script_analysis import Trainer
 from posttrainbench.audit.behavior.values import (
     NONE,

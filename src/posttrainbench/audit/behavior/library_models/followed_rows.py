@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from posttrainbench.audit.behavior import choices, concrete
+from posttrainbench.audit.behavior import choices, concrete, conditions, row_operators, row_subscripts
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import chosen, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
@@ -214,7 +214,7 @@ def _columns(call: Call) -> Value | None:
     taints = receiver.all()
     try:
         if call.last in ("isin", "is_in"):
-            inside = choices.contains(first, value)
+            inside = conditions.contains(first, value)
             return None if inside is UNKNOWN_VALUE else literal_value(inside, taints)
         if call.last in _COLUMN_TESTS and known is not UNKNOWN_VALUE:
             return literal_value(_COLUMN_TESTS[call.last](value, known), taints)
@@ -268,7 +268,7 @@ def _sequences(call: Call) -> Value | None:
         return Value(total=0, fields=dict(call.named) if call.last == "dict" else {}, mapping=True)
     if call.last in ("set", "list", "deque") and (not call.arguments or first.total == 0) and not first.mapping:
         return Value(total=0)
-    if call.last in ("sorted", "list", "tuple", "min", "max", "iter", "set") and choices.open_mapping(first):
+    if call.last in ("sorted", "list", "tuple", "min", "max", "iter", "set") and row_subscripts.open_mapping(first):
         return _keys(call, first)
     if call.last in ("range", "arange") and call.function.names & {"range", "builtins.range", "numpy.arange"}:
         bounds = [literal(value) for value in call.arguments]
@@ -315,7 +315,7 @@ def _sequences(call: Call) -> Value | None:
         ends = [value if literal(value) is not None else None for value in call.arguments[1:]]
         ends = [None, *ends] if len(ends) == 1 else ends
         node = ast.Slice(*(None if one is None else ast.Name("bound", ast.Load()) for one in [*ends, None][:2]))
-        taken = choices.window(first, node, [*ends, None, None][:3])
+        taken = row_subscripts.window(first, node, [*ends, None, None][:3])
         if ITERATOR in first.names and is_followed(first):
             first_end = ends[1] if len(ends) > 1 else None
             advance(first, None if first_end is None else literal(first_end), certain=once(call))
@@ -328,7 +328,7 @@ def _sequences(call: Call) -> Value | None:
         return replace(first, fields=dict(first.fields), names=first.names | {ITERATOR})
     if call.last == "sum" and len(call.arguments) + len(call.named) == 2 and first.fields:  # lists, joined
         parts = [first.fields[UNKNOWN]] if is_collection(first) else list(first.fields.values())
-        joined_lists = choices.concatenated(parts)
+        joined_lists = row_operators.concatenated(parts)
         return replace(joined_lists, place=None, total=None) if is_collection(first) else joined_lists
     if call.last in ("takewhile", "dropwhile") and is_collection(second):
         return unclear(second)
@@ -398,14 +398,14 @@ def _dictionaries(call: Call) -> Value | None:
     if receiver is None or call.function.functions:
         return None
     known = literal(first)
-    if call.last in ("keys", "popitem") and choices.open_mapping(receiver):
+    if call.last in ("keys", "popitem") and row_subscripts.open_mapping(receiver):
         if call.last == "keys":
             return _keys(call, receiver)
         parts = joined(*receiver.fields.values()) if receiver.fields else Value()
         return Value(fields={"0": Value(), "1": unclear(parts)})
     if call.last in ("get", "setdefault", "pop") and receiver.mapping:
         if known is UNKNOWN_VALUE or ANY_KEY in receiver.fields:
-            return choices.item(receiver, first, call.node)
+            return row_subscripts.item(receiver, first, call.node)
         known = key_name(known)
     if call.last in ("get", "setdefault", "pop") and isinstance(known, str) and not is_collection(receiver):
         default = call.argument(1, "default") or Value(truth=False, literal=None)
@@ -437,7 +437,7 @@ def _dictionaries(call: Call) -> Value | None:
             if name not in (UNKNOWN, DOCUMENT)
         ]
         return Value(fields={str(number): pair for number, pair in enumerate(pairs)}, total=len(pairs))
-    if call.last == "values" and choices.open_mapping(receiver) and not receiver.taints and receiver.fields:
+    if call.last == "values" and row_subscripts.open_mapping(receiver) and not receiver.taints and receiver.fields:
         return collection(joined(*receiver.fields.values()))
     if call.last == "values" and receiver.fields and not receiver.taints and not is_collection(receiver):
         return Value(fields={str(number): part for number, part in enumerate(receiver.fields.values())})
@@ -477,7 +477,7 @@ def _added(call: Call, receiver: Value, added: Value) -> Value:
     if call.context.doubt and (is_followed(added) or EVERY in added.names):
         added = unclear(added)
     if call.last in ("extend", "extendleft"):
-        choices.extend(receiver, added)
+        row_operators.extend(receiver, added)
         if not is_collection(added) and added.all() and not added.fields:
             receiver.set_field(UNKNOWN, call.element(added))
         return Value()

@@ -10,11 +10,12 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from posttrainbench.audit.behavior import choices, concrete
+from posttrainbench.audit.behavior import choices, concrete, row_subscripts
 from posttrainbench.audit.behavior.call import Call
-from posttrainbench.audit.behavior.choices import chosen, concatenated, doubtful, is_followed, mask_truth
+from posttrainbench.audit.behavior.choices import chosen, doubtful, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.libraries import CHOOSES
+from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.rows import INDEX, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Scope, Value, unclear
 
@@ -250,7 +251,7 @@ def _selected(call: Call, rows: Value, indices: Value) -> Value | None:
     if isinstance(known, str) or indices.functions or (isinstance(known, list) and known and isinstance(known[0], str)):
         return rows  # columns
     if isinstance(known, list) and rows.place is not None and rows.place >= 0:
-        return choices.listed(rows, known)
+        return row_subscripts.listed(rows, known)
     if is_collection(indices):
         if choices.OTHER in indices.fields[UNKNOWN].names:
             return choices.without_row(rows)
@@ -270,7 +271,7 @@ def _selected(call: Call, rows: Value, indices: Value) -> Value | None:
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "range":
         return _ranged(call, rows, node)
     if isinstance(known, int):
-        return choices.window(rows, ast.Slice(None, node), [None, indices, None])
+        return row_subscripts.window(rows, ast.Slice(None, node), [None, indices, None])
     return without if (without := _empty(rows, indices)) is not None else unclear(rows)
 
 
@@ -283,7 +284,7 @@ def _ranged(call: Call, rows: Value, node: ast.Call) -> Value:
     evaluate = getattr(call.caller, "value", None)
     bounds = [evaluate(one, call.scope) for one in node.args] if evaluate is not None else []
     bounds = [Value(number=0), *bounds] if len(bounds) == 1 else bounds
-    return choices.window(rows, ast.Slice(node, node), [*bounds, None][:3])
+    return row_subscripts.window(rows, ast.Slice(node, node), [*bounds, None][:3])
 
 
 def _cut(call: Call, rows: Value, known: Any) -> Value:
@@ -292,14 +293,14 @@ def _cut(call: Call, rows: Value, known: Any) -> Value:
     second = call.argument(1, "length")
     node = call.node
     if call.last in ("head", "limit"):
-        return choices.window(rows, ast.Slice(None, node), [None, number, None])
+        return row_subscripts.window(rows, ast.Slice(None, node), [None, number, None])
     if call.last == "tail":
         start = Value(number=-known) if isinstance(known, int) else Value()
-        return choices.window(rows, ast.Slice(node, None), [start, None, None])
+        return row_subscripts.window(rows, ast.Slice(node, None), [start, None, None])
     if call.last == "slice" and second is not None and isinstance(length := literal(second), int):
         end = Value(number=known + length) if isinstance(known, int) else Value()
-        return choices.window(rows, ast.Slice(node, node), [number, end, None])
-    return choices.window(rows, ast.Slice(node, None), [number, None, None])
+        return row_subscripts.window(rows, ast.Slice(node, node), [number, end, None])
+    return row_subscripts.window(rows, ast.Slice(node, None), [number, None, None])
 
 
 def _renamed(call: Call, rows: Value) -> Value:
