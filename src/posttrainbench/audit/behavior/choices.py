@@ -8,32 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from posttrainbench.audit.behavior.concrete import (
-    truth,
-)
+from posttrainbench.audit.behavior.concrete import truth
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
-from posttrainbench.audit.behavior.values import (
-    ANYWHERE,
-    UNKNOWN,
-    Value,
-    unclear,
-)
+from posttrainbench.audit.behavior.values import ANYWHERE, UNKNOWN, Value, unclear
 
 MASK = "a mask"
 """Name of the results of comparisons that are not known."""
-
-
 LAST = "the last position"
-
-
 OTHER = "another position"
 """Name of the positions in a range that does not contain that of the row."""
-
-
 KEYS = "keys of a dictionary"
 """Name of the keys of a dictionary that has more keys than those that are known."""
-
-
 LONGEST_SPAN = 5000
 """Numbers that are tried one by one, and elements of a list of constants that is made by `*` and `+`."""
 

@@ -6,19 +6,9 @@ import ast
 from typing import Any
 
 from posttrainbench.audit.behavior.choices import MASK, column, is_followed
-from posttrainbench.audit.behavior.concrete import (
-    UNKNOWN_VALUE,
-    compared,
-    literal,
-    literal_value,
-)
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, compared, literal, literal_value
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
-from posttrainbench.audit.behavior.values import (
-    NONE,
-    UNKNOWN,
-    Value,
-    key_name,
-)
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, key_name
 
 
 def comparison(left: Value, operators: list[ast.cmpop], others: list[Value]) -> Value:

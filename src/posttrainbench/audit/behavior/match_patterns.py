@@ -5,15 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from posttrainbench.audit.behavior.concrete import (
-    UNKNOWN_VALUE,
-    literal,
-    truth,
-)
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, truth
 from posttrainbench.audit.behavior.conditions import comparison
-from posttrainbench.audit.behavior.values import (
-    Value,
-)
+from posttrainbench.audit.behavior.values import Value
 
 
 def fits(subject: Value, node: ast.pattern, value: Callable[[ast.expr], Value]) -> bool | None:

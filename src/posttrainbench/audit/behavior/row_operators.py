@@ -18,24 +18,10 @@ from posttrainbench.audit.behavior.choices import (
     is_position,
     mask_truth,
 )
-from posttrainbench.audit.behavior.concrete import (
-    UNKNOWN_VALUE,
-    combined,
-    dictionary,
-    literal,
-    literal_value,
-)
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, combined, dictionary, literal, literal_value
 from posttrainbench.audit.behavior.conditions import contains
 from posttrainbench.audit.behavior.rows import is_collection
-from posttrainbench.audit.behavior.values import (
-    ANYWHERE,
-    EVERY,
-    NONE,
-    UNKNOWN,
-    Value,
-    joined,
-    unclear,
-)
+from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Value, joined, unclear
 
 
 def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:

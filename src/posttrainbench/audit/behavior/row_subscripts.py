@@ -19,11 +19,7 @@ from posttrainbench.audit.behavior.choices import (
     mask_truth,
     without_row,
 )
-from posttrainbench.audit.behavior.concrete import (
-    UNKNOWN_VALUE,
-    literal,
-    literal_value,
-)
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.operations import leaves_out_rows
 from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import (
@@ -42,6 +38,8 @@ from posttrainbench.audit.behavior.values import (
 
 VIEWS = frozenset("loc iloc at iat str values dt T array".split())
 """Attributes of tables and columns through which the same rows are chosen."""
+DEFAULT_DICTS = frozenset(("collections.defaultdict()", "defaultdict()"))
+_DICTS = DEFAULT_DICTS | {"dict()", "collections.OrderedDict()"}
 
 
 def window(rows: Value, node: ast.Slice, bounds: Sequence[Value | None]) -> Value:
@@ -207,12 +205,6 @@ def _of_mapping(base: Value, index: Value) -> Value:
 def open_mapping(value: Value) -> bool:
     """Return True for a dictionary that may have more keys than those that are known."""
     return value.mapping and not value.closed and not is_collection(value)
-
-
-DEFAULT_DICTS = frozenset(("collections.defaultdict()", "defaultdict()"))
-
-
-_DICTS = DEFAULT_DICTS | {"dict()", "collections.OrderedDict()"}
 
 
 def listed(base: Value, known: list[Any]) -> Value:

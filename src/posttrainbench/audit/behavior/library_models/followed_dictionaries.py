@@ -1,0 +1,148 @@
+"""Model of methods of rows, dictionaries and lists, where one row is followed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from posttrainbench.audit.behavior import choices, row_operators, row_subscripts
+from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.choices import is_followed
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
+from posttrainbench.audit.behavior.in_place import in_place
+from posttrainbench.audit.behavior.rows import DOCUMENT, collection, is_collection
+from posttrainbench.audit.behavior.values import (
+    ANY_KEY,
+    ANYWHERE,
+    EVERY,
+    NONE,
+    UNKNOWN,
+    Value,
+    joined,
+    key_name,
+    key_of,
+    unclear,
+)
+
+
+def keys_of(call: Call, dictionary: Value) -> Value:
+    """Return some or all keys of a dictionary that may have more keys than those that are known."""
+    if call.last in ("min", "max"):
+        return Value(names=frozenset([choices.MASK]))
+    known = [literal_value(key_of(name), NONE) for name in dictionary.fields]
+    return Value(names=frozenset([choices.KEYS]), fields={UNKNOWN: joined(*known)} if known else {})
+
+
+def dictionaries(call: Call) -> Value | None:
+    """Model of methods of rows, dictionaries and lists."""
+    receiver, first = call.receiver, call.argument(0) or Value()
+    if call.last == "dict" and call.receiver is None and (first.fields or call.named):
+        if is_collection(first):
+            pair = first.fields[UNKNOWN]
+            name = literal(pair.fields.get("0", Value()))
+            if name is not UNKNOWN_VALUE and "1" in pair.fields:
+                return Value(fields={key_name(name): pair.fields["1"]}, mapping=True)
+            return None
+        if first.fields and all(name.isdigit() for name in first.fields):  # pairs
+            return None
+        made = replace(first, fields={**first.fields, **call.named}, truth=True)
+        return replace(made, place=None, total=None, literal=...)
+    if receiver is None or call.function.functions:
+        return None
+    known = literal(first)
+    if call.last in ("keys", "popitem") and row_subscripts.open_mapping(receiver):
+        if call.last == "keys":
+            return keys_of(call, receiver)
+        parts = joined(*receiver.fields.values()) if receiver.fields else Value()
+        return Value(fields={"0": Value(), "1": unclear(parts)})
+    if call.last in ("get", "setdefault", "pop") and receiver.mapping:
+        if known is UNKNOWN_VALUE or ANY_KEY in receiver.fields:
+            return row_subscripts.item(receiver, first, call.node)
+        known = key_name(known)
+    if call.last in ("get", "setdefault", "pop") and isinstance(known, str) and not is_collection(receiver):
+        default = call.argument(1, "default") or Value(truth=False, literal=None)
+        if call.last == "setdefault" and call.context.loops:
+            receiver.closed &= not receiver.mapping
+        found = receiver.fields.get(known)
+        if found is None and call.last == "pop" and call.node in call.context.popped:
+            return call.context.popped[call.node]  # in the pass before
+        if found is None and (receiver.closed or (receiver.fields and not receiver.taints)):
+            if call.last == "setdefault":
+                receiver.fields[known] = default
+            return default
+        if found is None and call.last == "setdefault" and not receiver.taints:
+            return receiver.fields.setdefault(known, default)
+        if found is not None:
+            if call.last == "pop":
+                del receiver.fields[known]
+                call.context.popped[call.node] = found
+            return found
+    if call.last == "items" and (receiver.closed or (receiver.fields and not receiver.taints)):
+        pairs = [
+            Value(
+                fields={
+                    "0": literal_value(key_of(name) if receiver.mapping else name, NONE),
+                    "1": unclear(part) if name == ANY_KEY else part,
+                }
+            )
+            for name, part in receiver.fields.items()
+            if name not in (UNKNOWN, DOCUMENT)
+        ]
+        return Value(fields={str(number): pair for number, pair in enumerate(pairs)}, total=len(pairs))
+    if call.last == "values" and row_subscripts.open_mapping(receiver) and not receiver.taints and receiver.fields:
+        return collection(joined(*receiver.fields.values()))
+    if call.last == "values" and receiver.fields and not receiver.taints and not is_collection(receiver):
+        return Value(fields={str(number): part for number, part in enumerate(receiver.fields.values())})
+    if call.last == "update" and not is_collection(receiver) and (first.fields or call.named):
+        certain = not call.context.doubt and not call.context.uncertain
+        for name, part in {**first.fields, **call.named}.items():
+            receiver.set_field(name, part, certain=certain)
+        return Value()
+    if call.last == "update" and is_collection(receiver) and is_followed(receiver) and receiver.fields[UNKNOWN].fields:
+        choices.blur(receiver)  # values of a table, by another one
+        return Value()
+    if call.last == "insert" and len(call.arguments) >= 3 and is_collection(receiver):  # a column into a table
+        name, cell = literal(call.arguments[1]), choices.column(call.arguments[2])
+        receiver.fields[UNKNOWN].set_field(name if isinstance(name, str) else UNKNOWN, cell, certain=True)
+        return Value()
+    if call.last in ("append", "extend", "add", "appendleft", "extendleft", "insert", "put") and call.arguments:
+        result = _added(call, receiver, call.arguments[-1])
+        if call.last in ("appendleft", "extendleft", "insert") and receiver.place != ANYWHERE:
+            receiver.place = None
+        return result
+    if call.last in ("sort", "reverse", "rotate") and is_collection(receiver) and receiver.place != ANYWHERE:
+        known_place = call.last == "reverse" and None not in (receiver.place, receiver.total)
+        if not known_place or call.context.uncertain:
+            receiver.place = None
+        elif receiver.place is not None and receiver.total is not None:
+            receiver.place = receiver.total - 1 - receiver.place
+        return receiver  # a table is sorted into another one
+    if call.last == "clear" and not call.context.doubt and not call.context.uncertain:
+        receiver.fields.clear()
+        receiver.taints, receiver.total = NONE, 0
+        return Value()
+    return in_place(call)
+
+
+def _added(call: Call, receiver: Value, added: Value) -> Value:
+    """Add one element or the elements of a collection to a list."""
+    if call.context.doubt and (is_followed(added) or EVERY in added.names):
+        added = unclear(added)
+    if call.last in ("extend", "extendleft"):
+        row_operators.extend(receiver, added)
+        if not is_collection(added) and added.all() and not added.fields:
+            receiver.set_field(UNKNOWN, call.element(added))
+        return Value()
+    loop = getattr(call.caller, "_row_loop", None)
+    fresh = UNKNOWN not in receiver.fields and not receiver.fields
+    known = receiver.fields.get(UNKNOWN)
+    keeps = loop is not None and not loop[1] and not call.context.uncertain
+    if is_followed(added) or (known is None and added.fields):
+        before = known is not None and is_followed(known)
+        receiver.fields[UNKNOWN] = joined(known, added) if before and known is not None else added
+    elif known is None:
+        receiver.fields[UNKNOWN] = added
+    if keeps and loop is not None and (fresh or receiver.place == loop[0].place):
+        receiver.place, receiver.total = loop[0].place, loop[0].total
+    elif receiver.place != ANYWHERE:
+        receiver.place, receiver.total = None, None
+    return Value()
