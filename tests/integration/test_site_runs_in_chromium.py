@@ -175,6 +175,9 @@ def test_accessibility(browser: Browser, site: Path, phone: bool) -> None:
     for name in ("index.html", "trace.html", "files.html"):
         with opened(browser, site / "hostile" / name, phone=phone) as page:
             expect(page.locator("[data-ready=yes]")).to_have_count(1)
+            if name == "index.html":
+                page.click("button.item-name >> nth=0")
+                expect(page.locator(".item-texts")).to_be_visible()
             page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
             faults = Axe().run(page, options={"preload": False}).response["violations"]
             assert [(one["id"], one["nodes"][0]["html"][:200]) for one in faults if one["impact"] in GRAVE] == []

@@ -28,9 +28,11 @@
   byId("run-swap").addEventListener("click", () => { fill(chooseB.value, chooseA.value); toHash(); compare(); });
 
   function say(text) {
+    turn += 1; // a comparison that still loads its items is outdated
     root.hidden = false;
     result.hidden = true;
     sentence.textContent = text;
+    root.dataset.ready = "yes";
   }
 
   const find = (place) => runs.find((run) => run[PLACE] === place);
@@ -139,7 +141,6 @@
     }));
     result.hidden = false;
     list(pair, rows);
-    root.dataset.ready = "yes";
   }
 
   let chosen = [], at = 0, refresh = () => null, select = () => null;

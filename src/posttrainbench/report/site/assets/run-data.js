@@ -66,7 +66,11 @@ window.ptb = (() => {
           inside.href = link;
           head.append(" ", inside);
         }
-        value.append(element("pre", "", text || "(empty)"));
+        const shown = element("pre", "", text || "(empty)");
+        shown.tabIndex = 0; // long texts scroll, also by keys
+        shown.setAttribute("role", "group");
+        shown.setAttribute("aria-label", title);
+        value.append(shown);
         group.append(head, value);
         box.append(group);
       };
