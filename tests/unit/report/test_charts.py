@@ -16,7 +16,7 @@ from posttrainbench.errors import InputError
 from posttrainbench.records import AgentSpec
 from posttrainbench.report.charts import data, variants
 from posttrainbench.report.charts.render import _ATTRIBUTES, inline_svg, write_figure
-from posttrainbench.report.charts.specs import NAMES, chart, charts
+from posttrainbench.report.charts.specs import NAMES, _joined_names, chart, charts
 from posttrainbench.report.site.charts_page import write_charts
 from posttrainbench.report.site.groups import group_runs
 from posttrainbench.report.site.runs import read_experiments
@@ -90,6 +90,14 @@ def test_every_chart_is_drawn_without_markup_from_names(all_tables: list[Table],
     points = ET.fromstring(inline_svg(drawn[0].spec, ""))  # noqa: S314
     titles = [element.text for element in points.iter() if "title" in element.tag]
     assert any("<script>alert(1)</script>: 10.0% at" in (title or "") for title in titles)
+
+
+def test_agents_at_the_same_place_share_a_label() -> None:
+    points = [("a", 90.0, 2.0), ("b", 0.0, 0.01), ("c", 0.5, 0.02), ("d", 0.0, 1.0), ("e", 89.0, 1.99)]
+    labels = _joined_names([{"agent": name, "score": score, "cost": cost} for name, score, cost in points])
+    assert [label["names"] for label in labels] == ["a, e", "b, c", "d"]
+    assert (labels[1]["score"], labels[1]["cost"]) == (0.0, 0.01)
+    assert [label["names"] for label in _joined_names([{"agent": "x", "score": 0.0, "cost": 0.0}] * 2)] == ["x, x"]
 
 
 def test_the_figure_is_the_chart_of_the_page(tables: list[Table], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ colors of the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -97,15 +97,23 @@ def charts(tables: Sequence[Table]) -> list[Chart]:
     return found
 
 
-def _against(title: str, records: Records) -> Any:
-    """Points with labels, and the Pareto front as a line of steps."""
-    source = _labeled(records, lambda r: f"{r['agent']}: {r['score']}% at {r['cost']:g} {title}")
+def _against(unit: str, records: Records, axis: Mapping[str, str] | None = None) -> Any:
+    """Points with labels, and the Pareto front as a line of steps.
+
+    Args:
+        unit: unit of the costs, and title of the axis unless `axis` has one.
+        records: agents with their scores and costs.
+        axis: properties of the axis of costs.
+    """
+    source = _labeled(records, lambda r: f"{r['agent']}: {r['score']}% at {r['cost']:g} {unit}")
     front = alt.InlineData(values=sorted((r for r in records if r["front"]), key=lambda r: (r["cost"], r["score"])))
-    x = alt.X("cost:Q", title=title, scale=alt.Scale(domainMin=0, nice=True), axis=alt.Axis(tickCount=8))
+    look = alt.Axis(**{"title": unit, "tickCount": 8, **(axis or {})})
+    x = alt.X("cost:Q", scale=alt.Scale(domainMin=0, nice=True), axis=look)
     y = alt.Y("score:Q", title="score, %", scale=alt.Scale(domainMin=0, nice=True), axis=alt.Axis(tickCount=6))
     line = alt.Chart(front).mark_line(interpolate="step-after", color=AGENT, strokeDash=[4, 3], strokeWidth=1.5)
     points = alt.Chart(source).mark_point(filled=True, size=80, opacity=1)
-    labels = alt.Chart(source).mark_text(align="left", dx=6, dy=-9, color=INK)
+    names = alt.Chart(alt.InlineData(values=_joined_names(records)))
+    labels = names.mark_text(align="left", dx=6, dy=-9, color=INK)
     drawn = line.encode(x=x, y=y) + points.encode(
         x=x,
         y=y,
@@ -114,8 +122,22 @@ def _against(title: str, records: Records) -> Any:
         description="label:N",
     )
     if len(records) <= MAX_LABELS:
-        drawn += labels.encode(x=x, y=y, text="agent:N")
+        drawn += labels.encode(x=x, y=y, text="names:N")
     return drawn.properties(width=WIDTH, height=360)
+
+
+def _joined_names(records: Records) -> list[dict[str, Any]]:
+    """Return the places of labels with the names of agents; points that nearly coincide share a label."""
+    near = {name: 0.015 * max((abs(record[name]) for record in records), default=0.0) for name in ("cost", "score")}
+    joined: list[dict[str, Any]] = []
+    for record in records:
+        for label in joined:
+            if all(abs(label[name] - record[name]) <= near[name] for name in near):
+                label["names"] += f", {record['agent']}"
+                break
+        else:
+            joined.append({"names": record["agent"], "cost": record["cost"], "score": record["score"]})
+    return joined
 
 
 def _by_benchmark(records: Records) -> Any:
@@ -258,7 +280,7 @@ _CHARTS = {
         f"Overall score against the mean time that an agent worked in a run. {_FRONT}",
         "no agent has an overall score and a recorded time",
         partial(data.against, cost="hours"),
-        partial(_against, "hours per run"),
+        partial(_against, "hours per run", axis={"title": "time per run", "labelExpr": _DURATION}),
     ),
     "score-cost": _Definition(
         "Score and cost",
