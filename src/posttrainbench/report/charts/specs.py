@@ -107,8 +107,8 @@ def _against(unit: str, records: Records, axis: Mapping[str, str] | None = None)
     """
     source = _labeled(records, lambda r: f"{r['agent']}: {r['score']}% at {r['cost']:g} {unit}")
     front = alt.InlineData(values=sorted((r for r in records if r["front"]), key=lambda r: (r["cost"], r["score"])))
-    look = alt.Axis(**{"title": unit, "tickCount": 8, **(axis or {})})
-    x = alt.X("cost:Q", scale=alt.Scale(domainMin=0, nice=True), axis=look)
+    properties: dict[str, Any] = {"title": unit, "tickCount": 8, **(axis or {})}
+    x = alt.X("cost:Q", scale=alt.Scale(domainMin=0, nice=True), axis=alt.Axis(**properties))
     y = alt.Y("score:Q", title="score, %", scale=alt.Scale(domainMin=0, nice=True), axis=alt.Axis(tickCount=6))
     line = alt.Chart(front).mark_line(interpolate="step-after", color=AGENT, strokeDash=[4, 3], strokeWidth=1.5)
     points = alt.Chart(source).mark_point(filled=True, size=80, opacity=1)
