@@ -12,7 +12,7 @@ import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -29,7 +29,7 @@ class Shot(NamedTuple):
 
     name: str
     page: str
-    scheme: str = "light"
+    scheme: Literal["light", "dark"] = "light"
     size: str = "desktop"
     prepare: Callable[[Page], object] = lambda page: None
 
