@@ -11,6 +11,7 @@ from typing import Protocol
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.choices import doubtful, is_followed
 from posttrainbench.audit.behavior.operations import MOST_UNROLLED, attribute, taints_of
+from posttrainbench.audit.behavior.row_loops import RowLoops
 from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.rows import is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
@@ -24,10 +25,12 @@ class Caller(Protocol):
     Attributes:
         context: state of the analysis.
         script: label of the script that the call is in.
+        row_loops: loops over rows that contain the call, where one row is followed.
     """
 
     context: ScriptContext
     script: str
+    row_loops: RowLoops
 
     def call_value(self, function: Value, arguments: list[Value], named: dict[str, Value] | None = None) -> Value:
         """Return the result of calling `function`, such as a callback."""

@@ -67,8 +67,7 @@ def in_place(call: Call) -> Value | None:
 
 def once(call: Call) -> bool:
     """Return True if a call is certainly made, and once."""
-    context = call.context
-    return not (context.doubt or context.uncertain or context.loops)
+    return call.context.certain and not call.context.loops
 
 
 def advance(rows: Value, count: Any, *, certain: bool) -> None:

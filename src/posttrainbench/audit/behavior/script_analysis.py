@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from posttrainbench.audit.behavior.hazards import is_opaque
 from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.state import Files
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Scope, Taint, Taints, Value, joined, text_value, unclear
@@ -179,6 +180,16 @@ class ScriptContext:
 
     def __post_init__(self) -> None:
         self.world = self.environment.files.world
+
+    @property
+    def certain(self) -> bool:
+        """True if a change of a value certainly happens, for the row that is followed."""
+        return self.world is not None and not self.doubt and not self.uncertain
+
+    def check_hazards(self, tree: ast.Module) -> None:
+        """Record whether a script does what is not followed; see `hazards`."""
+        if self.world is not None and not self.world.opaque:
+            self.world.opaque = is_opaque(tree)
 
     def step(self) -> None:
         """Count a step.

@@ -93,9 +93,8 @@ def dictionaries(call: Call) -> Value | None:
     if call.last == "values" and receiver.fields and not receiver.taints and not is_collection(receiver):
         return Value(fields={str(number): part for number, part in enumerate(receiver.fields.values())})
     if call.last == "update" and not is_collection(receiver) and (first.fields or call.named):
-        certain = not call.context.doubt and not call.context.uncertain
         for name, part in {**first.fields, **call.named}.items():
-            receiver.set_field(name, part, certain=certain)
+            receiver.set_field(name, part, certain=call.context.certain)
         return Value()
     if call.last == "update" and is_collection(receiver) and is_followed(receiver) and receiver.fields[UNKNOWN].fields:
         choices.blur(receiver)  # values of a table, by another one
@@ -116,7 +115,7 @@ def dictionaries(call: Call) -> Value | None:
         elif receiver.place is not None and receiver.total is not None:
             receiver.place = receiver.total - 1 - receiver.place
         return receiver  # a table is sorted into another one
-    if call.last == "clear" and not call.context.doubt and not call.context.uncertain:
+    if call.last == "clear" and call.context.certain:
         receiver.fields.clear()
         receiver.taints, receiver.total = NONE, 0
         return Value()
@@ -132,17 +131,17 @@ def _added(call: Call, receiver: Value, added: Value) -> Value:
         if not is_collection(added) and added.all() and not added.fields:
             receiver.set_field(UNKNOWN, call.element(added))
         return Value()
-    loop = getattr(call.caller, "_row_loop", None)
+    loops = call.caller.row_loops
     fresh = UNKNOWN not in receiver.fields and not receiver.fields
     known = receiver.fields.get(UNKNOWN)
-    keeps = loop is not None and not loop[1] and not call.context.uncertain
+    keeps = loops.rows is not None and not loops.conditional and not call.context.uncertain
     if is_followed(added) or (known is None and added.fields):
         before = known is not None and is_followed(known)
         receiver.fields[UNKNOWN] = joined(known, added) if before and known is not None else added
     elif known is None:
         receiver.fields[UNKNOWN] = added
-    if keeps and loop is not None and (fresh or receiver.place == loop[0].place):
-        receiver.place, receiver.total = loop[0].place, loop[0].total
+    if keeps and loops.rows is not None and (fresh or receiver.place == loops.rows.place):
+        receiver.place, receiver.total = loops.rows.place, loops.rows.total
     elif receiver.place != ANYWHERE:
         receiver.place, receiver.total = None, None
     return Value()

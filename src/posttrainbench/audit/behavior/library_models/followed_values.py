@@ -33,7 +33,7 @@ def known_values(call: Call) -> Value | None:
             return Value(literal=re.compile(arguments[0], re.IGNORECASE if flags else 0), truth=True)
     if call.last == "setattr" and len(arguments) == 3 and isinstance(arguments[1], str):
         owner, value = call.arguments[0], call.arguments[2]
-        owner.set_field(arguments[1], value, certain=not call.context.doubt and not call.context.uncertain)
+        owner.set_field(arguments[1], value, certain=call.context.certain)
         if call.context.world is not None and (owner.functions or is_followed(value)):
             call.context.world.opaque = True
         return Value(truth=False, literal=None)

@@ -1,0 +1,40 @@
+"""Elements of sequences, of which some or all are known."""
+
+from __future__ import annotations
+
+from posttrainbench.audit.behavior import choices, operations
+from posttrainbench.audit.behavior.concrete import literal_value
+from posttrainbench.audit.behavior.evaluator import Evaluator
+from posttrainbench.audit.behavior.operations import attribute, unrolled
+from posttrainbench.audit.behavior.rows import WITHOUT
+from posttrainbench.audit.behavior.script_analysis import SPLITS
+from posttrainbench.audit.behavior.values import EVERY, NONE, UNKNOWN, Value, key_of, text_value
+
+_ANY_ROW = Value(names=frozenset([EVERY]))
+
+
+def elements_of(evaluator: Evaluator, value: Value) -> list[Value]:
+    """Return the elements of a short sequence whose elements are all known; [] for any other value."""
+    if value.splits and not value.fields and not value.taints:
+        return [text_value(name) for name in SPLITS]  # the keys of a `DatasetDict`
+    if evaluator.context.world is not None:
+        keys = [name for name in value.fields if not name.isdigit() and name != UNKNOWN]
+        if keys and len(keys) == len(value.fields) and len(keys) <= operations.MOST_UNROLLED:
+            names = map(key_of, keys) if value.mapping else keys
+            known = [text_value(one) if isinstance(one, str) else literal_value(one, NONE) for one in names]
+            return [Value() if one.literal is ... and not one.texts else one for one in known]
+    return unrolled(value)
+
+
+def element_of(evaluator: Evaluator, value: Value) -> Value:
+    """Return an element of a sequence: where one row is followed, that row."""
+    if evaluator.context.world is not None:
+        if UNKNOWN in value.fields:
+            return value.fields[UNKNOWN]
+        if WITHOUT in value.names and not value.fields:
+            return Value(names=frozenset([choices.OTHER]))
+        for name in ("__iter__", "__getitem__"):  # of a data set of the script
+            if (known := value.fields.get(name)) is not None and known.functions:
+                made = evaluator.call_value(attribute(value, name), [] if name == "__iter__" else [_ANY_ROW])
+                return element_of(evaluator, made) if name == "__iter__" else made
+    return evaluator.context.element(value, evaluator.script)

@@ -1,0 +1,151 @@
+"""Functions and classes of a script, and calls."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from posttrainbench.audit.behavior import concrete, operations
+from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.evaluator import MOST_NESTED_CALLS, Evaluator
+from posttrainbench.audit.behavior.imports import import_module
+from posttrainbench.audit.behavior.library_models.configuration import from_decorators
+from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
+from posttrainbench.audit.behavior.values import UNKNOWN, Function, Scope, Value, joined
+
+_IMPORTS = frozenset(("importlib.import_module", "__import__"))
+
+
+def define(evaluator: Evaluator, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope) -> None:
+    """Bind the name of a function or a class."""
+    value = Value(functions=(Function(node, scope, evaluator.script),), truth=True)
+    if isinstance(node, ast.ClassDef):
+        inner = Scope(parent=scope)
+        evaluator.block(node.body, inner)
+        value.fields = inner.names
+        value.names = frozenset(
+            name for base in node.bases for name in evaluator.value(base, scope).names or {ast.unparse(base)[:100]}
+        )
+    for decorator in node.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(called, ast.Attribute) and called.attr in ("command", "callback"):
+            evaluator.value(called.value, scope).fields["__command__"] = value
+    if evaluator.context.world is not None and not isinstance(node, ast.ClassDef):
+        value = _decorated(evaluator, value, node, scope)
+    scope.names[node.name] = value
+
+
+def _decorated(evaluator: Evaluator, value: Value, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Value:
+    """Return a function as decorators of the script make it."""
+    for decorator in reversed(node.decorator_list):
+        made = evaluator.value(decorator, scope)
+        if made.functions:
+            value = evaluator.call_value(made, [value])
+    return value
+
+
+def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
+    """Return the result of a call: by a library model, or by interpreting the function."""
+    receiver = None
+    if isinstance(node.func, ast.Attribute):
+        receiver = evaluator.value(node.func.value, scope)
+        function, last = attribute(receiver, node.func.attr), node.func.attr
+    else:
+        function, last = evaluator.value(node.func, scope), getattr(node.func, "id", "")
+    arguments = _arguments(evaluator, node, scope)
+    named: dict[str, Value] = {}
+    for keyword in node.keywords:
+        value = evaluator.value(keyword.value, scope)
+        if keyword.arg is not None:
+            named[keyword.arg] = value
+        else:
+            named.update(value.fields)
+            if value.taints:
+                named[UNKNOWN] = Value(value.taints)
+    if function.names & _IMPORTS and arguments and (module := exact_text(arguments[0])) is not None:
+        return import_module(evaluator, module)
+    call = Call(evaluator, node, function, last, receiver, arguments, named, scope)
+    result = call.result(evaluator.models)
+    if result is not None:
+        return result
+    if function.functions:
+        if not arguments and not named:
+            named = from_decorators(call, function.functions[0].node)
+        return joined(*(_apply(evaluator, target, arguments, named) for target in function.functions[:3]))
+    return call.default()
+
+
+def _arguments(evaluator: Evaluator, node: ast.Call, scope: Scope) -> list[Value]:
+    """Return the positional arguments of a call, those of a known sequence one by one."""
+    arguments = []
+    for argument in node.args:
+        value = evaluator.value(argument, scope)
+        several = isinstance(argument, ast.Starred) and evaluator.context.world is not None and unrolled(value)
+        arguments += several or [value]
+    return arguments
+
+
+def call_function(evaluator: Evaluator, function: Value, arguments: list[Value], named: dict[str, Value]) -> Value:
+    """Return the result of calling `function`, such as a callback."""
+    if function.functions:
+        return joined(*(_apply(evaluator, target, arguments, named) for target in function.functions[:2]))
+    if evaluator.context.world is not None and (known := concrete.mapped(function.names, arguments)) is not None:
+        return known
+    if evaluator.context.world is not None and function.names & {"len", "builtins.len"}:
+        return Value()
+    return Value(taints_of(arguments))
+
+
+def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], named: dict[str, Value]) -> Value:
+    """Interpret the body of a function with these arguments and return its result."""
+    node = function.node
+    if evaluator.depth >= MOST_NESTED_CALLS:
+        return Value(taints_of([*arguments, *named.values()]))
+    if isinstance(node, ast.ClassDef):
+        return _instance(evaluator, function, node, arguments, named)
+    inner = evaluator.nested(function.script)
+    scope = Scope(parent=function.scope)
+    scope.names = operations.bind(
+        node, arguments, named, function.bound, lambda default: _default(evaluator, default, scope)
+    )
+    if isinstance(node, ast.Lambda):
+        return inner.value(node.body, scope)
+    left = inner.block(node.body, scope)
+    evaluator.context.raised |= left == "raise" and evaluator.context.certain
+    if (
+        evaluator.context.world is not None
+        and left != "return"
+        and not any(one.fields.get(UNKNOWN) for one in inner.returned)
+    ):
+        inner.returned.append(Value(truth=False, literal=None))
+    return joined(*inner.returned) if inner.returned else Value()
+
+
+def _default(evaluator: Evaluator, default: ast.expr, scope: Scope) -> Value:
+    """Return the default of a parameter, which all calls share."""
+    if evaluator.context.world is None:
+        return evaluator.value(default, scope)
+    if default not in evaluator.context.defaults:
+        evaluator.context.defaults[default] = evaluator.value(default, scope)
+    return evaluator.context.defaults[default]
+
+
+def _instance(
+    evaluator: Evaluator, function: Function, node: ast.ClassDef, arguments: list[Value], named: dict[str, Value]
+) -> Value:
+    owner = function.scope.names.get(node.name)
+    instance = Value(truth=True)
+    if owner is not None:
+        instance.names = frozenset(f"{name}()" for name in owner.names)
+        instance.fields = dict(owner.fields)
+    init = instance.fields.get("__init__")
+    if init is not None and init.functions:
+        _apply(evaluator, replace(init.functions[0], bound=instance), arguments, named)
+    else:
+        instance.fields |= {f"argument {index}": argument for index, argument in enumerate(arguments)} | named
+        declared = operations.declared(node)
+        instance.fields |= dict(zip(declared, arguments, strict=False))
+    after = instance.fields.get("__post_init__")
+    if after is not None and after.functions:
+        _apply(evaluator, replace(after.functions[0], bound=instance), [], {})
+    return instance
