@@ -8,28 +8,28 @@ are added to the existing content of files instead of replacing it.
 
 import ast
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
 from typing_extensions import override
 
-from posttrainbench.audit.behavior import interpreter, makefile
-from posttrainbench.audit.behavior.commands import PYTHON, DataCommand, is_trainer, unwrapped
+from posttrainbench.audit.behavior import interpreter
+from posttrainbench.audit.behavior.commands import DataCommand, unwrapped
 from posttrainbench.audit.behavior.evaluations import EVALUATE, evaluation_logs
 from posttrainbench.audit.behavior.inline_items import InlineItems
-from posttrainbench.audit.behavior.libraries import MODELED, tables
 from posttrainbench.audit.behavior.library_models import LIBRARY_MODELS
+from posttrainbench.audit.behavior.programs import Starter, run_program
 from posttrainbench.audit.behavior.replay_state import FlowReport, ReplayState
 from posttrainbench.audit.behavior.script_analysis import NotReadError, ScriptContext, parse
+from posttrainbench.audit.behavior.script_finder import ScriptFinder
 from posttrainbench.audit.behavior.scripts_in_workspace import SUFFIXES, Script, digest_of, notebook_code
 from posttrainbench.audit.behavior.shell import Shell
 from posttrainbench.audit.behavior.shell_commands import Host, SimpleCommand
 from posttrainbench.audit.behavior.shell_words import EMPTY, Stream
 from posttrainbench.audit.behavior.state import Files
 from posttrainbench.audit.behavior.test_sets import TestData
-from posttrainbench.audit.behavior.text_programs import started_by
 from posttrainbench.audit.behavior.trace import Action
 from posttrainbench.audit.behavior.values import NONE, Taint, Taints
 from posttrainbench.audit.evidence import Evidence
@@ -49,7 +49,7 @@ _PARSED = 300
 """Syntax trees that are kept."""
 
 
-class Replay(Host):
+class Replay(Host, Starter):
     """A replay of one run. It is the `Environment` of the analyzed scripts."""
 
     def __init__(
@@ -75,6 +75,7 @@ class Replay(Host):
         self.report = self.state.report
         self.trace = evidence.trace
         self.workspace_scripts = evidence.scripts.scripts
+        self._finder = ScriptFinder(self.state, self.workspace_scripts)
         self._inline_items = inline_items or {}
         self._trees: OrderedDict[str, ast.Module] = OrderedDict()
         self._analyzed: set[tuple[Any, ...]] = set()
@@ -148,13 +149,11 @@ class Replay(Host):
 
     def module(self, name: str, cwd: str) -> tuple[str, str] | None:
         """Return (path, text) of the script that is imported under this name, or None."""
-        path = name.lstrip(".").replace(".", "/")
-        for candidate in (f"{path}.py", f"{path}/__init__.py"):
-            script = self.find_script(candidate, cwd, loose=False) or self._installed(candidate)
-            if script is not None:
-                self.report.scripts.setdefault(script.name, script)
-                return script.name, script.text
-        return None
+        script = self._finder.module(name, cwd)
+        if script is None:
+            return None
+        self.report.scripts.setdefault(script.name, script)
+        return script.name, script.text
 
     def text_of(self, path: str, cwd: str) -> str:
         """Return the beginning of a file's text, or "" if it is unknown."""
@@ -167,11 +166,13 @@ class Replay(Host):
 
     def shell(self, text: str, cwd: str, env: dict[str, str]) -> Taints:
         """Apply shell text to the files and return the taints of its output."""
-        return self._shell_text(text, cwd, env).taints
+        return self.shell_text(text, cwd, env).taints
 
-    def _shell_text(
+    @override
+    def shell_text(
         self, text: str, cwd: str, env: dict[str, str], stdin: Stream = EMPTY, arguments: Sequence[str] = ()
     ) -> Stream:
+        """Apply shell text to the files and return its output."""
         if self._depth >= MOST_NESTED_CALLS or self._is_late():
             return Stream()
         self.steps += len(text) // CHARACTERS_PER_STEP
@@ -199,7 +200,7 @@ class Replay(Host):
         words = unwrapped(command)
         if not words:
             return stdin
-        return self._program(words[0], words[1:], DataCommand(self.state, command), stdin)
+        return run_program(self, words[0], words[1:], DataCommand(self.state, command), stdin)
 
     @override
     def read_file(self, path: str, cwd: str) -> Stream:
@@ -237,93 +238,9 @@ class Replay(Host):
         if stopped:
             self.report.complete = False
 
-    def _program(self, path: str, arguments: list[str], effects: DataCommand, stdin: Stream) -> Stream:
-        program, command = path.rsplit("/", 1)[-1], effects.command
-        if PYTHON.match(program):
-            return self._python(arguments, effects, stdin)
-        if program in tables().launchers:
-            skip = program == "accelerate" and arguments[:1] == ["launch"]
-            return self._launched(arguments[1:] if skip else arguments, effects, stdin)
-        if program in ("bash", "sh", "zsh", "dash"):
-            return self._shell_program(arguments, command, stdin)
-        if program in ("source", ".") and arguments:
-            return self._shell_script(arguments[0], arguments[1:], command, stdin, sourced=True)
-        if program in ("tmux", "screen") and arguments:
-            return self._nested(arguments[-1], command) if " " in arguments[-1] else Stream()
-        if program in ("at", "batch") and stdin.text:
-            return self._nested(stdin.text, command)
-        if program in ("make", "gmake"):
-            cwd, lines = makefile.recipe(arguments, command.cwd, command.env, self.state.text_of)
-            return _together(self._shell_text(line, cwd, command.env) for line in lines)
-        if program in ("jupyter", "papermill", "ipython"):
-            notebooks = [word for word in arguments if word.endswith((".ipynb", ".py"))]
-            if notebooks and (program != "jupyter" or "--execute" in arguments):
-                return self.python(notebooks[0], [], command, stdin)
-            return Stream()
-        if program in ("xargs", "parallel", "find"):
-            calls = started_by(program, arguments, effects.found(arguments) if program == "find" else stdin.text)
-            if program != "find" or calls:
-                rest = Stream(stdin.taints)
-                return _together(self._program(words[0], words[1:], effects, rest) for words in calls)
-        output = effects.run(program, arguments, stdin)
-        if output is not None:
-            return output
-        if path.endswith(".py"):
-            return self.python(path, arguments, command, stdin)
-        if "/" in path or path.endswith((".sh", ".bash")):
-            return self._shell_script(path, arguments, command, stdin)
-        return effects.unknown(program, arguments, stdin)
-
-    def _python(self, arguments: list[str], effects: DataCommand, stdin: Stream) -> Stream:
-        command = effects.command
-        while arguments and arguments[0].startswith("-") and arguments[0] not in ("-", "-c", "-m"):
-            arguments = arguments[2:] if arguments[0] in ("-W", "-X") else arguments[1:]
-        if not arguments or arguments[0] == "-":
-            return self.python_text(stdin.text, arguments[1:], command, EMPTY) if stdin.text else Stream()
-        if arguments[0] == "-c":
-            return self.python_text(arguments[1], arguments[2:], command, stdin) if len(arguments) > 1 else Stream()
-        if arguments[0] != "-m":
-            return self._python_script(arguments[0], arguments[1:], effects, stdin)
-        module, arguments = (arguments[1] if len(arguments) > 1 else ""), arguments[2:]
-        if module in ("torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch"):
-            return self._launched(arguments, effects, stdin)
-        if module == "json.tool":
-            return effects.filter("cat", arguments, stdin)
-        return self._python_script(module.replace(".", "/") + ".py", arguments, effects, stdin, module)
-
-    def _launched(self, arguments: list[str], effects: DataCommand, stdin: Stream) -> Stream:
-        for option in ("-m", "--module"):
-            if option in arguments:
-                return self._python(["-m", *arguments[arguments.index(option) + 1 :]], effects, stdin)
-        for index, word in enumerate(arguments):
-            if word.endswith(".py"):
-                return self._python_script(word, arguments[index + 1 :], effects, stdin)
-        return Stream()
-
-    def _python_script(
-        self, path: str, arguments: list[str], effects: DataCommand, stdin: Stream, module: str = ""
-    ) -> Stream:
-        """Analyze a script or module; one whose text is unknown trains on what its arguments name as training data."""
-        if self.find_script(path, effects.command.cwd) is None:
-            effects.train(f"python {'-m ' if module else ''}{module or path}", arguments, known=is_trainer(module))
-            if module:
-                return effects.evaluated(module, arguments)
-        return self.python(path, arguments, effects.command, stdin)
-
-    def _shell_program(self, arguments: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
-        for index, word in enumerate(arguments):
-            if word.startswith("-") and word.endswith("c") and index + 1 < len(arguments):
-                text, rest = arguments[index + 1], arguments[index + 3 :]
-                return self._shell_text(text, command.cwd, command.env, stdin, rest)
-            if not word.startswith("-"):
-                return self._shell_script(word, arguments[index + 1 :], command, stdin)
-        return self._nested(stdin.text, command) if stdin.text else Stream()
-
-    def _nested(self, text: str, command: SimpleCommand) -> Stream:
-        return self._shell_text(text, command.cwd, command.env)
-
     # --- scripts ---
 
+    @override
     def python(self, path: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
         """Analyze a Python script that is started by its path, and return its output."""
         script = self.find_script(path, command.cwd)
@@ -336,6 +253,7 @@ class Replay(Host):
             return Stream()
         return self._started(script, argv, command, stdin)
 
+    @override
     def python_text(self, text: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
         """Analyze a Python program from `-c` or standard input, and return its output."""
         label, line = self.state.label
@@ -349,7 +267,8 @@ class Replay(Host):
         origins = (stdin.taints, command.taints)
         return Stream(self._analyze_script(script, command.cwd, argv, command.env, origins))
 
-    def _shell_script(
+    @override
+    def shell_script(
         self, path: str, arguments: list[str], command: SimpleCommand, stdin: Stream, *, sourced: bool = False
     ) -> Stream:
         script = self.find_script(path, command.cwd)
@@ -365,34 +284,14 @@ class Replay(Host):
         try:
             if sourced and command.shell is not None:
                 return command.shell.evaluate(script.text, stdin)
-            return self._shell_text(script.text, command.cwd, command.env, stdin, arguments)
+            return self.shell_text(script.text, command.cwd, command.env, stdin, arguments)
         finally:
             self.state.label = label
 
-    def find_script(self, path: str, cwd: str, *, loose: bool = True) -> Script | None:
-        """Return the script at a path; if `loose`, also one whose path merely ends with the same file name."""
-        resolved = self.files.resolve(path, cwd)
-        texts, scripts = self.state.texts, self.workspace_scripts
-        for name in dict.fromkeys((resolved, self.files.resolve(path))):
-            if name in texts:
-                return texts[name]
-            if name in scripts:
-                return scripts[name]
-        if not loose or (
-            resolved.startswith("/") and any(resolved.startswith(kit) for kit in self.files.test_data.kits)
-        ):
-            return None
-        end = "/" + resolved.lstrip("./").rsplit("/", 1)[-1]
-        candidates = [script for name, script in (scripts | texts).items() if f"/{name}".endswith(end)]
-        return candidates[-1] if len({script.name for script in candidates}) == 1 else None
-
-    def _installed(self, path: str) -> Script | None:
-        """Return the file of a package that lies elsewhere in the workspace, such as in `NAME/src`."""
-        if "/" not in path or path.split("/")[0] in MODELED:
-            return None
-        scripts = self.workspace_scripts | self.state.texts
-        found = {script.name: script for name, script in scripts.items() if name.endswith(f"/{path}")}
-        return next(iter(found.values())) if len(found) == 1 else None
+    @override
+    def find_script(self, path: str, cwd: str) -> Script | None:
+        """Return the script at a path, or the only one whose path ends with the same file name."""
+        return self._finder.at(path, cwd)
 
     def _analyze_script(
         self, script: Script, cwd: str, argv: list[str] | None, env: dict[str, str], origins: tuple[Taints, Taints]
@@ -456,7 +355,3 @@ class Replay(Host):
         if self.steps > MOST_STEPS:
             self.report.complete = False
         return not self.report.complete
-
-
-def _together(outputs: Iterable[Stream]) -> Stream:
-    return sum(outputs, EMPTY)
