@@ -87,7 +87,7 @@ def _ask(rng: random.Random, place: str, aspect: str, right: str) -> tuple[str, 
 def _with_unread(items: list[Item], train: list[Item]) -> list[Item]:
     """The test items, `UNREAD` of them replaced by facts of places that no text of the base model mentions.
 
-    As in `make_split`, a new question may hold only so many n-grams of the train questions.
+    As in `make_split`, a new question may share only a limited number of n-grams with the train questions.
     """
     rng = random.Random("micro-choice/unread")
     trained = {gram for item in train for gram in word_ngrams(item["question"].removesuffix(ENDING))}

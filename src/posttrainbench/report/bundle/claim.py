@@ -47,7 +47,7 @@ def read_claim(bundle: Path, name: str | None) -> Claim:
         name: of the run; None for the only one.
 
     Raises:
-        InputError: the file is no intact bundle, the run is unknown or has no score, or several runs are in it.
+        InputError: the file is not an intact bundle, the run is unknown or has no score, or several runs are in it.
     """
     with tempfile.TemporaryDirectory(prefix="ptb-reproduce-") as folder:
         unpacked = unpack(bundle, Path(folder).resolve())

@@ -90,7 +90,7 @@ def write_content(content: Content, secrets: Redactor, file: IO[bytes]) -> None:
 
     Raises:
         FileNotFoundError: the file has disappeared.
-        UnreadableError: it is no longer text.
+        UnreadableError: it is not text anymore.
     """
     with open_below(content.folder, content.path) as source:
         if not content.redacted:
