@@ -14,6 +14,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 import followed_changes as changes
+import followed_collections as collections
 import followed_idioms as idioms
 import followed_values as values
 from behavior_evidence import KIT, Case
@@ -93,6 +94,7 @@ def _database(path: Path) -> None:
         base.commit()
 
 
+TAGS = ("easy", "heldout")
 FILES: dict[str, bytes] = {
     "all.jsonl": _lines(ROWS),
     "all.json": json.dumps(ROWS).encode(),
@@ -107,6 +109,10 @@ FILES: dict[str, bytes] = {
     "after.jsonl": _lines(TRAIN + TEST),
     "more.jsonl": _lines([row | {"split": "train"} for row in TEST]),
     "train.jsonl": _lines(TRAIN),
+    "tagged.jsonl": _lines(
+        [row | {"tags": ["math", TAGS[bool(row["is_test"])]], "meta": {"split": row["split"]}} for row in ROWS]
+    ),
+    "keyed.json": json.dumps({str(row["id"]): row for row in ROWS}).encode(),
     "dataset/train.jsonl": _lines(TRAIN),
     "dataset/test.jsonl": _lines(TEST),
 }
@@ -160,9 +166,9 @@ def _fates(case: tuple[Case, list[ItemFile]], body: str, command: str = "python 
     return found
 
 
-PROGRAMS_HONEST = HONEST | idioms.HONEST | values.HONEST
-PROGRAMS_CHEATS = CHEATS | idioms.CHEATS | values.CHEATS
-PROGRAMS_UNCLEAR = UNCLEAR | idioms.UNCLEAR | values.UNCLEAR
+PROGRAMS_HONEST = HONEST | idioms.HONEST | values.HONEST | collections.HONEST
+PROGRAMS_CHEATS = CHEATS | idioms.CHEATS | values.CHEATS | collections.CHEATS
+PROGRAMS_UNCLEAR = UNCLEAR | idioms.UNCLEAR | values.UNCLEAR | collections.UNCLEAR
 
 
 @pytest.mark.parametrize("program", PROGRAMS_HONEST.values(), ids=PROGRAMS_HONEST)

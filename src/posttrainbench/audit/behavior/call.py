@@ -36,6 +36,10 @@ class Caller(Protocol):
         """Return the result of calling `function`, such as a callback."""
         ...
 
+    def value(self, node: ast.expr, scope: Scope) -> Value:
+        """Return the abstract value of an expression."""
+        ...
+
 
 @dataclass
 class Call:

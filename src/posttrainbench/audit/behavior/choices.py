@@ -17,6 +17,8 @@ MASK = "a mask"
 LAST = "the last position"
 OTHER = "another position"
 """Name of the positions in a range that does not contain that of the row."""
+EITHER = "one of some lists"
+"""Name of a list that may be any of some: what is added to it is not known to be in none of them."""
 KEYS = "keys of a dictionary"
 """Name of the keys of a dictionary that has more keys than those that are known."""
 LONGEST_SPAN = 5000

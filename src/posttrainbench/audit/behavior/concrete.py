@@ -21,6 +21,7 @@ MOST_FIELDS = 60
 LONGEST = 20_000
 _LARGEST = 10**40
 _LONGEST_MATCHED = 2000
+_LONGEST_REPLACEMENT = 40
 _MOST_PARTS = 5000
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -71,6 +72,13 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "operator.ne": operator.ne,
 }
 _MATCHES = ("match", "search", "fullmatch")
+
+
+class Match:
+    """What a pattern returns that fits a text: true, not equal to `True`, and not None."""
+
+
+FOUND = Match()
 _HASHES = frozenset("md5 sha1 sha256 sha512 blake2b".split())
 
 
@@ -94,6 +102,8 @@ def literal_value(value: Any, taints: Taints, depth: int = 5) -> Value:
     if isinstance(value, int | float):
         number = value if isinstance(value, int) else None
         return Value(taints, number=number, truth=bool(value), literal=value)
+    if isinstance(value, Match):
+        return Value(taints, truth=True, literal=value)
     if not depth:
         return Value(taints)
     if isinstance(value, dict):
@@ -172,7 +182,12 @@ def combined(left: Any, node: ast.operator, right: Any) -> Any:
 def method(owner: Any, name: str, arguments: Sequence[Any], named: dict[str, Any]) -> Any:
     """Return the result of a method of a known value."""
     if isinstance(owner, re.Pattern) and name in _MATCHES and len(arguments) == 1:
-        return matched(owner.pattern, arguments[0], name, owner.flags)
+        return _match(matched(owner.pattern, arguments[0], name, owner.flags))
+    if isinstance(owner, re.Pattern) and name == "sub" and len(arguments) == 2:
+        known = all(isinstance(one, str) for one in arguments)
+        return substituted(owner.pattern, arguments[0], arguments[1], owner.flags) if known else UNKNOWN_VALUE
+    if isinstance(owner, list) and name in ("index", "count") and len(arguments) == 1 and not named:
+        return _computed(lambda: getattr(owner, name)(arguments[0]))
     if not isinstance(owner, str | bytes) or name not in _TEXT_METHODS:
         return UNKNOWN_VALUE
     sizes = [len(one) for one in arguments if isinstance(one, str | bytes)]
@@ -191,7 +206,9 @@ def function(names: frozenset[str], arguments: Sequence[Any]) -> Any:
     if name.startswith("re.") or name.startswith("regex."):
         kind, flags = name.partition(".")[2], 0
         if kind in _MATCHES and len(arguments) >= 2 and all(isinstance(one, str) for one in arguments[:2]):
-            return matched(arguments[0], arguments[1], kind, flags)
+            return _match(matched(arguments[0], arguments[1], kind, flags))
+        if kind == "sub" and len(arguments) == 3 and all(isinstance(one, str) for one in arguments):
+            return substituted(arguments[0], arguments[1], arguments[2])
         return UNKNOWN_VALUE
     if name.startswith("hashlib.") and name.removeprefix("hashlib.") in _HASHES and len(arguments) == 1:
         return _computed(lambda: hashlib.new(name.removeprefix("hashlib."), arguments[0]).hexdigest())
@@ -216,6 +233,18 @@ def matched(pattern: str, text: Any, kind: str, flags: int = 0) -> Any:
     if not isinstance(text, str) or len(text) > _LONGEST_MATCHED or not is_quick(pattern):
         return UNKNOWN_VALUE
     return _computed(lambda: bool(getattr(re, kind)(pattern, text, flags)))
+
+
+def substituted(pattern: str, by: str, text: str, flags: int = 0) -> Any:
+    """Return a text in which what a pattern fits is replaced; unknown if that may take long."""
+    if len(text) > _LONGEST_MATCHED or len(by) > _LONGEST_REPLACEMENT or not is_quick(pattern):
+        return UNKNOWN_VALUE
+    return _computed(lambda: re.sub(pattern, by, text, flags=flags))
+
+
+def _match(found: Any) -> Any:
+    """Return what a function of a pattern returns, given whether it fits."""
+    return found if found is UNKNOWN_VALUE else FOUND if found else None
 
 
 def is_quick(pattern: str) -> bool:

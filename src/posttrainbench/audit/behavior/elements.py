@@ -23,6 +23,8 @@ def elements_of(evaluator: Evaluator, value: Value) -> list[Value]:
             names = map(key_of, keys) if value.mapping else keys
             known = [text_value(one) if isinstance(one, str) else literal_value(one, NONE) for one in names]
             return [Value() if one.literal is ... and not one.texts else one for one in known]
+        if not keys and value.total == len(value.fields) <= operations.MOST_UNROLLED and UNKNOWN not in value.fields:
+            return list(value.fields.values())
     return unrolled(value)
 
 

@@ -39,10 +39,6 @@ class Evaluator(Caller, Protocol):
         """Interpret statements that may not be executed: join assigned values with the values from before."""
         ...
 
-    def value(self, node: ast.expr, scope: Scope) -> Value:
-        """Return the abstract value of an expression."""
-        ...
-
     def assign(self, target: ast.expr, value: Value, scope: Scope) -> None:
         """Bind a target to a value."""
         ...

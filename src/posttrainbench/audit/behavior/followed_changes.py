@@ -73,6 +73,8 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
                 owner.fields.pop(key_name(known), None)
             elif owner.mapping:
                 owner.fields = unclear(owner).fields
+            elif isinstance(known, str) and known in owner.fields and not evaluator.context.certain:
+                owner.fields[known] = unclear(owner.fields[known])
             elif isinstance(known, str):
                 owner.fields.pop(known, None)
                 row = owner.fields.get(UNKNOWN)

@@ -35,8 +35,9 @@ def followed_value(evaluator: Evaluator, node: ast.expr, scope: Scope) -> Value 
             return operations.binary(first, operator, second) if result is None else result
         case ast.BoolOp(operator, parts):
             return _boolean(evaluator, operator, parts, scope)
-        case ast.UnaryOp(ast.Not() | ast.Invert(), operand):
-            truth = choices.mask_truth(evaluator.value(operand, scope))
+        case ast.UnaryOp(ast.Not() | ast.Invert() as operator, operand):
+            value = evaluator.value(operand, scope)
+            truth = concrete.truth(value) if isinstance(operator, ast.Not) else choices.mask_truth(value)
             return Value(names=frozenset([choices.MASK])) if truth is None else literal_value(not truth, NONE)
         case ast.Compare(left, operators, others):
             operands = [evaluator.value(part, scope) for part in (left, *others)]
@@ -49,8 +50,10 @@ def followed_value(evaluator: Evaluator, node: ast.expr, scope: Scope) -> Value 
             truth = concrete.truth(evaluator.value(test, scope))
             if truth is not None:
                 return evaluator.value(body if truth else orelse, scope)
-            both = joined(evaluator.value(body, scope), evaluator.value(orelse, scope))
-            return unclear(both) if evaluator.row_loops.may_choose(test, scope) else both
+            both = joined(*(evaluator.value(part, scope) for part in (body, orelse)))
+            both = unclear(both) if evaluator.row_loops.may_choose(test, scope) else both
+            lists = choices.is_list(both) or both.fields
+            return replace(both, names=both.names | {choices.EITHER}) if lists else both
         case ast.JoinedStr(parts):
             values = [evaluator.value(part, scope) for part in parts]
             known = [concrete.literal(value) for value in values]
@@ -110,7 +113,10 @@ def followed_subscript(evaluator: Evaluator, base: Value, key: ast.expr, scope: 
         rows = followed_subscript(evaluator, base, key.elts[0], scope) or base
         columns = concrete.literal(evaluator.value(key.elts[1], scope)) if len(key.elts) > 1 else ...
         row = rows.fields.get(UNKNOWN)
-        return replace(rows, fields={UNKNOWN: row.fields[columns]}) if row and columns in row.fields else rows
+        if row is not None and isinstance(columns, list):
+            return row_subscripts.listed(rows, columns) if all(isinstance(one, str) for one in columns) else rows
+        cell = row.fields.get(columns) if row is not None and isinstance(columns, str) else None
+        return rows if cell is None else replace(rows, fields={UNKNOWN: cell})
     if isinstance(key, ast.Slice):
         known = concrete.literal(base) if not base.fields else ...
         bounds = [evaluator.value(one, scope) if one is not None else None for one in (key.lower, key.upper, key.step)]

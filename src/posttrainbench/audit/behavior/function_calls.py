@@ -135,6 +135,8 @@ def _instance(
 ) -> Value:
     owner = function.scope.names.get(node.name)
     instance = Value(truth=True)
+    if evaluator.context.world is not None and len(arguments) == 1 and not named and _is_enumeration(node):
+        return arguments[0]
     if owner is not None:
         instance.names = frozenset(f"{name}()" for name in owner.names)
         instance.fields = dict(owner.fields)
@@ -149,3 +151,8 @@ def _instance(
     if after is not None and after.functions:
         _apply(evaluator, replace(after.functions[0], bound=instance), [], {})
     return instance
+
+
+def _is_enumeration(node: ast.ClassDef) -> bool:
+    names = {getattr(base, "attr", getattr(base, "id", "")) for base in node.bases}
+    return bool(names & {"Enum", "StrEnum", "IntEnum"})

@@ -72,6 +72,7 @@ class Interpreter:
         self.context = context
         self.script = script
         self.returned: list[Value] = []
+        self._yielded: dict[ast.Yield, int] = {}
         self.models = models
         self.depth = depth
         self.row_loops = RowLoops()
@@ -352,9 +353,18 @@ class Interpreter:
                 generator = Value()
                 generator.add(result)
                 generator.fields[UNKNOWN] = result
-                self.returned.append(unclear(generator) if self.context.doubt else generator)
+                self._yields(node, unclear(generator) if self.context.doubt else generator)
                 return Value()
         return Value()
+
+    def _yields(self, node: ast.Yield, generator: Value) -> None:
+        """Record what a generator yields; the same in each pass of a loop counts once, since joins know less."""
+        before = self._yielded.get(node)
+        if self.context.world is not None and before is not None and generator.all() == self.returned[before].all():
+            self.returned[before] = generator
+            return
+        self._yielded[node] = len(self.returned)
+        self.returned.append(generator)
 
     def _constant(self, node: ast.Constant) -> Value:
         result = operations.constant(node)

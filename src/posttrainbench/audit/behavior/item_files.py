@@ -331,13 +331,20 @@ def _tables(data: bytes) -> dict[str, Any]:
     return tables
 
 
+def is_keyed(value: Any) -> bool:
+    """Return True for a dictionary of rows, such as by their id, instead of one of lists of rows."""
+    return isinstance(value, dict) and len(value) > FEW and all(isinstance(part, dict) for part in value.values())
+
+
 def _rows(
     value: Any, keys: tuple[str | int, ...] = (), depth: int = _DEPTH
 ) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Yield the rows of a document: what stands in its lists, and is not itself a list of rows."""
     if isinstance(value, dict):
         for key, part in value.items():
-            if isinstance(part, list | dict) and depth:
+            if is_keyed(value):
+                yield (*keys, key), part
+            elif isinstance(part, list | dict) and depth:
                 yield from _rows(part, (*keys, key), depth - 1)
     elif isinstance(value, list):
         for number, part in enumerate(value[:MOST_ROWS]):

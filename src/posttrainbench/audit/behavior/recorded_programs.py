@@ -114,7 +114,10 @@ class RecordedPrograms:
             for node in self.graph.members(program):
                 if not _is_python(self.graph.images[node]):
                     continue
-                replay, whole = self._replayed(node, self.graph.images[node], world)
+                try:
+                    replay, whole = self._replayed(node, self.graph.images[node], world)
+                except Exception:  # scripts are hostile: what is not computed is not known
+                    replay, whole = None, False
                 if replay is None:
                     fate = min(fate, "unclear", key=FATES.index)
                 else:

@@ -20,7 +20,7 @@ from posttrainbench.audit.behavior.choices import (
 )
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, combined, dictionary, literal, literal_value
 from posttrainbench.audit.behavior.conditions import contains
-from posttrainbench.audit.behavior.rows import is_collection
+from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Value, joined, unclear
 
 
@@ -33,6 +33,8 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
         result = combined(first, operator, second)
         if result is not UNKNOWN_VALUE:
             return literal_value(result, left.all() | right.all())
+    if isinstance(operator, ast.BitOr) and (joint := union(left, right)) is not None:
+        return joint
     if isinstance(operator, ast.BitOr) and (left.closed or right.closed or dictionary(left) or dictionary(right)):
         return merged(left, right)
     if (
@@ -161,6 +163,31 @@ def extend(target: Value, added: Value) -> None:
     target.taints |= added.taints
     target.splits |= added.all_splits()
     target.total = start + total if start is not None and total is not None else None
+
+
+def union(left: Value, right: Value) -> Value | None:
+    """Return the union of two sets; None for masks and dictionaries."""
+    parts = _numbers(left), _numbers(right)
+    if isinstance(parts[0], list) and isinstance(parts[1], list):
+        both = [*parts[0], *parts[1]]
+        return Value(left.all() | right.all(), literal=both, whole=True, truth=bool(both))
+    if all(WITHOUT in one.names and not one.fields and not one.taints for one in (left, right)):
+        return left
+    masks = any(isinstance(literal(column(one)), bool) or MASK in column(one).names for one in (left, right))
+    if masks or not (is_collection(left) or is_collection(right)):
+        return None
+    for one, other in ((left, right), (right, left)):
+        if is_followed(one) and not other.fields and literal(other) is UNKNOWN_VALUE and not other.all():
+            return one  # the other one does not have the row
+    return collection(joined(*(column(one) if is_collection(one) else Value(one.all()) for one in (left, right))))
+
+
+def _numbers(value: Value) -> Any:
+    """Return the elements of a set of constants, or of a range."""
+    span = value.fields[UNKNOWN].span if is_collection(value) else None
+    if span is not None:
+        return list(span) if len(span) <= LONGEST_SPAN else UNKNOWN_VALUE
+    return literal(value)
 
 
 def merged(left: Value, right: Value) -> Value:

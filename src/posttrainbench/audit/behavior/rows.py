@@ -16,7 +16,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from posttrainbench.audit.behavior.concrete import MOST_FIELDS, literal_value
-from posttrainbench.audit.behavior.item_files import Database, ItemFile, ItemRow, bounded, limit_queries, open_database
+from posttrainbench.audit.behavior.item_files import (
+    Database,
+    ItemFile,
+    ItemRow,
+    bounded,
+    is_keyed,
+    limit_queries,
+    open_database,
+)
 from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Taints, Value, unclear
 
 MOST_QUERY_STEPS = 20_000
@@ -25,6 +33,8 @@ WITHOUT = "rows without the one that is followed"
 """Name of collections from which the row was excluded."""
 DOCUMENT = "<document>"
 """Field of an open file: its content, parsed."""
+HEADER = "<header>"
+"""Field of a reader of CSV: the names of its columns, which are read first."""
 INDEX = "<index>"
 """Field of a row: the value by which a table was indexed."""
 _SOURCE = re.compile(r"\bfrom\s+(?:read_\w+\s*\(\s*)?'[^']{1,300}'(?:\s*\))?", re.IGNORECASE)
@@ -62,9 +72,10 @@ def placed(document: Any, keys: tuple[str | int, ...], taints: Taints, rows: Seq
         return shared(rows, taints)
     key, rest = keys[0], keys[1:]
     if isinstance(document, dict):
+        shown = [*document][: _SMALL - 1 if is_keyed(document) else MOST_FIELDS]
         fields = {
-            str(name): placed(part, rest, taints, rows) if name == key else _other(part)
-            for name, part in list(document.items())[:MOST_FIELDS]
+            str(name): placed(document[name], rest, taints, rows) if name == key else _other(document[name])
+            for name in dict.fromkeys([*shown, key])
         }
         return Value(fields=fields, truth=True)
     inner = placed(document[key], rest, taints, rows)
@@ -176,6 +187,8 @@ class World:
         if isinstance(file.document, Database):
             return None
         keys = rows[0].keys
+        if len(rows) > 1 and isinstance(keys[-1], str):  # rows by their ids
+            return unclear(Value(taints))
         document = placed(file.document, keys, taints, [file.value(row) for row in rows])
         if not raw:
             return placed(file.document, keys, taints, [file.typed(row) for row in rows]) if file.is_table else document

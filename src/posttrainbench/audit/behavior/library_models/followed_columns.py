@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from posttrainbench.audit.behavior import concrete, conditions
@@ -11,7 +12,7 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import mask_truth
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.rows import is_collection
-from posttrainbench.audit.behavior.values import UNKNOWN, Value
+from posttrainbench.audit.behavior.values import COLUMN, UNKNOWN, Value
 
 _COLUMN_TESTS: dict[str, Callable[[Any, Any], Any]] = {
     "isin": lambda value, wanted: value in wanted,
@@ -57,10 +58,11 @@ def columns(call: Call) -> Value | None:
         return None
     if is_collection(receiver) and receiver.fields[UNKNOWN].literal is not ... and call.last in _COLUMN_TESTS:
         receiver = receiver.fields[UNKNOWN]
-    value = receiver.literal
+    value, first = receiver.literal, call.argument(0) or Value()
+    if value is ... and call.last in ("map", "apply") and first.functions and COLUMN in receiver.names:
+        return call.invoke(first, [replace(receiver, names=receiver.names - {COLUMN}, place=None, total=None)])
     if value is ... or isinstance(value, re.Pattern):
         return None
-    first = call.argument(0) or Value()
     known = literal(first)
     taints = receiver.all()
     try:

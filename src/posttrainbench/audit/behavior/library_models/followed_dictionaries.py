@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 
 from posttrainbench.audit.behavior import choices, row_operators, row_subscripts
@@ -9,7 +10,7 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import is_followed
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.in_place import in_place
-from posttrainbench.audit.behavior.rows import DOCUMENT, collection, is_collection
+from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import (
     ANY_KEY,
     ANYWHERE,
@@ -72,7 +73,9 @@ def dictionaries(call: Call) -> Value | None:
         if found is None and call.last == "setdefault" and not receiver.taints:
             return receiver.fields.setdefault(known, default)
         if found is not None:
-            if call.last == "pop":
+            if call.last == "pop" and not call.context.certain:
+                receiver.fields[known] = unclear(found)
+            elif call.last == "pop":
                 del receiver.fields[known]
                 call.context.popped[call.node] = found
             return found
@@ -95,6 +98,12 @@ def dictionaries(call: Call) -> Value | None:
     if call.last == "update" and not is_collection(receiver) and (first.fields or call.named):
         for name, part in {**first.fields, **call.named}.items():
             receiver.set_field(name, part, certain=call.context.certain)
+        return Value()
+    if call.last == "update" and _is_of_constants(receiver):
+        both = row_operators.union(receiver, first) if call.context.certain and len(call.arguments) == 1 else None
+        changed = both or collection(Value(call.argument_taints()))
+        receiver.literal, receiver.fields, receiver.taints = changed.literal, changed.fields, changed.taints
+        receiver.total = None
         return Value()
     if call.last == "update" and is_collection(receiver) and is_followed(receiver) and receiver.fields[UNKNOWN].fields:
         choices.blur(receiver)  # values of a table, by another one
@@ -122,8 +131,36 @@ def dictionaries(call: Call) -> Value | None:
     return in_place(call)
 
 
+def _is_of_constants(value: Value) -> bool:
+    """Return True for a set that does not have the row."""
+    listed = is_collection(value) or isinstance(value.literal, list)
+    return listed and not is_followed(value) and WITHOUT not in value.names
+
+
+def _is_one_list(call: Call) -> bool:
+    """Return True if rows are added to the same list in each pass of a loop, not to that of a row's key."""
+    owner = call.node.func.value if isinstance(call.node.func, ast.Attribute) else None
+    while isinstance(owner, ast.Attribute) or (
+        isinstance(owner, ast.Subscript) and isinstance(owner.slice, ast.Constant)
+    ):
+        owner = owner.value
+    return isinstance(owner, ast.Name) and owner.id not in call.caller.row_loops.names
+
+
+def _is_any_list(call: Call) -> bool:
+    """Return True if rows are added to the list at an unknown key, of lists that may have names of their own."""
+    owner = call.node.func.value if isinstance(call.node.func, ast.Attribute) else None
+    if not isinstance(owner, ast.Subscript) or isinstance(owner.slice, ast.Slice) or call.scope is None:
+        return False
+    base, key = (call.caller.value(part, call.scope) for part in (owner.value, owner.slice))
+    lists = [part for name, part in base.fields.items() if name != ANY_KEY]
+    return any(map(choices.is_list, lists)) and literal(key) is UNKNOWN_VALUE
+
+
 def _added(call: Call, receiver: Value, added: Value) -> Value:
     """Add one element or the elements of a collection to a list."""
+    if is_followed(added) and call.context.world is not None:
+        call.context.world.opaque |= choices.EITHER in receiver.names or _is_any_list(call)
     if call.context.doubt and (is_followed(added) or EVERY in added.names):
         added = unclear(added)
     if call.last in ("extend", "extendleft"):
@@ -132,9 +169,10 @@ def _added(call: Call, receiver: Value, added: Value) -> Value:
             receiver.set_field(UNKNOWN, call.element(added))
         return Value()
     loops = call.caller.row_loops
+    one_list = _is_one_list(call)
     fresh = UNKNOWN not in receiver.fields and not receiver.fields
     known = receiver.fields.get(UNKNOWN)
-    keeps = loops.rows is not None and not loops.conditional and not call.context.uncertain
+    keeps = loops.rows is not None and not loops.conditional and not call.context.uncertain and one_list
     if is_followed(added) or (known is None and added.fields):
         before = known is not None and is_followed(known)
         receiver.fields[UNKNOWN] = joined(known, added) if before and known is not None else added

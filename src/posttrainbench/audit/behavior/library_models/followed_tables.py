@@ -17,7 +17,7 @@ from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, liter
 from posttrainbench.audit.behavior.libraries import CHOOSES
 from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.rows import INDEX, WITHOUT, collection, is_collection
-from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Scope, Value, unclear
+from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Scope, Value, key_name, unclear
 
 GROUPS = "groups of rows"
 _SAME = frozenset(
@@ -27,7 +27,7 @@ _SAME = frozenset(
     "flatten_indices from_arrow from_dicts from_list from_pandas from_records iter iter_rows iterrows itertuples "
     "lazy list list_rows next_batch pl prepare_dataset rename rename_columns reset_index result rows set_format "
     "to_arrow to_csv to_df to_dict to_dicts to_iterable_dataset to_list to_numpy to_pandas to_records to_table "
-    "tolist tqdm track train_dataloader tuple unique with_format with_transform".split()
+    "to_pylist tolist tqdm track train_dataloader tuple unique with_format with_transform".split()
 )
 """Functions and methods whose result has the same rows in the same order, as far as that matters."""
 _MIXED = frozenset("sorted sort sort_values set reversed order_by sort_by interleave_datasets frozenset".split())
@@ -138,7 +138,9 @@ def tables(call: Call) -> Value | None:
             key = first
         group = replace(rows, fields=dict(rows.fields), place=None, total=None)
         if call.last == "partition_by" and isinstance(name := literal(key), str):
-            return Value(fields={name: group}) if "as_dict" in call.named else Value(fields={"0": group})
+            both = (key_name(name), key_name([name]))  # a tuple in current versions
+            by_key = Value(fields=dict.fromkeys(both, group), mapping=True)
+            return by_key if "as_dict" in call.named else Value(fields={"0": group})
         return replace(collection(Value(fields={"0": key, "1": group})), names=frozenset([GROUPS]))
     if call.last == "get_group" and GROUPS in rows.names:
         pair = rows.fields[UNKNOWN].fields

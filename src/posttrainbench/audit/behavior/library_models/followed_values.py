@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Any
 
 from posttrainbench.audit.behavior import choices, concrete
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import is_followed
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
+from posttrainbench.audit.behavior.rows import is_collection
 from posttrainbench.audit.behavior.values import Function, Scope, Value
 
 _MOVES = frozenset("shift roll ffill bfill lag lead rolling expanding forward_fill backward_fill".split())
@@ -42,6 +44,10 @@ def known_values(call: Call) -> Value | None:
         call.context.world.opaque |= any(map(is_followed, moved))
     if call.last in ("partial", "itemgetter", "attrgetter"):
         return _made_function(call)
+    if call.last == "namedtuple" and len(arguments) == 2:
+        return _named_tuple(call, arguments[1])
+    if call.last == "reduce" and len(arguments) in (2, 3) and call.arguments[0].functions:
+        return _reduced(call)
     if UNKNOWN_VALUE in arguments or UNKNOWN_VALUE in named.values():
         return None
     if (call.receiver is not None and call.receiver.literal is not ...) or (
@@ -76,3 +82,28 @@ def _made_function(call: Call) -> Value | None:
     arguments = ast.arguments(posonlyargs=[], args=[ast.arg("row")], kwonlyargs=[], kw_defaults=[], defaults=[])
     made = ast.fix_missing_locations(ast.copy_location(ast.Lambda(arguments, body), call.node))
     return Value(functions=(Function(made, Scope(names, call.scope), call.caller.script),), truth=True)
+
+
+def _named_tuple(call: Call, names: Any) -> Value | None:
+    """Model of `namedtuple`: a function that returns a dictionary of its arguments."""
+    known = names.replace(",", " ").split() if isinstance(names, str) else names
+    if not isinstance(known, list) or not all(isinstance(one, str) and one.isidentifier() for one in known):
+        return None
+    given = [ast.arg(name) for name in known]
+    arguments = ast.arguments(posonlyargs=[], args=given, kwonlyargs=[], kw_defaults=[], defaults=[])
+    body = ast.Dict([ast.Constant(name) for name in known], [ast.Name(name, ast.Load()) for name in known])
+    made = ast.fix_missing_locations(ast.copy_location(ast.Lambda(arguments, body), call.node))
+    return Value(functions=(Function(made, Scope(parent=call.scope), call.caller.script),), truth=True)
+
+
+def _reduced(call: Call) -> Value | None:
+    """Model of `reduce`: the function is called for the row that is followed, with what was made of others."""
+    function, rows, *initial = call.arguments
+    if not is_collection(rows) or not is_followed(rows):
+        return None
+    made = initial[0] if initial else call.element(rows)
+    call.context.loops += 1
+    for _ in range(2):
+        made = call.invoke(function, [made, call.element(rows)])
+    call.context.loops -= 1
+    return made
