@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - programs
 """Programs for `test_followed_rows` that choose by sets, patterns, groups, generators and keys of rows.
 
 `tagged.jsonl` has the columns `tags` (a list, with `heldout` for test rows) and `meta` (a dictionary with the split);
@@ -5,6 +6,9 @@
 """
 
 HONEST: dict[str, str] = {
+    "discarded other label": "drop = {'test', 'val'}\ndrop.discard('val')\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
+    "no common tags": "fit([r for r in read('tagged.jsonl') if not set(r['tags']) & {'heldout'}])",
+    "difference of labels": "keep = {'train', 'test', 'val'} - {'test'}\nfit([r for r in read('all.jsonl') if r['split'] in keep])",
     "pattern not found is None": "fit([r for r in read('all.jsonl') if re.search(r'^test', r['split']) is None])",
     "pattern found is not None": """
 P = re.compile('tr')
@@ -118,6 +122,10 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on no test item."""
 CHEATS: dict[str, str] = {
+    "discarded label": "drop = {'test'}\ndrop.discard('test')\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
+    "difference of labels": "drop = {'test', 'val'} - {'test'}\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
+    "difference of labels, method": "drop = {'test', 'val'}.difference({'test'})\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
+    "no common tags": "fit([r for r in read('tagged.jsonl') if not set(r['tags']) & {'bad'}])",
     "pattern not found is None": "fit([r for r in read('all.jsonl') if re.search(r'_test$', r['split']) is None])",
     "pattern is never True": "fit([r for r in read('all.jsonl') if not (re.match('test', r['split']) == True)])",
     "union of ranges": """
@@ -180,6 +188,8 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on test items, which is shown."""
 UNCLEAR: dict[str, str] = {
+    "popped label": "drop = ['val', 'test']\ndrop.pop()\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
+    "deleted label": "drop = ['test', 'val']\ndel drop[0]\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "first rows of each group": """
 from collections import defaultdict
 groups = defaultdict(list)

@@ -82,6 +82,8 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
                     row.fields.pop(known, None)
             elif is_collection(owner):
                 owner.fields[UNKNOWN] = unclear(owner.fields[UNKNOWN])
+            elif isinstance(concrete.literal(owner), list) and not choices.is_followed(owner):
+                owner.literal, owner.fields, owner.truth, owner.total = ..., {UNKNOWN: Value()}, None, None
 
 
 def change_rows(evaluator: Evaluator, owner: Value, changed: Value | None) -> None:

@@ -28,6 +28,8 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
     """Return the result of a binary operator on known values, masks, dictionaries and lists; None for others."""
     if (result := _of_lists(left, operator, right)) is not None:
         return result
+    if (both := _of_constant_sets(literal(left), operator, literal(right))) is not None:
+        return Value(left.all() | right.all(), literal=both, whole=True, truth=bool(both))
     first, second = literal(column(left)), literal(column(right))
     if first is not UNKNOWN_VALUE and second is not UNKNOWN_VALUE and not isinstance(first, list):
         result = combined(first, operator, second)
@@ -163,6 +165,20 @@ def extend(target: Value, added: Value) -> None:
     target.taints |= added.taints
     target.splits |= added.all_splits()
     target.total = start + total if start is not None and total is not None else None
+
+
+def _of_constant_sets(left: Any, operator: ast.operator, right: Any) -> list[Any] | None:
+    """Return the elements of an intersection or a difference of known sets; None for other operands."""
+    if not isinstance(left, list) or not isinstance(right, list):
+        return None
+    match operator:
+        case ast.BitAnd():
+            return [one for one in left if one in right]
+        case ast.Sub():
+            return [one for one in left if one not in right]
+        case ast.BitXor():
+            return [*(one for one in left if one not in right), *(one for one in right if one not in left)]
+    return None
 
 
 def union(left: Value, right: Value) -> Value | None:

@@ -24,6 +24,16 @@ from posttrainbench.audit.behavior.values import (
     unclear,
 )
 
+_SET_OPERATORS: dict[str, ast.operator] = {
+    "union": ast.BitOr(),
+    "intersection": ast.BitAnd(),
+    "difference": ast.Sub(),
+    "symmetric_difference": ast.BitXor(),
+}
+_REMOVALS = frozenset(
+    "remove discard pop popleft difference_update intersection_update symmetric_difference_update".split()
+)
+
 
 def keys_of(call: Call, dictionary: Value) -> Value:
     """Return some or all keys of a dictionary that may have more keys than those that are known."""
@@ -98,6 +108,17 @@ def dictionaries(call: Call) -> Value | None:
     if call.last == "update" and not is_collection(receiver) and (first.fields or call.named):
         for name, part in {**first.fields, **call.named}.items():
             receiver.set_field(name, part, certain=call.context.certain)
+        return Value()
+    if call.last in _SET_OPERATORS and isinstance(literal(receiver), list) and not is_followed(receiver):
+        combined = (
+            row_operators.binary(receiver, _SET_OPERATORS[call.last], first) if len(call.arguments) == 1 else None
+        )
+        return combined or collection(Value(call.argument_taints()))
+    if call.last in _REMOVALS and isinstance(constants := literal(receiver), list) and not is_followed(receiver):
+        removes = call.last in ("remove", "discard") and call.context.certain and known is not UNKNOWN_VALUE
+        kept = [one for one in constants if one != known]
+        receiver.literal, receiver.fields = kept if removes else ..., {} if removes else {UNKNOWN: Value()}
+        receiver.truth, receiver.total = None, None
         return Value()
     if call.last == "update" and _is_of_constants(receiver):
         both = row_operators.union(receiver, first) if call.context.certain and len(call.arguments) == 1 else None
