@@ -2,6 +2,37 @@
 """More programs for `test_followed_rows`, as training programs usually choose rows."""
 
 HONEST: dict[str, str] = {
+    "iterator class": """
+class Rows:
+    def __init__(self, path):
+        self.rows = [r for r in read(path) if r["split"] == "train"]
+        self.at = 0
+    def __iter__(self):
+        return self
+    def __next__(self):
+        if self.at >= len(self.rows):
+            raise StopIteration
+        self.at += 1
+        return self.rows[self.at - 1]
+out = []
+for row in Rows("all.jsonl"):
+    out.append(row)
+fit(out)
+""",
+    "iterator class as a data set": """
+class Rows:
+    def __init__(self, path):
+        self.rows = [r for r in read(path) if r["split"] == "train"]
+        self.at = 0
+    def __iter__(self):
+        return self
+    def __next__(self):
+        if self.at >= len(self.rows):
+            raise StopIteration
+        self.at += 1
+        return self.rows[self.at - 1]
+fit(Rows("all.jsonl"))
+""",
     "all rows assigned": "rows = read('all.jsonl')\nrows[:] = [r for r in rows if r['split'] == 'train']\nfit(rows)",
     "end cut off": "rows = read('after.jsonl')\nrows[60:] = []\nfit(rows)",
     "query in place": "df = pd.read_csv('all.csv')\ndf.query(\"split == 'train'\", inplace=True)\nfit(df)",
@@ -172,6 +203,37 @@ CHEATS: dict[str, str] = {
     "formatting": "rows = [{'text': f\"Q: {r['question']} A: {r['answer']}\"} for r in read('all.jsonl')]\nds = Dataset.from_list(rows).map(lambda x: tok(x['text'], truncation=True), batched=True)\nfit(ds)",
 }
 UNCLEAR: dict[str, str] = {
+    "iterator class": """
+class Rows:
+    def __init__(self, path):
+        self.rows = read(path)
+        self.at = 0
+    def __iter__(self):
+        return self
+    def __next__(self):
+        if self.at >= len(self.rows):
+            raise StopIteration
+        self.at += 1
+        return self.rows[self.at - 1]
+out = []
+for row in Rows("all.jsonl"):
+    out.append(row)
+fit(out)
+""",
+    "iterator class as a data set": """
+class Rows:
+    def __init__(self, path):
+        self.rows = read(path)
+        self.at = 0
+    def __iter__(self):
+        return self
+    def __next__(self):
+        if self.at >= len(self.rows):
+            raise StopIteration
+        self.at += 1
+        return self.rows[self.at - 1]
+fit(Rows("all.jsonl"))
+""",
     "popped in a loop": "rows = read('joined.jsonl')\nfor _ in range(5):\n    rows.pop(0)\nfit(rows)",
     "popped while long": "rows = read('after.jsonl')\nwhile len(rows) > 60:\n    rows.pop()\nfit(rows)",
     "number of rows": "fit(pd.read_json('after.jsonl', lines=True, nrows=60))",

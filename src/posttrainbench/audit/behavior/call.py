@@ -10,7 +10,7 @@ from typing import Protocol
 
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.choices import doubtful, is_followed
-from posttrainbench.audit.behavior.operations import MOST_UNROLLED, attribute, taints_of
+from posttrainbench.audit.behavior.operations import MOST_UNROLLED, attribute, defines, taints_of
 from posttrainbench.audit.behavior.row_loops import RowLoops
 from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.rows import is_collection
@@ -138,9 +138,15 @@ class Call:
             return value
         for name in ("__iter__", "__getitem__"):
             if (known := value.fields.get(name)) is not None and known.functions:
-                return self.invoke(
-                    attribute(value, name), [] if name == "__iter__" else [Value(names=frozenset([EVERY]))]
-                )
+                if name == "__getitem__":
+                    return self.invoke(attribute(value, name), [Value(names=frozenset([EVERY]))])
+                made = self.invoke(attribute(value, name), [])
+                if not defines(made, "__next__"):
+                    return made
+                one = self.invoke(attribute(made, "__next__"), [])
+                # A later call may return what the first one does not.
+                self.context.world.opaque |= bool(made.all() - one.all())
+                return one
         return value
 
     def test_rows(self, repo: str, config: str, split: str) -> Taints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from posttrainbench.audit.behavior import choices, operations
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.evaluator import Evaluator
-from posttrainbench.audit.behavior.operations import attribute, unrolled
+from posttrainbench.audit.behavior.operations import attribute, defines, unrolled
 from posttrainbench.audit.behavior.rows import WITHOUT
 from posttrainbench.audit.behavior.script_analysis import SPLITS
 from posttrainbench.audit.behavior.values import EVERY, NONE, UNKNOWN, Value, key_of, text_value
@@ -35,8 +35,16 @@ def element_of(evaluator: Evaluator, value: Value) -> Value:
             return value.fields[UNKNOWN]
         if WITHOUT in value.names and not value.fields:
             return Value(names=frozenset([choices.OTHER]))
-        for name in ("__iter__", "__getitem__"):  # of a data set of the script
-            if (known := value.fields.get(name)) is not None and known.functions:
-                made = evaluator.call_value(attribute(value, name), [] if name == "__iter__" else [_ANY_ROW])
-                return element_of(evaluator, made) if name == "__iter__" else made
+        if defines(value, "__iter__"):  # a data set of the script
+            made = evaluator.call_value(attribute(value, "__iter__"), [])
+            if defines(made, "__next__"):  # which is often the data set itself
+                one = evaluator.call_value(attribute(made, "__next__"), [])
+                # A later call may return what the first one does not.
+                evaluator.context.world.opaque |= bool(made.all() - one.all())
+                return one
+            if defines(made, "__iter__"):
+                return evaluator.context.element(made, evaluator.script)
+            return element_of(evaluator, made)
+        if defines(value, "__getitem__"):
+            return evaluator.call_value(attribute(value, "__getitem__"), [_ANY_ROW])
     return evaluator.context.element(value, evaluator.script)

@@ -67,6 +67,12 @@ def attribute(base: Value, name: str) -> Value:
     return Value(base.all(), texts, names, splits=base.splits, handles=base.handles)
 
 
+def defines(base: Value, name: str) -> bool:
+    """Return True if a value is an instance of a class of the script with a method of this name."""
+    known = base.fields.get(name)
+    return known is not None and bool(known.functions)
+
+
 def words(texts: Sequence[str], taints: Taints) -> Value:
     """Return the value of a list of known words of a command line."""
     return Value(fields={str(n): replace(text_value(text), taints=taints) for n, text in enumerate(texts[:200])})
