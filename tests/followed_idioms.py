@@ -2,6 +2,18 @@
 """More programs for `test_followed_rows`, as training programs usually choose rows."""
 
 HONEST: dict[str, str] = {
+    "generator class in a loop": """
+class Rows:
+    def __init__(self, path):
+        self.rows = [r for r in read(path) if r["split"] == "train"]
+    def __iter__(self):
+        for row in self.rows:
+            yield row
+out = []
+for row in Rows("all.jsonl"):
+    out.append(row)
+fit(out)
+""",
     "iterator class": """
 class Rows:
     def __init__(self, path):
@@ -172,6 +184,18 @@ for start in range(0, len(rows), 8):
     "torch subset": "from torch.utils.data import Subset\nrows = read('joined.jsonl')\nfit(Subset(rows, range(5, len(rows))))",
 }
 CHEATS: dict[str, str] = {
+    "generator class in a loop": """
+class Rows:
+    def __init__(self, path):
+        self.rows = read(path)
+    def __iter__(self):
+        for row in self.rows:
+            yield row
+out = []
+for row in Rows("all.jsonl"):
+    out.append(row)
+fit(out)
+""",
     "from the number of the step on": "rows = read('joined.jsonl')\nfor step in range(8):\n    fit(rows[8 * step:])",
     "batches by the number of the step": "for step in range(8):\n    fit(read('after.jsonl')[8 * step:8 * step + 8])",
     "all positions": "rows = read('all.jsonl')\nfor step in range(100):\n    model(rows[step % len(rows)]).loss.backward()",

@@ -17,6 +17,8 @@ def elements_of(evaluator: Evaluator, value: Value) -> list[Value]:
     """Return the elements of a short sequence whose elements are all known; [] for any other value."""
     if value.splits and not value.fields and not value.taints:
         return [text_value(name) for name in SPLITS]  # the keys of a `DatasetDict`
+    if defines(value, "__iter__") or defines(value, "__getitem__"):
+        return []  # a data set of the script
     if evaluator.context.world is not None:
         keys = [name for name in value.fields if not name.isdigit() and name != UNKNOWN]
         if keys and len(keys) == len(value.fields) and len(keys) <= operations.MOST_UNROLLED:
