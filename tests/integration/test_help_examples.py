@@ -81,6 +81,9 @@ def place(flagged: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / name).write_text("\n".join([header, *rows]) + "\n")
         rows = (f"{model},0.0,0.1,0.2,0.3,0.4,0.5,0.6" for model in MODELS)
     write_run(place / "results")
+    shutil.copytree(place / "runs" / "demo", place / "runs" / "other")
+    (place / "demo").symlink_to("runs/demo")
+    (place / "examples").symlink_to(ROOT / "examples")
     (place / "gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n")
     return place
 
@@ -169,6 +172,17 @@ PROGRAM = re.compile(
 )
 SYNTAX = re.compile(r" \[|\w\|\w| \.\.\. ")
 """In lines that describe the syntax of a command instead of showing one."""
+RUN, EXPERIMENT = "runs/demo/recipe-sft-micro-math-seed0", "runs/demo"
+NAMED = {
+    "RUN": RUN,
+    "runs/default/RUN": RUN,
+    "runs/default": EXPERIMENT,
+    "runs/first": EXPERIMENT,
+    "runs/second": "runs/other",
+    "EXPERIMENT": EXPERIMENT,
+    "TABLE.csv": "final_results.csv",
+}
+"""Words of the documentation -> what they are in the tests."""
 
 
 def blocks(page: Path) -> list[str]:
@@ -177,9 +191,10 @@ def blocks(page: Path) -> list[str]:
 
 
 BLOCKS = {page.stem: blocks(page) for page in sorted(TUTORIALS.glob("*.md"))}
+RUN_HERE = [page for page in PAGES if blocks(page) and page.parent != TUTORIALS]
 
 
-def test_every_block_of_commands_says_what_it_needs() -> None:
+def test_every_block_of_commands_is_run_or_says_what_it_needs() -> None:
     assert {name for name, own in BLOCKS.items() if own} == {"micro", "small"}  # run by tests of their own
     for page in PAGES:
         text = page.read_text()
@@ -192,6 +207,37 @@ def test_every_block_of_commands_says_what_it_needs() -> None:
                 "write commands between ```sh and ```, with a title if they need something",
                 block,
             )
+
+
+def lines(block: str) -> list[list[str]]:
+    """Return the commands of a block as lists of words, without the first one, `ptb`."""
+    text = block.replace("\\\n", " ")
+    found = [shlex.split(line, comments=True) for line in text.splitlines()]
+    return [words[1 : words.index(">") if ">" in words else None] for words in found if words[:1] == ["ptb"]]
+
+
+@pytest.mark.sandbox
+@pytest.mark.training
+@pytest.mark.usefixtures("short_evaluations", "bare")
+@pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_of_a_page_work_as_printed(page: Path, place: Path, ptb_here: Ptb) -> None:
+    for name, content in re.findall(
+        r'^```yaml title="(\S+/\S+)"\n(.*?)^```$', page.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(content)
+    for words in [words for block in blocks(page) for words in lines(block)]:
+        given = [NAMED.get(word, word) for word in words]
+        command = given[2] if given[0] == "--catalog" else given[0]
+        if command in ("run", "reproduce"):
+            given.append("--dry-run")
+        said = ptb_here(*given, cwd=place)
+        assert "Traceback" not in said.stderr
+        assert "see `ptb" not in said.stderr, (given, said.stderr)  # a usage error
+        if command in REFUSED:
+            assert REFUSED[command] in said.stderr, given
+        else:
+            assert said.returncode in ((0, 1) if command in VERDICTS else (0,)), (given, said.stderr)
 
 
 def test_the_commands_of_the_tutorial_on_small_work_without_its_models(ptb_here: Ptb, tmp_path: Path) -> None:

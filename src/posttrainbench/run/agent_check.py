@@ -62,7 +62,7 @@ def check_agent(agent: AgentSpec, sandbox: Sandbox) -> CheckResult:
             finally:
                 process.kill(0)
             seconds = time.time() - began
-            calls = session.calls()
+        calls = session.calls()  # all of them only now: the gateway writes a call after its answer was passed on
         text = session.redactor.line(" ".join((output + errors).decode(errors="replace").split()))
         failures = [call for call in calls if call.status != 200 or call.error is not None]
         failed = next(iter([*filter(_is_permanent, calls), *reversed(failures)]), None)

@@ -161,9 +161,9 @@ class AgentJudge:
                 printed, errors = (b"", "") if self._stopped else _converse(process.popen, prompt_bytes)
             finally:
                 process.kill(0)
-            calls = session.calls()
-            totals = total_usage(calls, began)
             output = session.redactor.line(" ".join((printed[-TAIL:].decode(errors="replace") + errors).split()))
+        calls = session.calls()  # all of them only now: the gateway writes a call after its answer was passed on
+        totals = total_usage(calls, began)
         usage = JudgeUsage(
             requests=totals.requests,
             input=totals.input,
