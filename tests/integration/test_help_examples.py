@@ -228,6 +228,9 @@ def test_the_commands_of_a_page_work_as_printed(page: Path, place: Path, ptb_her
         (place / name).write_text(content)
     for words in [words for block in blocks(page) for words in lines(block)]:
         given = [NAMED.get(word, word) for word in words]
+        if "runs/imported/RUN" in given:  # what the command before has made
+            made = min(path.parent for path in (place / "runs/imported").rglob("run.json"))
+            given[given.index("runs/imported/RUN")] = str(made)
         command = given[2] if given[0] == "--catalog" else given[0]
         if command in ("run", "reproduce"):
             given.append("--dry-run")
@@ -235,7 +238,7 @@ def test_the_commands_of_a_page_work_as_printed(page: Path, place: Path, ptb_her
         assert "Traceback" not in said.stderr
         assert "see `ptb" not in said.stderr, (given, said.stderr)  # a usage error
         if command in REFUSED:
-            assert REFUSED[command] in said.stderr, given
+            assert re.search(f"{REFUSED[command]}|No agent in .* is running", said.stderr), given
         else:
             assert said.returncode in ((0, 1) if command in VERDICTS else (0,)), (given, said.stderr)
 
