@@ -66,7 +66,11 @@ COMMANDS = commands()
 @pytest.fixture(scope="module")
 def place(flagged: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with what the examples name."""
-    place = tmp_path_factory.mktemp("place")
+    return make_place(flagged, tmp_path_factory.mktemp("place"))
+
+
+def make_place(flagged: Finished, place: Path) -> Path:
+    """Fill a working directory with what the examples and the documentation name."""
     for agent in ("recipe-sft", "recipe-noop", "recipe-cheat-swap"):
         root = place / "runs" / "demo" / f"{agent}-micro-math-seed0"
         shutil.copytree(flagged.root, root)
@@ -222,7 +226,8 @@ def lines(block: str) -> list[list[str]]:
 @pytest.mark.training
 @pytest.mark.usefixtures("short_evaluations", "bare")
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_commands_of_a_page_work_as_printed(page: Path, place: Path, ptb_here: Ptb) -> None:
+def test_the_commands_of_a_page_work_as_printed(page: Path, flagged: Finished, tmp_path: Path, ptb_here: Ptb) -> None:
+    place = make_place(flagged, tmp_path)
     for name, content in re.findall(
         r'^```yaml title="(\S+/\S+)"\n(.*?)^```$', page.read_text(), re.MULTILINE | re.DOTALL
     ):
