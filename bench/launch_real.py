@@ -48,7 +48,7 @@ UNNAMED = " None"
 
 
 class Cluster(Protocol):
-    """What the benchmark does to a scheduler.
+    """Failures that the benchmark causes in a scheduler.
 
     Attributes:
         environment: variables of `ptb launch`.

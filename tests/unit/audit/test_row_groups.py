@@ -1,4 +1,4 @@
-"""Which rows are followed one by one, and which as one: the answer must hold for each of them."""
+"""Rows that are followed one by one or as a group: the answer must hold for each of them."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the kit's generator asks of vLLM. `tests/integration/test_vllm_real.py` runs it with a real one."""
+"""Options that the kit's generator passes to vLLM. `tests/integration/test_vllm_real.py` runs it with a real one."""
 
 import argparse
 import json

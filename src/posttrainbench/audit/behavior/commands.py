@@ -13,7 +13,7 @@ from posttrainbench.audit.behavior.evaluations import EVALUATE, LOGGED, PRINTED,
 from posttrainbench.audit.behavior.replay_state import ReplayState
 from posttrainbench.audit.behavior.selection import pattern_keeps_training_rows, query_keeps_training_rows
 from posttrainbench.audit.behavior.shell_commands import SimpleCommand, printed
-from posttrainbench.audit.behavior.shell_words import EMPTY, Stream
+from posttrainbench.audit.behavior.shell_words import EMPTY, Stream, option_value
 from posttrainbench.audit.behavior.text_programs import decoded, edited, searched
 from posttrainbench.audit.behavior.training_arguments import TrainingArguments
 from posttrainbench.audit.behavior.values import NONE, Taint, Taints
@@ -230,9 +230,11 @@ class DataCommand:
                 taints |= {self._taint(f"{program} {address}"[:120], url.hostname or "")}
             taints |= self.read(address)
         target = (
-            _option(arguments, "-o", "--output", "--output-document") if program != "wget" else _option(arguments, "-O")
+            option_value(arguments, "-o", "--output", "--output-document")
+            if program != "wget"
+            else option_value(arguments, "-O")
         )
-        folder = _option(arguments, "-P", "--directory-prefix", "--output-dir") or ""
+        folder = option_value(arguments, "-P", "--directory-prefix", "--output-dir") or ""
         if (
             target is None
             and addresses
@@ -254,7 +256,7 @@ class DataCommand:
                     operands[2] if len(operands) > 2 else name, f"{address}/raw/main", self.command.cwd
                 )
             return
-        folder = _option(arguments, "--local-dir")
+        folder = option_value(arguments, "--local-dir")
         if operands[:1] == ["download"] and len(operands) > 1 and folder:
             self.state.files.alias(folder, f"hf://datasets/{operands[1]}", self.command.cwd)
 
@@ -296,13 +298,3 @@ def unwrapped(command: SimpleCommand) -> list[str]:
 
 def _operands(words: list[str]) -> list[str]:
     return [word for word in words if not word.startswith("-")]
-
-
-def _option(words: list[str], *names: str) -> str | None:
-    for index, word in enumerate(words):
-        if word in names and index + 1 < len(words):
-            return words[index + 1]
-        for name in names:
-            if word.startswith(f"{name}="):
-                return word.partition("=")[2]
-    return None

@@ -75,7 +75,7 @@ _MATCHES = ("match", "search", "fullmatch")
 
 
 class Match:
-    """What a pattern returns that fits a text: true, not equal to `True`, and not None."""
+    """Result of a regular expression that matches: it is true, but neither None nor equal to `True`."""
 
 
 FOUND = Match()

@@ -7,6 +7,7 @@ print and log may contain test items with their gold answers. A score that is re
 import re
 from collections.abc import Sequence
 
+from posttrainbench.audit.behavior.shell_words import option_value
 from posttrainbench.audit.behavior.test_sets import TestData
 from posttrainbench.audit.behavior.values import UNKNOWN
 from posttrainbench.audit.contamination.evaluation_output import is_log_file
@@ -47,17 +48,7 @@ def is_evaluation(program: str, arguments: Sequence[str], test_data: TestData) -
 def log_paths(program: str, arguments: Sequence[str], benchmark: str) -> list[str]:
     """Return the paths of the logs that an evaluation writes, with unknown parts."""
     if program in _LM_EVAL:
-        folder = _option(arguments, "--output_path", "-o")
+        folder = option_value(arguments, "--output_path", "-o")
         return [f"{folder}/{UNKNOWN}samples_{UNKNOWN}.jsonl"] if folder and "--log_samples" in arguments else []
-    folder = _option(arguments, "--log-dir") or INSPECT_LOGS
+    folder = option_value(arguments, "--log-dir") or INSPECT_LOGS
     return [f"{folder}/{UNKNOWN}T{UNKNOWN}_{benchmark}_{UNKNOWN}.json"]
-
-
-def _option(arguments: Sequence[str], *names: str) -> str:
-    for index, word in enumerate(arguments):
-        if word in names and index + 1 < len(arguments):
-            return arguments[index + 1]
-        for name in names:
-            if word.startswith(f"{name}="):
-                return word.partition("=")[2]
-    return ""

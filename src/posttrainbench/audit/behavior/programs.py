@@ -1,4 +1,4 @@
-"""What a command starts: a Python script or program, a shell script or text, or a program with known effects."""
+"""Programs that a command starts: Python, shell scripts and texts, and programs with known effects."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
@@ -145,3 +145,14 @@ def with_variables(text: str, values: dict[str, list[Stream]]) -> Stream:
 
     expanded = _REFERENCE.sub(value, text)[:LONGEST_TEXT]
     return Stream(taints, re.sub(r"\\([$`\\])", r"\1", expanded))
+
+
+def option_value(words: Sequence[str], *names: str) -> str | None:
+    """Return the value of an option of a command line, given by any of its names; None if it is absent."""
+    for index, word in enumerate(words):
+        if word in names and index + 1 < len(words):
+            return words[index + 1]
+        for name in names:
+            if word.startswith(f"{name}="):
+                return word.partition("=")[2]
+    return None

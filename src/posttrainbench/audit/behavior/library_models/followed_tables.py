@@ -95,7 +95,7 @@ def tables(call: Call) -> Value | None:
             verdict = not verdict
         other = call.argument(1, "other") if call.last in ("where", "mask") else None
         if other is not None and literal(other) is not None and verdict is not True and is_followed(other):
-            return unclear(rows)  # the row, or what stands there in the other table
+            return unclear(rows)  # the row, or the value at this place in the other table
         columns = call.last == "filter" and "items" in call.named
         return rows if columns else chosen(rows, verdict)
     if call.last == "drop":
