@@ -1,5 +1,7 @@
 """The executor of model-written programs: no program can affect the answer for the next one."""
 
+import os
+import resource
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +65,26 @@ LOWERS_LIMITS = (
 def executor() -> Iterator[CodeExecutor]:
     with code_executor(load_sandbox("bubblewrap"), RUNNER, parallel=1) as made:
         yield made
+
+
+@pytest.fixture
+def many_open_files() -> Iterator[None]:
+    """More open files than `select.select` accepts, as in an evaluation with many connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("the limit of open files is below 2048")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    yield
+    for descriptor in opened:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("many_open_files")
+def test_values_come_back_to_a_process_with_many_open_files(executor: CodeExecutor) -> None:
+    assert executor.run(DOUBLE) == DOUBLED
 
 
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "process"])

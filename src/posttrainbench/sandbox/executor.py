@@ -67,16 +67,19 @@ class Runner:
             raise BrokenRunnerError(str(error)) from None
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
+            line = self._line(stdout, deadline)
             try:
-                answer = json.loads(self._line(stdout, deadline))
+                answer = json.loads(line)
             except (ValueError, RecursionError):
                 continue
             if isinstance(answer, dict) and answer.pop("nonce", None) == nonce:
                 return answer
 
     def _line(self, stdout: IO[bytes], deadline: float) -> bytes:
+        poll = select.poll()  # unlike `select.select`, it accepts file descriptors from 1024 on
+        poll.register(stdout, select.POLLIN)
         while b"\n" not in self.unread:
-            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+            ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
             chunk = os.read(stdout.fileno(), 2**16) if ready else b""
             if not chunk:
                 raise BrokenRunnerError("the runner exited" if ready else "the runner does not answer")
