@@ -1,5 +1,6 @@
 """An evaluation as a whole: seeds, the retry ladder, interruption, few-shot prompts, and what is recorded."""
 
+import gc
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dummy_engine import Answer, DummyEngine, question
@@ -26,6 +28,7 @@ from posttrainbench.evaluation.progress import Progress
 from posttrainbench.files import read_jsonl
 from posttrainbench.records import Metrics
 from posttrainbench.sandbox import load_sandbox
+from support import eventually
 
 BENCHMARK = "micro-math"
 CHECKPOINT = catalog.models()["micro-base"].directory
@@ -82,6 +85,20 @@ def test_everything_right_and_all_that_matters_recorded(run: Run, plan: Evaluati
     assert told[-1] == Progress(f"{BENCHMARK}, seed 0", LIMIT, LIMIT, 1.0)
     assert told[-1].tokens_per_second is not None
     assert all(one.seconds_left is not None for one in told if one.done)
+
+
+def test_no_connection_is_left(run: Run, plan: EvaluationPlan, answers: dict) -> None:
+    def connections() -> int:
+        return len(psutil.Process().net_connections("tcp"))
+
+    gc.collect()  # models of other tests
+    before = connections()
+    gc.disable()  # it closes the connections of models that are no longer used
+    try:
+        run(DummyEngine(lambda body: answers[question(body)], greedy=False), replace(plan, seeds=(0, 1, 2)))
+        eventually(lambda: connections() <= before)
+    finally:
+        gc.enable()
 
 
 def test_score_is_the_mean_over_seeds_unless_decoding_is_greedy(run: Run, plan: EvaluationPlan, answers: dict) -> None:

@@ -315,6 +315,21 @@ def test_one_grader_serves_one_event_loop_after_the_other(server: Server, keyles
     assert grader.usage()["retries"] == 0
 
 
+def test_a_closed_grader_opens_new_connections(server: Server, keyless: None) -> None:
+    grader = ModelGrader(server.grader, first_wait=0)
+
+    async def twice() -> list[bool]:
+        verdicts = []
+        for _ in range(2):
+            verdicts.append(await grader.ask(MESSAGES, yes_or_no))
+            await grader.aclose()
+        await grader.aclose()
+        return verdicts
+
+    assert asyncio.run(twice()) == [True, True]
+    assert grader.usage()["retries"] == 0
+
+
 # -------------------------------------------------------------------------------------------------- names and keys
 
 

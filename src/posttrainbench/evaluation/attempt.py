@@ -3,15 +3,16 @@
 import gc
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from inspect_ai import Task, task_with
 from inspect_ai import eval as inspect_eval
-from inspect_ai.hooks import Hooks, _startup, hooks
+from inspect_ai.hooks import Hooks, RunEnd, _startup, hooks
 from inspect_ai.log import EvalError
-from inspect_ai.model import GenerateConfig, Model, get_model
+from inspect_ai.model import GenerateConfig, Model, ModelAPI, get_model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr, value_to_float
 from inspect_ai.solver import TaskState
 from typing_extensions import override
@@ -21,6 +22,7 @@ from posttrainbench.benchmarks.inspect_task import WEIGHT
 from posttrainbench.engines import MODEL_NAME, Endpoint
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation.failures import EvaluationError
+from posttrainbench.evaluation.grader import ModelGrader
 
 REQUEST_SECONDS = 6 * 3600
 _REFUSED = re.compile(r"Error code: 4(?!08|09|29)[0-9]{2}\b")
@@ -59,10 +61,12 @@ def attempt(
     broken: list[Exception] = []
     task = _reporting(benchmark.task(items, services), on_score, on_tokens, broken)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    model = _model(engine, min(max_tokens, engine.context or max_tokens), seed, stop)
+    _used.set([model.api, services.grader] if isinstance(services.grader, ModelGrader) else [model.api])
     with _rare_garbage_collection():
         results = inspect_eval(
             task,
-            model=_model(engine, min(max_tokens, engine.context or max_tokens), seed, stop),
+            model=model,
             display="none",
             log_dir=str(log.parent),
             log_format="eval",
@@ -104,11 +108,16 @@ def ignore_hooks() -> None:
     _startup._registry_hooks_loaded = True
 
 
-@hooks("none", "Never enabled; Inspect looks for other hooks where none are registered.")
-class _NoHooks(Hooks):
+_used: ContextVar[Sequence[ModelAPI | ModelGrader]] = ContextVar("_used", default=())
+"""Models of the evaluation that is running."""
+
+
+@hooks("close", "Closes the connections of models, which Inspect leaves open.")
+class _Close(Hooks):
     @override
-    def enabled(self) -> bool:
-        return False
+    async def on_run_end(self, data: RunEnd) -> None:
+        for model in _used.get():
+            await model.aclose()
 
 
 @contextmanager

@@ -131,6 +131,12 @@ class ModelGrader:
                 return verdict
         raise AssertionError("the last try returns or raises")
 
+    async def aclose(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        if self._loop is asyncio.get_running_loop():
+            await self._model.api.aclose()
+            self._model, self._loop = self._connect(), None
+
     def usage(self) -> dict[str, Any]:
         """Return the grader's settings, the hash of its prompt, and the requests, tokens and cost so far.
 

@@ -136,8 +136,8 @@ def _attempt(run: Run, stage: Stage, function: StageFunction, listener: Progress
         attached = stage is Stage.SOLVE and is_resumable(out)
         if stage is Stage.SOLVE and not attached:
             require_permission(run)
-        run.log(stage, "attached" if attached else "start")
         try:
+            run.log(stage, "attached" if attached else "start")
             function(run, out if attached else run.begin(stage), listener)
             run.finish(stage)
         except KeyboardInterrupt:
