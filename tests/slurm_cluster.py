@@ -74,6 +74,10 @@ class Slurm:
         lines = self.call("squeue", "-h", "-r", "-t", "all", "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
+    def is_idle(self) -> bool:
+        """Return True if no job waits or runs."""
+        return not {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING"} & {*self.states().values()}
+
     def kill_node(self, name: str) -> None:
         """End a node with everything that runs on it, as a failure of its power would."""
         daemon = self.daemons.pop(name)

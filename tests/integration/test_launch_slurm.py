@@ -113,7 +113,7 @@ def test_a_split_evaluation_follows_only_an_agent_that_has_finished(slurm: Slurm
     made = order(tmp_path, "ab", retries=0, split_evaluation=True)
     (tmp_path / "b" / "fail").touch()
     LAUNCHER.launch(made, Watch())
-    eventually(lambda: done(tmp_path) == {"a", "b"} or not {"PENDING", "RUNNING"} & {*slurm.states().values()})
+    eventually(slurm.is_idle)
     assert {path.name for path in tmp_path.glob("*") if (path / "solve").is_dir()} == {"a"}
     assert [line["run"] for line in log(tmp_path, "settle")] == ["a"]
     parts = [line.part for line in executions(tmp_path / "a") if line.event == "end"]
@@ -128,7 +128,7 @@ def test_waiting_jobs_are_canceled(slurm: Slurm, tmp_path: Path) -> None:
     assert LAUNCHER.cancel_waiting(made.runs) == 0
     (tmp_path / "go").touch()
     eventually(lambda: len(done(tmp_path)) == 4)
-    eventually(lambda: not {"PENDING", "RUNNING"} & {*slurm.states().values()})
+    eventually(slurm.is_idle)
     assert len(log(tmp_path, "begin")) == 4
 
 
