@@ -25,8 +25,9 @@ import pytest
 from posttrainbench.audit.contamination.scan import ScanReport, readers, scan, windows
 from posttrainbench.audit.contamination.scan.files import FileScan
 from posttrainbench.audit.contamination.scan.index import build_index
+from posttrainbench.audit.contamination.scan.opaque import UNKNOWN
 from posttrainbench.audit.contamination.scan.scanner import Search
-from posttrainbench.audit.contamination.scan.search import Searcher
+from posttrainbench.audit.contamination.scan.search import NO_TOKENIZER, Searcher
 from posttrainbench.benchmarks import Item
 from posttrainbench.untrusted import walk
 from scan_problems import chat, lines, problems
@@ -34,6 +35,7 @@ from scan_problems import chat, lines, problems
 TESTS = problems()
 ROWS = lines([chat(item.question, "7") for item in TESTS])
 TEXT = "\n\n".join(item.question for item in TESTS)
+IMAGE = b"\x89PNG\r\n\x1a\n"
 
 
 def tar(data: bytes, name: str = "data/rows.jsonl") -> bytes:
@@ -215,7 +217,7 @@ def test_a_long_stream_that_does_not_begin_with_text_is_followed(tmp_path: Path)
     head, random_bytes = b"\0\1\2\3" * 50, random.Random(6).randbytes(2**21)
     (tmp_path / "a.bin").write_bytes(head + zlib.compress(random_bytes + ROWS))
     assert scanned(tmp_path).verdict == "flagged"
-    (tmp_path / "a.bin").write_bytes((head + zlib.compress(random_bytes))[:-900])  # as in an image of several chunks
+    (tmp_path / "a.bin").write_bytes(IMAGE + (head + zlib.compress(random_bytes))[:-900])  # as in several chunks
     innocent = scanned(tmp_path)
     assert (innocent.verdict, innocent.skipped) == ("clean", [])
 
@@ -310,9 +312,8 @@ def test_token_ids_are_read_through_the_vocabulary(tmp_path: Path, tokenizer: Pa
     (corpus / name).write_bytes(ids_as(form, token_ids(tokenizer)))
     unread = scanned(corpus)
     assert unread.test_items_hit == 0
-    if form not in ("<u2", ">u2"):  # without a vocabulary, any bytes may be 16-bit numbers
-        assert unread.verdict == "not_checked"
-        assert "tokenizer" in unread.skipped[0].reason
+    assert unread.verdict == "not_checked"
+    assert unread.skipped[0].reason == (UNKNOWN if form in ("<u2", ">u2") else NO_TOKENIZER)
     read = scanned(corpus, tokenizer=tokenizer)
     assert (read.test_items_hit, read.skipped if form != "safetensors" else []) == (len(TESTS), [])
 
@@ -330,7 +331,7 @@ def test_arrays_of_one_document_each_are_read(tmp_path: Path, tokenizer: Path) -
 def test_other_numbers_are_not_taken_for_token_ids(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     np.save(tmp_path / "weights.npy", rng.normal(size=(300, 300)).astype(np.float32))
-    (tmp_path / "pixels.bin").write_bytes(rng.integers(0, 256, 90_000, dtype=np.uint8).tobytes())
+    (tmp_path / "pixels.png").write_bytes(IMAGE + rng.integers(0, 256, 90_000, dtype=np.uint8).tobytes())
     (tmp_path / "counts.json").write_text(json.dumps({"steps": list(range(0, 9000, 10)), "text": "rising counts " * 9}))
     (tmp_path / "losses.json").write_text(json.dumps({"loss": rng.normal(size=300).tolist()}))
     (tmp_path / "program.so").write_bytes(b"\x7fELF" + rng.integers(1000, 9000, 3000, dtype=np.int32).tobytes())
@@ -546,7 +547,7 @@ INNOCENT: dict[str, Callable[[], bytes]] = {
         b"def is_prime(n):\n    if n < 2:\n        return False\n    for d in range(2, int(n ** 0.5) + 1):\n"
         b"        if n % d == 0:\n            return False\n    return True\n" * 50
     ),
-    "noise": lambda: os.urandom(3_000_000),
+    "an image": lambda: IMAGE + os.urandom(3_000_000),
 }
 
 

@@ -12,7 +12,6 @@ Does not cover large files that the agent deleted. docs/contamination.md lists w
 import time
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Literal
 
 from posttrainbench.audit.behavior.followed_flows import kit_file
@@ -46,6 +45,7 @@ from posttrainbench.audit.contamination.scan.verdict import (
 )
 from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary, load_vocabulary
 from posttrainbench.audit.contamination.sources import Source, searched_files
+from posttrainbench.audit.contamination.unread import is_of_unknown_content, lost_files
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.measures import CorpusStatistics, FileGroup
 from posttrainbench.errors import InputError
@@ -83,22 +83,22 @@ def detect(evidence: Evidence) -> tuple[list[Finding], Coverage]:
     checked = not notes
     index = evidence.test_item_index
     placement = Placement(evidence.test_items, index.units)
-    search = Search(index, vocabulary=_vocabulary(evidence.base_model), label=placement.level_of)
+    search = Search(index, vocabulary=_vocabulary(evidence), label=placement.level_of)
     totals = search(source.entry for source in sources)
-    lost = sum(skip.lost for skip in totals.skipped)
     if checked and not totals.parts:
         checked = False
         notes.append("the workspace contains nothing that could be searched")
-    if lost:
-        notes.append(f"{lost} file(s) that may contain data could not be read completely")
     if index.unsearchable:
         notes.append(
             f"{len(index.unsearchable)} test item(s) cannot be searched for: too short, or too like permitted text"
         )
-    found = any(part.hits for part in totals.parts.values())
+    found = any(part.hits for part in totals.parts.values()) or any(map(is_of_unknown_content, totals.skipped))
     training = training_files(evidence) if found or evidence.provenance is not None else TrainingFiles()
     if training.problem:
         notes.append(training.problem)
+    lost = lost_files(totals.skipped, sources, evidence, training)
+    if lost:
+        notes.append(f"{lost} file(s) that may contain data could not be read completely")
     findings = _findings(evidence, sources, totals, training) if checked or totals.parts else []
     coverage = Coverage(
         detector=DETECTOR,
@@ -113,11 +113,15 @@ def detect(evidence: Evidence) -> tuple[list[Finding], Coverage]:
     return findings + (_kit_items(evidence, training) if evidence.test_items else []), coverage
 
 
-def _vocabulary(base_model: Path) -> Vocabulary | None:
-    try:
-        return load_vocabulary(base_model)
-    except InputError:
-        return None  # token ids are then not decoded
+def _vocabulary(evidence: Evidence) -> Vocabulary | None:
+    """Return the vocabulary of the base model, or else of the submission; None if there is none."""
+    for directory in (evidence.base_model, evidence.submission):
+        try:
+            if directory is not None:
+                return load_vocabulary(directory)
+        except InputError:
+            continue
+    return None  # token ids are then not decoded
 
 
 def _skipped(totals: Totals) -> list[Skipped]:

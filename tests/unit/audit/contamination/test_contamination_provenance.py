@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import sqlite3
 import time
 from contextlib import closing
@@ -16,6 +17,7 @@ from behavior_evidence import KIT, WORKSPACE, Command, write_file
 from behavior_evidence import Case as Run
 from muffins import ITEMS, ROWS
 from posttrainbench.audit.contamination.detector import detect
+from posttrainbench.audit.contamination.scan.opaque import UNKNOWN
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.records import Finding
 from posttrainbench.sandbox.provenance.kernel import file_id
@@ -330,3 +332,22 @@ def test_the_kits_test_items_in_a_trainer_may_be_for_evaluation(tmp_path: Path) 
     run = Recorded(tmp_path / "3", {"own.jsonl": OWN, "train.py": program}, steps)
     run.flow(1, [f"{KIT}/data/test.jsonl", "own.jsonl"], [MODEL])
     assert run.kinds() == set()
+
+
+NOISE = random.Random(3).randbytes(5000)
+
+
+@pytest.mark.parametrize(
+    ("reads", "checked"), [(["data.bin", "own.jsonl"], False), (["own.jsonl"], True), (["data.bin"], False)]
+)
+def test_data_of_an_unknown_format_matters_if_it_may_have_reached_the_submission(
+    tmp_path: Path, reads: list[str], checked: bool
+) -> None:
+    run = Recorded(tmp_path, {"data.bin": "", "own.jsonl": OWN})
+    (tmp_path / "workspace" / "data.bin").write_bytes(NOISE)
+    os.utime(tmp_path / "workspace" / "data.bin", (run.began - 10, run.began - 10))
+    run.flow(1, reads, [MODEL])
+    run.flow(2, ["data.bin"], ["notes.txt"])
+    findings, coverage = detect(run.finish())
+    assert (findings, coverage.checked) == ([], checked)
+    assert [(skip.path, skip.reason) for skip in coverage.skipped] == [("data.bin", UNKNOWN)]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import zipfile
 from pathlib import Path
 
@@ -276,3 +277,21 @@ def test_outputs_of_evaluations_are_known_by_their_shape(tmp_path: Path, shape: 
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     assert level(case) is expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "checked"),
+    [
+        (trained_by(TRAIN.format("'own.jsonl'")), True),
+        (trained_by(TRAIN.format("'train.bin'")), False),
+        ([*ON_OWN, "python gone.py train.bin"], True),
+        (["python gone.py"], False),
+    ],
+)
+def test_data_of_an_unknown_format_matters_if_it_may_have_been_trained_on(
+    tmp_path: Path, steps: list[str | Command | Call], checked: bool
+) -> None:
+    case = run(tmp_path, steps, "notes.md", "nothing")
+    evidence = case.evidence()
+    (evidence.workspace / "train.bin").write_bytes(random.Random(3).randbytes(5000))
+    assert detect(evidence)[1].checked is checked

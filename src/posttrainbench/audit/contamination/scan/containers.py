@@ -70,8 +70,30 @@ _MAGIC = {
     b"LZIP\1": "lzip",
     b"MSCF\0": "cab",
     b"Salted__": "encrypted",
+    b"age-encryption.org": "encrypted",
+    b"-----BEGIN PGP MESSAGE": "encrypted",
+    b"-----BEGIN AGE ENCRYPTED": "encrypted",
+    b"$ANSIBLE_VAULT": "encrypted",
+    b"\x89LZO\0": "lzop",
+    b"zPQ": "zpaq",
+    b"bvx": "lzfse",
 }
-_UNREAD = ("7z", "old lz4", "compress", "rar", "Avro", "HDF5", "snappy", "lrzip", "lzip", "cab", "encrypted")
+_UNREAD = (
+    "7z",
+    "old lz4",
+    "compress",
+    "rar",
+    "Avro",
+    "HDF5",
+    "snappy",
+    "lrzip",
+    "lzip",
+    "cab",
+    "lzop",
+    "zpaq",
+    "lzfse",
+    "encrypted",
+)
 _UNREAD_NAMES = {".snappy": "snappy", ".sz": "snappy", ".gpg": "encrypted", ".age": "encrypted"}
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _ENGINES: dict[str, Callable[[], Any]] = {

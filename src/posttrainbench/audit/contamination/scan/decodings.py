@@ -35,6 +35,7 @@ _PACKED = (
     b"x\x01",
     b"x\x5e",
 )
+_MIN_ZEROS = 0.9  # share of zeros among the other bytes of UTF-16 and UTF-32
 _UNPRINTABLE = bytes(byte for byte in range(256) if byte not in (9, 10, 13, *range(32, 127)))
 
 
@@ -47,6 +48,8 @@ class Decoding:
         start: offset in the text at which the stretch begins.
         stride: bytes of the text for each byte of `data`; 0 if their ratio is not constant.
         packed: whether the bytes may be compressed.
+        whole: whether all of the text was decoded.
+        ids: whether the text was decoded from token ids.
         lines: whether the lines are those of the text, from its start on; `start` and `stride` are then not used.
     """
 
@@ -54,6 +57,8 @@ class Decoding:
     start: int
     stride: int = 0
     packed: bool = False
+    whole: bool = False
+    ids: bool = False
     lines: bool = False
 
 
@@ -68,10 +73,10 @@ def decodings(data: bytes, counts: Numbers, vocabulary: Vocabulary | None) -> It
     yield from _wide(data)
     if vocabulary:
         for start, text in vocabulary.in_binary(data):
-            yield Decoding(text, start)
+            yield Decoding(text, start, ids=True)
         if counts[NUMBER_RUN] >= SHORTEST:
             for start, text in vocabulary.in_text(data):
-                yield Decoding(text, start)
+                yield Decoding(text, start, ids=True)
     if counts[LONG_WORDS]:
         yield from _encoded(data)
     if text := unmarked(data):
@@ -82,7 +87,9 @@ def decodings(data: bytes, counts: Numbers, vocabulary: Vocabulary | None) -> It
 
 def _wide(data: bytes) -> Iterator[Decoding]:
     for stride, phase in wide_texts(data):
-        yield Decoding(data[phase::stride], phase, stride)
+        text = data[phase::stride]
+        rest = len(data) - len(text)
+        yield Decoding(text, phase, stride, whole=data.count(0) - text.count(0) >= _MIN_ZEROS * rest)
 
 
 def _spaced(data: bytes) -> bytes:

@@ -42,12 +42,14 @@ class Embedded(NamedTuple):
         data: the decompressed streams, separated by newlines.
         unread: why a stream is not complete, or "".
         long: streams that continue after the stretch; they are not in `data`.
+        size: bytes of the compressed streams.
     """
 
     start: int
     data: bytes
     unread: str
     long: list[Long]
+    size: int
 
 
 class Stream(Reader):
@@ -57,9 +59,13 @@ class Stream(Reader):
         source: the file, from the stream's first byte.
         stream: see `Long`. Where data that is not text is damaged, it ends: it may look compressed by chance.
         budget: limits the decompressed data.
+
+    Attributes:
+        consumed: bytes of the source that were read.
     """
 
     def __init__(self, source: Reader, stream: Long, budget: Budget) -> None:
+        self.consumed = 0
         magic, self._text, self._ended = stream.magic, stream.text, False
         self._source, self._budget, self._engine, self._rest = source, budget, _ENGINES[magic](), b""
         if magic == _ZIP:
@@ -70,6 +76,7 @@ class Stream(Reader):
     def read(self, size: int, /) -> bytes:
         while not self._rest and not self._ended and not self._engine.eof:
             piece = self._source.read(_PIECE)
+            self.consumed += len(piece)
             try:
                 if not piece:
                     raise UnreadableError(BROKEN_OFF)
@@ -115,7 +122,7 @@ def embedded(data: bytes, fresh: int, *, cut: bool) -> Iterator[Embedded]:
     """
     found: list[bytes] = []
     long: list[Long] = []
-    first, size, total, position, unread = 0, 0, 0, 0, ""
+    first, size, packed, total, position, unread = 0, 0, 0, 0, 0, ""
     for start in _starts(data):
         if start < position:
             continue
@@ -136,12 +143,12 @@ def embedded(data: bytes, fresh: int, *, cut: bool) -> Iterator[Embedded]:
             continue
         first = first if found else start
         found.append(text)
-        size, total = size + len(text), total + len(text)
+        size, packed, total = size + len(text), packed + end - start, total + len(text)
         if size >= _CHUNK:
-            yield Embedded(first, b"\n".join(found), unread, [])
-            found, size = [], 0
+            yield Embedded(first, b"\n".join(found), unread, [], packed)
+            found, size, packed = [], 0, 0
     if found or unread or long:
-        yield Embedded(first, b"\n".join(found), unread, long)
+        yield Embedded(first, b"\n".join(found), unread, long, packed)
 
 
 def _starts(data: bytes) -> list[int]:

@@ -11,6 +11,7 @@ from posttrainbench.audit.contamination.scan.decodings import unescape
 from posttrainbench.audit.contamination.scan.documents import Documents, joined
 from posttrainbench.audit.contamination.scan.embedded import TOO_LONG, Long, Stream
 from posttrainbench.audit.contamination.scan.index import METHODS, Index
+from posttrainbench.audit.contamination.scan.opaque import UNKNOWN, is_textless
 from posttrainbench.audit.contamination.scan.paraphrase_index import NUMBERS
 from posttrainbench.audit.contamination.scan.paraphrase_text import METHODS as PARAPHRASE_METHODS
 from posttrainbench.audit.contamination.scan.readers import Budget, Peekable, Reader
@@ -36,7 +37,6 @@ SEGMENT = 2**25
 LONGEST_QUOTE = 300  # characters
 _BYTES_PER_WORD = 40
 _SMALLEST_OVERLAP, _LARGEST_OVERLAP = 2**14, 2**18
-_NATIVE = (b"\x7fELF", b"!<arch>", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")  # code, with tables of addresses
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 _MAX_HEADER = 2**27
 _CONTEXT = 120  # bytes quoted before the first number of a paraphrased problem
@@ -167,7 +167,7 @@ class FileScan:
         index: index of the test items.
         searcher: the searcher of this thread.
         label: see `Label`.
-        name_ids: whether to report token ids as unread without a vocabulary.
+        name_ids: whether to report as unread token ids without a vocabulary, and binary data of unknown formats.
     """
 
     def __init__(self, index: Index, searcher: Searcher, label: Label, *, name_ids: bool = False) -> None:
@@ -189,17 +189,17 @@ class FileScan:
                     return self.result
                 budget = Budget(entry.size)
 
-                def follow(stream: Long) -> Reader:
+                def follow(stream: Long) -> Stream:
                     return Stream(_Segment(file, stream.offset, entry.size), stream, budget)
 
                 for part, reader in contents(source, budget, name=entry.path.name):
                     name = f"{entry.relative}!{part}" if part else entry.relative
                     if unread := unread_format(name, reader.peek(HEAD)):
                         self.result.reason = f"{unread} files are not supported"
-                    native = reader.peek(HEAD).startswith(_NATIVE)
+                    textless = is_textless(reader.peek(HEAD))
                     for text in readings(reader):
                         plain = text is reader and reader.file is not None and not _is_sparse(file)  # offsets hold
-                        self._content(name, text, is_by_line(text), 0, None, native, follow if plain else None)
+                        self._content(name, text, is_by_line(text), 0, None, textless, follow if plain else None)
                 self.result.reason = self.result.reason or _changed(file, entry)
         except UnreadableError as error:
             self.result.reason = str(error)
@@ -212,13 +212,13 @@ class FileScan:
         try:
             with open_regular(entry.path) as file:
                 reader = _Segment(file, start, min(end + self.overlap, entry.size))
-                native = os.pread(file.fileno(), HEAD, 0).startswith(_NATIVE)
+                textless = is_textless(os.pread(file.fileno(), HEAD, 0))
                 budget = Budget(entry.size)
 
-                def follow(stream: Long) -> Reader:
+                def follow(stream: Long) -> Stream:
                     return Stream(_Segment(file, start + stream.offset, entry.size), stream, budget)
 
-                self._content(entry.relative, reader, by_line, start, end - start, native, follow)
+                self._content(entry.relative, reader, by_line, start, end - start, textless, follow)
                 self.result.reason = self.result.reason or _changed(file, entry)
         except (UnreadableError, OSError) as error:
             self.result.reason = f"it cannot be read ({error})"
@@ -231,8 +231,8 @@ class FileScan:
         by_line: bool,
         base: int,
         stop: int | None,
-        native: bool = False,
-        follow: Callable[[Long], Reader] | None = None,
+        textless: bool = False,
+        follow: Callable[[Long], Stream] | None = None,
     ) -> None:
         """Search a content.
 
@@ -242,18 +242,22 @@ class FileScan:
             by_line: whether each line is a document.
             base: offset of the content in the file, for the numbers of documents.
             stop: see `windows`.
-            native: whether it is machine code, which may look like token ids.
+            textless: whether it is of a format that carries no text, such as machine code or an image.
             follow: returns a reader of a long compressed stream inside the content, or None.
         """
         long: list[Long] = []
+        unknown: list[tuple[int, int]] = []  # windows
         lines, size, open_end = 0, 0, False
         last_end: dict[int, int] = {}
         for window in windows(reader, self.overlap, by_line, stop):
             result = self._search(
-                window.data, by_line, fresh=window.fresh, cut=not window.last, name_ids=self._name_ids and not native
+                window.data, by_line, fresh=window.fresh, cut=not window.last, name_ids=self._name_ids and not textless
             )
             self.result.counted = joined([self.result.counted, result.documents])
-            self.result.reason = self.result.reason or result.unread
+            if result.unread == UNKNOWN:
+                unknown.append((window.offset, window.offset + len(window.data)))
+            else:
+                self.result.reason = self.result.reason or result.unread
             if window.last and window.data.endswith(TABLE_END):
                 self.result.reason = "LevelDB and RocksDB tables are not supported"
             long += [stream._replace(offset=window.offset + stream.offset) for stream in result.long]
@@ -277,10 +281,19 @@ class FileScan:
                 self.result.reason = self.result.reason or (TOO_LONG if stream.text else "")
                 continue
             try:
-                for text in readings(Peekable(follow(stream))):
-                    self._content(f"{name}!{stream.offset}", text, is_by_line(text), 0, None)
+                source = follow(stream)
+                for text in readings(Peekable(source)):
+                    self._content(f"{name}!{stream.offset}", text, is_by_line(text), 0, None, textless)
+                end = stream.offset + source.consumed
+                unknown = [
+                    (first, last)
+                    for first, last in unknown
+                    if 2 * (min(last, end) - max(first, stream.offset)) < last - first
+                ]
             except UnreadableError as error:
                 self.result.reason = self.result.reason or str(error)
+        if unknown:
+            self.result.reason = self.result.reason or UNKNOWN
 
     def _record(self, occurrence: Occurrence) -> None:
         unit = self._index.units[occurrence.match.unit]

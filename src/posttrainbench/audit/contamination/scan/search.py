@@ -14,6 +14,7 @@ from posttrainbench.audit.contamination.scan.embedded import Long, embedded
 from posttrainbench.audit.contamination.scan.grams import Finder
 from posttrainbench.audit.contamination.scan.index import METHODS, Index
 from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST
+from posttrainbench.audit.contamination.scan.opaque import UNKNOWN, is_language, is_opaque
 from posttrainbench.audit.contamination.scan.paraphrase_text import METHODS as PARAPHRASE_METHODS
 from posttrainbench.audit.contamination.scan.paraphrase_text import ParaphraseFinder
 from posttrainbench.audit.contamination.scan.readers import Budget
@@ -107,7 +108,7 @@ class Searcher:
             depth: number of decodings that were applied before.
             fresh: offset up to which documents are counted; all are counted if None.
             cut: whether the content continues after the stretch.
-            name_ids: whether to report token ids as unread without a vocabulary.
+            name_ids: whether to report as unread token ids without a vocabulary, and binary data of unknown formats.
         """
         text = self._tokenize(data)
         matches = list(self._matches(data, text, by_line))
@@ -115,6 +116,8 @@ class Searcher:
         unread = ""
         long: list[Long] = []
         documents = [documents_of(text, by_line, len(data) if fresh is None else fresh)]
+        opaque, packed = name_ids and is_opaque(data), 0
+        ids: list[bytes] = []
         if depth < _MAX_DEPTH:
             known = {(match.unit, match.line) for match in matches}
             for decoding in decodings(data, counts, self._vocabulary):
@@ -122,12 +125,22 @@ class Searcher:
                     matches += self._match_lines(decoding, data, by_line, depth, known)
                 else:
                     matches += self._match_decoding(decoding, data, depth, documents)
+                opaque = opaque and not (decoding.whole and not is_opaque(decoding.data))
+                if opaque and decoding.ids:
+                    ids.append(decoding.data)
             for inside in embedded(data, len(data) if fresh is None else fresh, cut=cut) if _is_binary(data) else ():
                 matches += self._match_decoding(Decoding(inside.data, inside.start), data, depth, documents)
                 unread = unread or inside.unread
                 long += inside.long
+                packed += 0 if is_opaque(inside.data) else inside.size
         if name_ids and self._vocabulary is None and has_token_ids(data, int(counts[NUMBER_RUN]) >= SHORTEST):
             unread = NO_TOKENIZER
+        elif (
+            opaque
+            and 2 * packed < len(data)
+            and not any(is_language(text, len(data)) for text in (*ids, b" ".join(ids)))
+        ):
+            unread = unread or UNKNOWN
         matches.sort(key=lambda match: (match.start, match.unit))
         return SearchResult(matches, lines, joined(documents), unread, long)
 

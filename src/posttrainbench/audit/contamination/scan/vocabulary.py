@@ -7,6 +7,7 @@ decoded one by one; special tokens separate words.
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from posttrainbench.errors import InputError
 from posttrainbench.files import require_existing
 
 _PICKLED_NUMBER = re.compile(rb"K(.)|M(..)|J(....)|e\(", re.DOTALL)
-_SHORT_TYPES = ("<u2", ">u2")
+_FLOAT_TYPES = ("<f4", "<f8")
+_MIN_WHOLE = 0.5  # share of floating-point numbers that must be ids
+_BY_CHANCE = 1e-9  # probability at which random data has no run of 16-bit ids
 _MIN_DIFFERENT = 12  # different ids in a run
 _LARGE = 256  # value that an id of a run must reach
 _MIXED = 0.25  # smallest share of falling and of rising steps, of odd and of even ids
@@ -31,7 +34,7 @@ _MOST = 2**18  # ids of vocabularies, where the vocabulary is unknown
 _ARRAY = re.compile(rb"\x93NUMPY.{2,8}\{'descr': '[<>|]?[iu]2'", re.DOTALL)
 _SAMPLE = 4096  # bytes, or ids, that are tested
 _VALID = 0.98  # share of numbers that must be ids of the vocabulary
-_CONTROL = 0.02
+_CONTROL = 0.005
 """Share of control characters from which bytes are not text."""
 
 
@@ -72,17 +75,36 @@ class Vocabulary:
         """
         for start, ids in (*_arrays(data, self.size), *_pickled(data)):
             yield start, self.decode(ids)
-        sample = np.frombuffer(data[:_SAMPLE], dtype=np.uint8)
-        if len(sample) < 8 * SHORTEST or ((sample < 9) | ((sample > 13) & (sample < 32))).mean() < _CONTROL:
+        if not _is_binary(data):
             return
-        for kind in _SHORT_TYPES:
-            size = np.dtype(kind).itemsize
-            for phase in range(size):
-                count = (len(data) - phase) // size
-                ids = np.frombuffer(data, dtype=kind, count=count, offset=phase)
-                part = ids[:_SAMPLE]
-                if (part < self.size).mean() >= _VALID and (part > 0).mean() > 0.5:
+        for big in (False, True):
+            for phase in range(2):
+                if _has_short_run(np.frombuffer(data, dtype=np.uint8), phase, big, self.size, self._short_run):
+                    ids = np.frombuffer(data, ">u2" if big else "<u2", (len(data) - phase) // 2, phase)
                     yield phase, self.decode(ids.astype(np.int64))
+        for phase in range(3):  # 24 bits, as vocabularies of more than 2**16 tokens may be saved
+            columns = np.frombuffer(data, np.uint8, (len(data) - phase) // 3 * 3, phase).reshape(-1, 3)
+            if columns.size and (columns[:: len(columns) // _SAMPLE + 1, 2] <= self.size >> 16).mean() >= _VALID:
+                yield phase, self.decode(columns @ np.array([1, 2**8, 2**16]))
+        for kind in _FLOAT_TYPES:
+            values = np.frombuffer(data, kind, len(data) // np.dtype(kind).itemsize)
+            sample = values[:: len(values) // _SAMPLE + 1]
+            whole = (sample >= 0) & (sample < self.size)
+            whole[whole] = sample[whole] == np.floor(sample[whole])
+            if whole.sum() >= _MIN_WHOLE * len(sample) and len(np.unique(sample[whole])) >= _MIN_DIFFERENT:
+                yield 0, self.decode(np.where((values >= 0) & (values < self.size), values, self.size).astype(np.int64))
+
+    @property
+    def _short_run(self) -> int:
+        """Length of a run of 16-bit ids that random data does not contain."""
+        share = min(self.size / 2**16, 1.0)
+        return SHORTEST if share == 1 else max(SHORTEST, math.ceil(math.log(_BY_CHANCE) / math.log(share)))
+
+
+def _is_binary(data: bytes) -> bool:
+    """Return True if bytes at regular distances contain control characters, unlike text."""
+    sample = np.frombuffer(data, dtype=np.uint8)[:: len(data) // (4 * _SAMPLE) + 1]
+    return len(data) >= 2 * SHORTEST and bool(((sample < 9) | ((sample > 13) & (sample < 32))).mean() >= _CONTROL)
 
 
 def has_token_ids(data: bytes, numbers: bool) -> bool:
@@ -181,3 +203,21 @@ def _copy(ids: Any, first: Any, data: Any, out: Any) -> None:
         for byte in range(first[token], first[token + 1]):
             out[position] = data[byte]
             position += 1
+
+
+@compiled
+def _has_short_run(data: Any, phase: Any, big: Any, size: Any, needed: Any) -> Any:
+    """Return True if `needed` consecutive numbers of 16 bits are below `size` and half of them differ from the last."""
+    run, changes, last = 0, 0, np.int64(-1)
+    for place in range(phase, len(data) - 1, 2):
+        one, two = np.int64(data[place]), np.int64(data[place + 1])
+        value = one << 8 | two if big else two << 8 | one
+        if value >= size:
+            run, changes = 0, 0
+            continue
+        run += 1
+        changes += value != last
+        last = value
+        if run >= needed and changes >= needed // 2:
+            return True
+    return False
