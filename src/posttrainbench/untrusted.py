@@ -96,7 +96,8 @@ def open_below(root: Path, path: Path) -> BinaryIO:
         FileNotFoundError: it does not exist.
         UnreadableError: it is not a regular file below `root` or cannot be opened.
     """
-    parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    above = len(root.parts)
+    parts = path.parts[above:] if path.parts[:above] == root.parts and path.root == root.root else ()
     if not parts or ".." in parts:
         raise UnreadableError(f"it is not a file in {printable(root)}")
     try:

@@ -107,9 +107,10 @@ def test_paths_that_the_task_names_exist(seen: dict) -> None:
 
 def test_environment_holds_only_what_the_run_gives(seen: dict) -> None:
     assert seen["environment"]["OMP_NUM_THREADS"] == "1"
+    assert seen["environment"]["OMP_WAIT_POLICY"] == "passive"
     assert set(seen["environment"]) <= {
         *("PATH", "HOME", "TMPDIR", "USER", "LANG", "LC_CTYPE", "PWD", "HF_HUB_OFFLINE", "PYTHONUNBUFFERED"),
-        *("TOKENIZERS_PARALLELISM", "PTB_KIT", "PTB_DEADLINE", "OMP_NUM_THREADS", "HF_HOME"),
+        *("TOKENIZERS_PARALLELISM", "PTB_KIT", "PTB_DEADLINE", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "HF_HOME"),
     }
 
 

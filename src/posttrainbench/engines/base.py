@@ -4,6 +4,7 @@ An engine is an `Engine` object that an entry point in `posttrainbench.engines` 
 interface as third-party ones.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -21,6 +22,16 @@ ENV_ALLOWLIST = (
     "PATH HOME LANG TMPDIR LD_LIBRARY_PATH CUDA_HOME CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES XDG_CACHE_HOME HF_HOME"
 ).split()
 """Environment variables of the process that loads a submission. API keys of the user are not passed on."""
+
+IDLE_THREADS = {"OMP_WAIT_POLICY": "passive"}
+"""Makes threads of torch sleep while they wait for others. By default they compute in a loop, which takes the processor
+from the others where several programs share it; measured in docs/evaluation.md."""
+
+
+def host_environment() -> dict[str, str]:
+    """Return the environment of a process on the host that loads a submission in our own interpreter."""
+    passed = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
+    return passed | IDLE_THREADS | {"HF_HUB_OFFLINE": "1"}
 
 
 class EngineLoadError(Exception):

@@ -1,7 +1,6 @@
 """The `transformers` engine, for CPUs and for models that vLLM does not support."""
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from posttrainbench.child_process import run_child
-from posttrainbench.engines.base import ENV_ALLOWLIST, Endpoint, Engine, EngineLoadError, Serving
+from posttrainbench.engines.base import Endpoint, Engine, EngineLoadError, Serving, host_environment
 from posttrainbench.engines.diagnose import faulty_file
 from posttrainbench.errors import InputError
 
@@ -48,13 +47,11 @@ def start(serving: Serving) -> Iterator[Endpoint]:
         "dtype": serving.dtype,
         "kv_memory": _kv_memory(serving.settings),
     }
-    environment = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
-    environment["HF_HUB_OFFLINE"] = "1"
     with run_child(
         *(SERVER, json.dumps(order), serving.log, LOAD_SECONDS),
         name="transformers engine",
         cause="engine_failed",
-        environment=environment,
+        environment=host_environment(),
     ) as child:
         ready = json.loads(child.ready_line)
         if "load_error" in ready:

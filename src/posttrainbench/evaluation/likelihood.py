@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posttrainbench.benchmarks import Item
-from posttrainbench.engines.base import ENV_ALLOWLIST
+from posttrainbench.engines.base import host_environment
 from posttrainbench.errors import InfrastructureError
 from posttrainbench.evaluation.canonical_form import canonical_form
 from posttrainbench.evaluation.plan import EvaluationPlan
@@ -85,11 +85,10 @@ def measure_in_process(request: Request) -> list[list[tuple[float, float]]]:
     Raises:
         InfrastructureError: the process failed.
     """
-    environment = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "posttrainbench.evaluation.likelihood"],
         input=request.model_dump_json().encode(),
-        env=environment | {"HF_HUB_OFFLINE": "1"},
+        env=host_environment(),
         capture_output=True,
         check=False,
     )

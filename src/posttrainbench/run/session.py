@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posttrainbench.agents import NO_ACCESS, Access, Launch, load_scaffold
+from posttrainbench.engines.base import IDLE_THREADS
 from posttrainbench.errors import InputError
 from posttrainbench.feedback.service import HostService
 from posttrainbench.gateway import Gateway, forwarder, start_gateway
@@ -240,6 +241,7 @@ def _session(
         **({"HF_HUB_OFFLINE": "1"} if egress is None else {}),
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        **IDLE_THREADS,
         **variables,
         **launch.environment,
     }
