@@ -9,30 +9,63 @@ from posttrainbench.audit.behavior import concrete, operations
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.evaluator import MOST_NESTED_CALLS, Evaluator
 from posttrainbench.audit.behavior.imports import import_module
-from posttrainbench.audit.behavior.library_models.configuration import from_decorators
+from posttrainbench.audit.behavior.library_models.configuration import add_command, from_decorators
 from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
 from posttrainbench.audit.behavior.values import UNKNOWN, Function, Scope, Value, joined
 
 _IMPORTS = frozenset(("importlib.import_module", "__import__"))
+_PROPERTIES = frozenset("property cached_property".split())
 
 
 def define(evaluator: Evaluator, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope) -> None:
     """Bind the name of a function or a class."""
     value = Value(functions=(Function(node, scope, evaluator.script),), truth=True)
     if isinstance(node, ast.ClassDef):
-        inner = Scope(parent=scope)
-        evaluator.block(node.body, inner)
-        value.fields = inner.names
-        value.names = frozenset(
-            name for base in node.bases for name in evaluator.value(base, scope).names or {ast.unparse(base)[:100]}
-        )
+        _define_class(evaluator, value, node, scope)
     for decorator in node.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         if isinstance(called, ast.Attribute) and called.attr in ("command", "callback"):
-            evaluator.value(called.value, scope).fields["__command__"] = value
+            add_command(evaluator.value(called.value, scope), node.name, decorator, value)
     if evaluator.context.world is not None and not isinstance(node, ast.ClassDef):
         value = _decorated(evaluator, value, node, scope)
     scope.names[node.name] = value
+
+
+def _define_class(evaluator: Evaluator, value: Value, node: ast.ClassDef, scope: Scope) -> None:
+    """Fill in the methods and attributes of a class, also those that it inherits from classes of the script."""
+    bases = [evaluator.value(base, scope) for base in node.bases]
+    inherited: dict[str, Value] = {}
+    for base in reversed(bases):
+        inherited |= base.fields if base.functions else {}
+    inner = Scope(parent=scope, inherited=inherited)
+    evaluator.block(node.body, inner)
+    value.fields = inherited | inner.names if inherited else inner.names
+    value.names = frozenset(
+        name for node, base in zip(node.bases, bases, strict=True) for name in base.names or {ast.unparse(node)[:100]}
+    )
+
+
+def read_attribute(evaluator: Evaluator, base: Value, name: str) -> Value:
+    """Return an attribute of a value: of a property, what its function returns."""
+    result = attribute(base, name)
+    decorators = [one for function in result.functions for one in getattr(function.node, "decorator_list", [])]
+    if any(ast.unparse(one).rpartition(".")[2] in _PROPERTIES for one in decorators):
+        return call_function(evaluator, result, [], {})
+    return result
+
+
+def _parent(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value | None:
+    """Return what `super()` gives: the methods of the bases of the class, bound to the instance."""
+    if not isinstance(node.func, ast.Name) or node.func.id != "super":
+        return None
+    instance = evaluator.value(node.args[1], scope) if len(node.args) > 1 else scope.find("self") or scope.find("cls")
+    fields = {
+        name: replace(known, functions=tuple(replace(one, bound=instance) for one in known.functions))
+        for name, known in scope.bases().items()
+        if known.functions
+    }
+    # Attributes of a value with a name are not bound to it again.
+    return Value(names=frozenset(["super()"]), fields=fields | {"__name__": Value()}, truth=True)
 
 
 def _decorated(evaluator: Evaluator, value: Value, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Value:
@@ -47,6 +80,8 @@ def _decorated(evaluator: Evaluator, value: Value, node: ast.FunctionDef | ast.A
 def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
     """Return the result of a call: by a library model, or by interpreting the function."""
     receiver = None
+    if (parent := _parent(evaluator, node, scope)) is not None:
+        return parent
     if isinstance(node.func, ast.Attribute):
         receiver = evaluator.value(node.func.value, scope)
         function, last = attribute(receiver, node.func.attr), node.func.attr
@@ -66,13 +101,25 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
         return import_module(evaluator, module)
     call = Call(evaluator, node, function, last, receiver, arguments, named, scope)
     result = call.result(evaluator.models)
-    if result is not None:
-        return result
-    if function.functions:
+    if result is None and function.functions:
         if not arguments and not named:
             named = from_decorators(call, function.functions[0].node)
-        return joined(*(_apply(evaluator, target, arguments, named) for target in function.functions[:3]))
-    return call.default()
+        result = joined(*(_apply(evaluator, target, arguments, named) for target in function.functions[:3]))
+    library = _library_call(call)
+    if library is None:
+        return result if result is not None else call.default()
+    other = library.result(evaluator.models) or library.default()
+    return other if result is None else joined(result, other)
+
+
+def _library_call(call: Call) -> Call | None:
+    """Return the call of a library's function that one of the script stands in for if it cannot be imported."""
+    function = call.function
+    if not function.names or not function.functions:
+        return None
+    if any(isinstance(one.node, ast.ClassDef) for one in function.functions):
+        return None  # the names are those of its bases
+    return replace(call, function=replace(function, functions=()))
 
 
 def _arguments(evaluator: Evaluator, node: ast.Call, scope: Scope) -> list[Value]:
@@ -80,8 +127,10 @@ def _arguments(evaluator: Evaluator, node: ast.Call, scope: Scope) -> list[Value
     arguments = []
     for argument in node.args:
         value = evaluator.value(argument, scope)
-        several = isinstance(argument, ast.Starred) and evaluator.context.world is not None and unrolled(value)
-        arguments += several or [value]
+        if isinstance(argument, ast.Starred):
+            arguments += [] if value.total == 0 else unrolled(value) or [value]
+        else:
+            arguments.append(value)
     return arguments
 
 

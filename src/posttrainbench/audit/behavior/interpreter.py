@@ -15,9 +15,9 @@ from posttrainbench.audit.behavior.evaluator import MAYBE
 from posttrainbench.audit.behavior.followed_changes import assign_slice, change_rows, holds_rows, record_assignment
 from posttrainbench.audit.behavior.followed_expressions import followed_subscript, followed_value
 from posttrainbench.audit.behavior.followed_statements import followed_statement
-from posttrainbench.audit.behavior.function_calls import call_function, define, evaluate_call
+from posttrainbench.audit.behavior.function_calls import call_function, define, evaluate_call, read_attribute
 from posttrainbench.audit.behavior.imports import absolute_name, import_module, import_name
-from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of
+from posttrainbench.audit.behavior.operations import exact_text, taints_of
 from posttrainbench.audit.behavior.row_loops import RowLoops
 from posttrainbench.audit.behavior.script_analysis import ScriptContext, ScriptResult, TooLongError
 from posttrainbench.audit.behavior.values import (
@@ -305,7 +305,7 @@ class Interpreter:
             case ast.FormattedValue(value=inner):
                 return self.value(inner, scope)
             case ast.Attribute(base, name):
-                result = attribute(self.value(base, scope), name)
+                result = read_attribute(self, self.value(base, scope), name)
                 if "sys.stdin" in result.names:
                     result.taints |= self.context.stdin
                 return result

@@ -156,6 +156,10 @@ COUNTS = frozenset(
     "evaluate compute".split()
 )
 """Functions that return a number or a truth value: no content passes through them."""
+OF_TENSORS = frozenset("sum mean std var median abs float int bool round".split())
+"""Methods of tensors that may return a loss, or other numbers than one; of other objects, they return one number."""
+TENSORS = ("torch.", "jax.", "mlx.", "tensorflow.")
+TABLES = ("pandas.", "polars.", "numpy.", "statistics.", "math.")
 CHOOSES = re.compile(
     r"decontam|dedup|deduplicate|drop_dup|remove_(overlap|contam|leak|test|dup|similar|near)|"
     r"(filter|exclude|drop|reject|strip|without|clean)_?\w*(test|eval|overlap|contam|leak|bench|dup)|"

@@ -140,7 +140,7 @@ def unary(operator: ast.unaryop, operand: Value) -> Value:
         return Value(truth=None if operand.truth is None else not operand.truth)
     if isinstance(operator, ast.USub) and operand.number is not None:
         return Value(number=-operand.number)
-    return Value()
+    return Value(operand.all()) if isinstance(operator, ast.USub | ast.UAdd) else Value()  # such as of a loss
 
 
 def compare(left: Value, operators: list[ast.cmpop], others: list[Value]) -> Value:
@@ -202,7 +202,8 @@ def bind(
         names[parameter.arg] = keyword(parameter, default)
     if node.args.vararg is not None:
         extra = positional[len(parameters) :]
-        names[node.args.vararg.arg] = Value(fields={str(index): value for index, value in enumerate(extra)})
+        fields = {str(index): value for index, value in enumerate(extra)}
+        names[node.args.vararg.arg] = Value(fields=fields, total=len(extra))
     if node.args.kwarg is not None:
         names[node.args.kwarg.arg] = Value(fields=dict(named))
     return names

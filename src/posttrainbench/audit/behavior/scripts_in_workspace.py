@@ -13,6 +13,8 @@ from posttrainbench.untrusted import UnreadableError, open_regular, printable, w
 
 SUFFIXES = {".py", ".sh", ".bash", ".ipynb"}
 LONGEST = 2**20
+LONGEST_NOTEBOOK = 32 * 2**20
+"""Bytes of the longest notebook that is read: its pictures are left out."""
 MOST_SCRIPTS = 5000
 MOST_BYTES = 128 * 2**20
 _LIBRARIES = re.compile(r"(^|/)(site-packages|dist-packages|node_modules|__pycache__|\.git|\.cache/(pip|uv))/")
@@ -86,13 +88,15 @@ def read_scripts(
             continue
         if any(fnmatchcase(entry.relative, pattern) for pattern in session_files):
             continue
-        if entry.size > LONGEST or len(result.scripts) >= MOST_SCRIPTS or result.size > MOST_BYTES:
-            why = "larger than 1 MiB" if entry.size > LONGEST else "beyond the limit on the number or size of scripts"
+        longest = LONGEST_NOTEBOOK if suffix == ".ipynb" else LONGEST
+        if entry.size > longest or len(result.scripts) >= MOST_SCRIPTS or result.size > MOST_BYTES:
+            large = f"larger than {longest // 2**20} MiB"
+            why = large if entry.size > longest else "beyond the limit on the number or size of scripts"
             result.skipped.append(Skipped(path=entry.relative, reason=why))
             continue
         try:
             with open_regular(entry.path) as file:
-                data = file.read(LONGEST + 1)
+                data = file.read(longest + 1)
         except (UnreadableError, OSError) as error:
             result.skipped.append(Skipped(path=entry.relative, reason=str(error)[:200]))
             continue

@@ -75,27 +75,42 @@ class Function:
 
 @dataclass
 class Scope:
-    """Names and their values, with the enclosing scope, and those that names declared as `global` belong to."""
+    """Names and their values, with the enclosing scope, and those that names declared as `global` belong to.
+
+    Attributes:
+        inherited: of the body of a class, what its bases define; None for other scopes. Functions in the body do not
+            know its names.
+    """
 
     names: dict[str, Value] = field(default_factory=dict)
     parent: Scope | None = None
     shared: dict[str, Scope] = field(default_factory=dict)
+    inherited: dict[str, Value] | None = None
 
     def find(self, name: str) -> Value | None:
         """Return the value of a name, or None."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
+        if name in self.names:
+            return self.names[name]
+        owner = self.enclosing(name)
+        return owner.names[name] if owner is not None else None
+
+    def enclosing(self, name: str) -> Scope | None:
+        """Return the nearest enclosing scope that has a name, or None."""
+        scope = self.parent
+        while scope is not None and (name not in scope.names or scope.inherited is not None):
             scope = scope.parent
-        return None
+        return scope
 
     def owner(self, name: str) -> Scope:
         """Return the nearest enclosing scope that has a name, otherwise that of the module."""
-        scope = self.parent
-        while scope is not None and name not in scope.names:
+        return self.enclosing(name) or self.outermost()
+
+    def bases(self) -> dict[str, Value]:
+        """Return what the bases of the innermost enclosing class define; empty outside of a class."""
+        scope: Scope | None = self
+        while scope is not None and scope.inherited is None:
             scope = scope.parent
-        return scope if scope is not None else self.outermost()
+        return (scope.inherited or {}) if scope is not None else {}
 
     def share(self, name: str, owner: Scope) -> None:
         """Let a name be that of another scope."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call
@@ -72,6 +73,8 @@ def builtins(call: Call) -> Value | None:
         return _argv_index(call)
     if name == "isinstance" and len(call.arguments) == 2:
         return Value(truth=_is_instance(*call.arguments))
+    if call.last in lib.OF_TENSORS and _is_of_tensor(call):
+        return None
     if call.last in lib.COUNTS and not (call.last == "index" and call.receiver is None):
         number = (call.argument(0) or Value()).number if name in ("int", "range") else None
         return Value(number=number)
@@ -119,6 +122,8 @@ def builtins(call: Call) -> Value | None:
         return without_test_data(call.arguments[1]) if chosen else call.arguments[1]
     if name == "next" and first is not None:
         return call.element(first)
+    if name in ("dataclasses.replace", "copy.replace", "attrs.evolve") and first is not None:
+        return replace(first, fields=first.fields | call.named)
     if name in ("asyncio.run", "asyncio.gather", "functools.partial") and first is not None:
         return call.default()
     if call.last in ("random", "choice", "choices", "shuffle") and first is not None:
@@ -130,6 +135,16 @@ def builtins(call: Call) -> Value | None:
     if name.endswith("getattr") and len(call.arguments) > 1:
         return attribute(call.arguments[0], min(call.arguments[1].texts, default=""))
     return None
+
+
+def _is_of_tensor(call: Call) -> bool:
+    """Return True if a sum or a mean may be a loss: of a tensor or a list, not of a column of a table."""
+    names = call.function.names
+    if call.receiver is None:
+        return call.last == "sum"
+    if any(name.startswith(lib.TENSORS) for name in names):
+        return True
+    return not call.receiver.whole and not any(name.startswith(lib.TABLES) for name in names)
 
 
 def _is_instance(value: Value, kind: Value) -> bool | None:

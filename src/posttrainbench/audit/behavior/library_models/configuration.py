@@ -12,10 +12,14 @@ import yaml
 
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.training_arguments import LONGEST_CONFIG, options_of
-from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Value, text_value
+from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Value, joined, text_value
 
 MOST_VALUES = 500
 """Values of a configuration file that are kept."""
+MOST_COMMANDS = 20
+"""Commands of one program that are interpreted if its command line names none of them."""
+COMMANDS = "__commands__"
+"""Name of the functions that are commands of an object that reads the command line."""
 CONTENT = "content of "
 """Beginning of the name of a value that is the text of a file."""
 _DEFAULTS = {"dataset_train_split": "train", "dataset_test_split": "test"}
@@ -37,6 +41,9 @@ def configuration(call: Call) -> Value | None:
     if any(name.endswith("OmegaConf.from_cli") for name in names):
         return Value(fields=dict(_given(call.context.argv)))
     if call.last in ("field", "Field", "Option", "Argument") and not call.function.functions:
+        factory = call.named.get("default_factory")
+        if factory is not None and factory.functions:
+            return call.invoke(factory, [])
         return call.argument(0, "default") or Value()
     if call.last in ("HfArgumentParser", "TrlParser"):
         return Value(names=frozenset([f"{call.last}()"]), fields={"classes": call.argument(0) or Value()}, truth=True)
@@ -50,10 +57,31 @@ def configuration(call: Call) -> Value | None:
             if mark:
                 call.context.env.setdefault(name.strip(), value.strip().strip("'\""))
         return Value()
-    target = call.function.fields.get("__command__")
-    if target is None and call.is_in("command_lines"):
-        target = call.argument(0)
-    return _called(call, target) if target is not None and target.functions else None
+    commands = call.function.fields.get(COMMANDS)
+    if commands is not None:
+        return _called_command(call, commands.fields)
+    target = call.argument(0) if call.is_in("command_lines") else None
+    return _called(call, target, call.context.argv) if target is not None and target.functions else None
+
+
+def add_command(owner: Value, name: str, decorator: ast.expr, function: Value) -> None:
+    """Record that a function is a command of an object that reads the command line, as decorators of Typer do."""
+    if isinstance(decorator, ast.Call):
+        named = [keyword.value for keyword in decorator.keywords if keyword.arg == "name"]
+        given = [node.value for node in (*decorator.args[:1], *named) if isinstance(node, ast.Constant)]
+        name = next((text for text in given if isinstance(text, str)), name)
+    commands = owner.fields.setdefault(COMMANDS, Value())
+    commands.fields[name.replace("_", "-")] = function
+
+
+def _called_command(call: Call, commands: dict[str, Value]) -> Value:
+    """Return the result of the command that the command line names, of all if it names none of them."""
+    argv = call.context.argv
+    chosen = next((word for word in argv or [] if not word.startswith("-")), "").replace("_", "-")
+    if chosen in commands and argv is not None:
+        rest = argv[[word.replace("_", "-") for word in argv].index(chosen) + 1 :]
+        return _called(call, commands[chosen], rest)
+    return joined(*(_called(call, function, argv) for function in list(commands.values())[:MOST_COMMANDS]))
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef, argv: list[str] | None) -> dict[str, Value]:
@@ -171,10 +199,10 @@ def _parsed(call: Call, classes: Value) -> Value:
     return Value(fields=records)
 
 
-def _called(call: Call, target: Value) -> Value:
+def _called(call: Call, target: Value, argv: list[str] | None) -> Value:
     node = target.functions[0].node
     if isinstance(node, ast.ClassDef):
-        return Value(fields={**target.fields, **dict(_given(call.context.argv))}, truth=True)
+        return Value(fields={**target.fields, **dict(_given(argv))}, truth=True)
     if isinstance(node, ast.Lambda):
         return call.invoke(target, [])
-    return call.invoke(target, [], parameters(node, call.context.argv))
+    return call.invoke(target, [], parameters(node, argv))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.concrete import literal
-from posttrainbench.audit.behavior.operations import attribute
+from posttrainbench.audit.behavior.operations import attribute, defines
 from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.row_subscripts import window
 from posttrainbench.audit.behavior.script_analysis import Trainer
@@ -27,7 +27,10 @@ from posttrainbench.audit.behavior.values import (
 
 DICTIONARY = "datasets.DatasetDict()"
 _ARRAYS = ("numpy.", "torch.", "jax.", "tensorflow.")
+_FORMATS = frozenset("json csv parquet text arrow pandas".split())
 _SLICES = frozenset("select take head sample islice skip tail".split())
+_HELD_OUT = ("val", "eval", "test", "callback")
+"""Beginnings of the names of arguments of `fit` that hold no training data."""
 HARNESS = "a task of an evaluation harness"
 
 
@@ -84,16 +87,39 @@ def training(call: Call) -> Value | None:
         call.sink("gradient of a loss computed from the data", data)
         return None
     if call.is_in("trains") and not call.function.functions and _fits(call):
-        module = call.named.get("datamodule")
-        if module is not None and (loader := attribute(module, "train_dataloader")).functions:
-            call.sink("fit(...)", call.invoke(loader, []))
-        else:
-            values = [
-                value for key, value in call.named.items() if not key.startswith(("val", "eval", "test", "callback"))
-            ]
-            call.sink(f"{call.last}(...)", joined(Value(), *call.arguments[:2], *values))
+        named = [value for key, value in call.named.items() if not key.startswith(_HELD_OUT)]
+        given = [*call.arguments[:2], *named]
+        data = [value for value in given if not _is_module(value)]
+        loaders = [] if any(value.all() or value.all_splits() for value in data) else _hooks(call, given)
+        call.sink(f"{call.last}(...)", joined(Value(), *data, *loaders))
         return Value()
+    if _makes_own_trainer(call):
+        data = joined(Value(), *(call.named[key] for key in lib.tables().training_data if key in call.named))
+        call.sink(f"{call.source_text[:60]} with its training data", data)
     return None
+
+
+def _makes_own_trainer(call: Call) -> bool:
+    """Return True if a call makes an instance of a class of the script that is called a trainer, with training data."""
+    classes = [one.node.name for one in call.function.functions if isinstance(one.node, ast.ClassDef)]
+    return lib.tables().makes_trainer(classes) and not call.named.keys().isdisjoint(lib.tables().training_data)
+
+
+def _is_module(value: Value) -> bool:
+    """Return True for an instance of a class of the script that is a Lightning module or data module."""
+    return defines(value, "training_step") or defines(value, "train_dataloader")
+
+
+def _hooks(call: Call, modules: list[Value]) -> list[Value]:
+    """Return the training data that Lightning's hooks of the modules which are given to `fit` load."""
+    found = []
+    for module in modules:
+        if defines(module, "train_dataloader"):
+            for hook in ("prepare_data", "setup"):
+                if defines(module, hook):
+                    call.invoke(attribute(module, hook), [Value(texts=frozenset(["fit"]))] if hook == "setup" else [])
+            found.append(call.invoke(attribute(module, "train_dataloader"), []))
+    return found
 
 
 def _enclosed(function: Function) -> Taints:
@@ -195,6 +221,8 @@ def _load_dataset(call: Call, second: str = "name") -> Value:
     path = call.argument(0, "path", "dataset_name") or Value()
     config = min((call.argument(1 if second == "name" else 9, "name", "subset_name") or Value()).texts, default="")
     files = call.named.get("data_files")
+    if files is not None and not texts_of(files) and not files.all() and path.texts - _FORMATS:
+        files = None  # a program that could also read files
     split = call.argument(2 if second == "name" else 1, "split")
     keys = {key for key in (files.fields if files is not None else ()) if not key.isdigit() and key != UNKNOWN}
     if files is not None and (keys or split is None):
@@ -218,7 +246,7 @@ def _rows(call: Call, path: Value, config: str, files: Value | None, split: Valu
     taints = call.read(files) if files is not None else NONE
     splits: set[tuple[str, str]] = set()
     for repo in sorted(path.texts):
-        if repo in ("json", "csv", "parquet", "text", "arrow", "pandas") or UNKNOWN in repo:
+        if repo in _FORMATS or UNKNOWN in repo:
             continue
         taints |= call.files.written(call.files.resolve(repo, call.context.cwd))
         taints |= call.files.written(f"hub:{repo}")
@@ -236,7 +264,7 @@ def _rows(call: Call, path: Value, config: str, files: Value | None, split: Valu
 def _followed_data(call: Call) -> Value | None:
     """Return the data set that is read from files, where one row is followed; None if it is not known."""
     path, files = literal(call.argument(0, "path") or Value()), call.named.get("data_files")
-    if path not in ("json", "csv", "parquet", "text", "arrow", "pandas"):
+    if path not in _FORMATS:
         if not isinstance(path, str) or call.context.world is None or files is not None:
             return None
         files = call.argument(0, "path") or Value()
