@@ -89,9 +89,9 @@ def training(call: Call) -> Value | None:
     if call.is_in("trains") and not call.function.functions and _fits(call):
         named = [value for key, value in call.named.items() if not key.startswith(_HELD_OUT)]
         given = [*call.arguments[:2], *named]
-        data = [value for value in given if not _is_module(value)]
-        loaders = [] if any(value.all() or value.all_splits() for value in data) else _hooks(call, given)
-        call.sink(f"{call.last}(...)", joined(Value(), *data, *loaders))
+        rows = [value for value in given if not _is_module(value)]
+        loaded = [] if any(value.all() or value.all_splits() for value in rows) else _hooks(call, given)
+        call.sink(f"{call.last}(...)", joined(Value(), *rows, *loaded))
         return Value()
     if _makes_own_trainer(call):
         data = joined(Value(), *(call.named[key] for key in lib.tables().training_data if key in call.named))
