@@ -74,6 +74,8 @@ def is_opaque(data: bytes) -> bool:
     if data[:1] == b"\x80" and (parts := _pickled_bytes(data)) is not None:
         return any(map(is_opaque, parts))
     values = np.frombuffer(data, dtype=np.uint8)
+    if values.min() >= 9:  # text
+        return False
     step = max(len(values) // _SAMPLES, SAMPLE)
     opaque = total = 0
     for start in range(0, len(values), step - step % 8):
