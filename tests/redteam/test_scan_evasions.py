@@ -22,13 +22,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from posttrainbench import catalog
 from posttrainbench.audit.contamination.scan import ScanReport, readers, scan, windows
 from posttrainbench.audit.contamination.scan.files import FileScan
 from posttrainbench.audit.contamination.scan.index import build_index
 from posttrainbench.audit.contamination.scan.opaque import UNKNOWN
 from posttrainbench.audit.contamination.scan.scanner import Search
 from posttrainbench.audit.contamination.scan.search import NO_TOKENIZER, Searcher
+from posttrainbench.audit.contamination.scan.vocabulary import load_vocabulary
 from posttrainbench.benchmarks import Item
+from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.untrusted import walk
 from scan_problems import chat, lines, problems
 
@@ -249,12 +252,23 @@ def tokenizer(tmp_path: Path) -> Path:
     words = sorted({word for item in TESTS for word in re.findall(r"[A-Za-z]+", item.question)})
     letters = [chr(code) for code in range(33, 127)]
     vocabulary = {token: number for number, token in enumerate([*letters, "Ġ", *(f"Ġ{word}" for word in words)])}
-    special = [{"id": len(vocabulary), "content": "<end>"}]
+    special = [{"id": len(vocabulary), "content": "<end>", "special": True}]
     data = {"model": {"vocab": vocabulary}, "added_tokens": special, "decoder": {"type": "ByteLevel"}}
     directory = tmp_path / "tokenizer"
     directory.mkdir()
     (directory / "tokenizer.json").write_text(json.dumps(data))
     return directory
+
+
+def test_added_tokens_are_decoded() -> None:
+    """As in micro-base, whose vocabulary has ` (A)` as an added token."""
+    directory = catalog.models()["micro-base"].directory
+    text = load_benchmark("micro-choice").load("test")[0].question
+    tokenizer = pytest.importorskip("tokenizers").Tokenizer.from_file(str(directory / "tokenizer.json"))
+    [end, *_] = [token["id"] for token in json.loads(tokenizer.to_str())["added_tokens"] if token["special"]]
+    ids = np.array([*tokenizer.encode(text).ids, end, *tokenizer.encode(text).ids])
+    assert " (A)" in text
+    assert load_vocabulary(directory).decode(ids).decode() == f"{text} {text}"
 
 
 def token_ids(tokenizer: Path) -> list[list[int]]:

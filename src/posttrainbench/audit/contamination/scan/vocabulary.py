@@ -2,7 +2,7 @@
 
 Decoded are runs of numbers in text (`"input_ids": [...]`), arrays of 16, 32 or 64 bits in binary files (NumPy, flat
 `.bin` files, Arrow buffers, torch files), and lists of integers in pickles, which are never unpickled. Tokens are
-decoded one by one; special tokens separate words.
+decoded one by one; special tokens separate words, other added tokens are their text.
 """
 
 import itertools
@@ -167,12 +167,15 @@ def load_vocabulary(directory: Path) -> Vocabulary:
             vocabulary.items() if isinstance(vocabulary, dict) else ((row[0], n) for n, row in enumerate(vocabulary))
         )
         texts = {int(number): token for token, number in pairs}
-        special = {int(token["id"]): "" for token in data.get("added_tokens", [])}
+        added = {
+            int(token["id"]): b" " if token.get("special") else token["content"].encode("utf-8", "replace")
+            for token in data.get("added_tokens", [])
+        }
         by_byte = "ByteLevel" in json.dumps([data.get("pre_tokenizer"), data.get("decoder")])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read as a tokenizer ({error}); give the base model's directory.") from None
-    size = max([*texts, *special], default=-1) + 1
-    pieces = [b" " if number in special else _bytes(texts.get(number, " "), by_byte) for number in range(size)]
+    size = max([*texts, *added], default=-1) + 1
+    pieces = [added[number] if number in added else _bytes(texts.get(number, " "), by_byte) for number in range(size)]
     pieces.append(b" ")
     first = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
     return Vocabulary(first, np.frombuffer(b"".join(pieces), dtype=np.uint8))
