@@ -16,7 +16,7 @@ from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.rows import is_collection
 from posttrainbench.audit.behavior.script_analysis import ScriptContext
 from posttrainbench.audit.behavior.state import Files
-from posttrainbench.audit.behavior.values import EVERY, NONE, UNKNOWN, Scope, Taint, Taints, Value, unclear
+from posttrainbench.audit.behavior.values import EVERY, NONE, UNKNOWN, Scope, Taint, Taints, Value, joined, unclear
 
 
 class Caller(Protocol):
@@ -133,9 +133,9 @@ class Call:
         self.context.sink(self.caller.script, self.line, how, self.produced(value))
 
     def produced(self, value: Value) -> Value:
-        """Return what a data set of the script produces, not what it holds, where one row is followed."""
+        """Return what a data set of the script produces; where one row is followed, without what it holds."""
         if self.context.world is None:
-            return value
+            return joined(value, Value(self.read_rows(value)))
         for name in ("__iter__", "__getitem__"):
             if (known := value.fields.get(name)) is not None and known.functions:
                 if name == "__getitem__":
@@ -148,6 +148,11 @@ class Call:
                 self.context.world.opaque |= bool(made.all() - one.all())
                 return one
         return value
+
+    def read_rows(self, value: Value) -> Taints:
+        """Return the taints of the rows that a data set of the script reads when it is asked for them."""
+        hooks = [name for name in ("__getitem__", "__iter__") if defines(value, name)]
+        return taints_of([self.invoke(attribute(value, name), []) for name in hooks])
 
     def test_rows(self, repo: str, config: str, split: str) -> Taints:
         """Record a data set's split as a source, and return its taint, if its rows may be test items."""
@@ -238,6 +243,8 @@ class Call:
                 for value in [*arguments, *([self.receiver] if self.receiver is not None else [])]:
                     if is_collection(value) and is_followed(value):
                         doubtful(value)
+        for value in arguments if self.context.world is None else ():
+            taints |= self.read_rows(value)
         for value in arguments:
             if value.functions:  # the result of a callback may be returned
                 taints |= self.invoke(value, [Value(taints)]).all()

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from posttrainbench.audit.behavior import libraries as lib
-from posttrainbench.audit.behavior.evaluations import EVALUATE, LOGGED, PRINTED, is_evaluation, log_paths
+from posttrainbench.audit.behavior.evaluations import (
+    EVALUATE,
+    LOGGED,
+    PRINTED,
+    is_evaluation,
+    log_paths,
+    names_benchmark,
+)
 from posttrainbench.audit.behavior.replay_state import ReplayState
 from posttrainbench.audit.behavior.selection import pattern_keeps_training_rows, query_keeps_training_rows
 from posttrainbench.audit.behavior.shell_commands import SimpleCommand, printed
@@ -144,8 +151,9 @@ class DataCommand:
         test_data = self.state.files.test_data
         if program != EVALUATE and not is_evaluation(program, arguments, test_data):
             return Stream()
-        printed_items, logged = (Taint("test", name, *self.state.label, sure=False) for name in (PRINTED, LOGGED))
-        for path in log_paths(program, arguments, test_data.benchmark):
+        printed_items = Taint("test", PRINTED, *self.state.label, sure=False)
+        logged = Taint("test", LOGGED, *self.state.label, sure=names_benchmark(arguments, test_data))
+        for path in log_paths(program, arguments, test_data.benchmark, self.command.env):
             self.state.files.write(path, frozenset([logged]), self.command.cwd, append=True)
         self.state.add_source(printed_items)
         return Stream(frozenset([printed_items]))

@@ -8,8 +8,9 @@ from posttrainbench.audit.behavior import row_operators, selection
 from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import Evaluator
 from posttrainbench.audit.behavior.followed_displays import followed_comprehension, followed_dictionary
+from posttrainbench.audit.behavior.function_calls import inlined
 from posttrainbench.audit.behavior.operations import exact_text, taints_of
-from posttrainbench.audit.behavior.values import UNKNOWN, Scope, Value
+from posttrainbench.audit.behavior.values import DICTIONARY, UNKNOWN, Scope, Value
 
 
 def sequence_display(evaluator: Evaluator, parts: list[ast.expr], scope: Scope) -> Value:
@@ -35,7 +36,7 @@ def dictionary_display(
     evaluator: Evaluator, keys: list[ast.expr | None], values: list[ast.expr], scope: Scope
 ) -> Value:
     """Return a dictionary that is written out."""
-    result = Value(truth=bool(values) or None)
+    result = Value(names=frozenset([DICTIONARY]), truth=bool(values) or None)
     if evaluator.context.world is not None and len(values) <= 2000:
         return followed_dictionary(evaluator, keys, values, scope)
     for key, node in list(zip(keys, values, strict=True))[:2000]:
@@ -58,7 +59,7 @@ def comprehension(
     if evaluator.context.world is not None:
         return followed_comprehension(evaluator, parts, generators, inner)
     sequence = evaluator.value(generators[0].iter, inner)
-    if any(map(selection.keeps_training_rows, generators[0].ifs)):
+    if _keeps_training_rows(evaluator, generators[0], sequence, inner):
         sequence = selection.without_test_data(sequence)
     if len(generators) == 1 and (elements := elements_of(evaluator, sequence)):
         return _unrolled(evaluator, parts, generators[0], elements, inner)
@@ -70,8 +71,17 @@ def comprehension(
     values = [evaluator.value(part, inner) for part in parts]
     result = Value(taints_of(values), splits=frozenset().union(*(value.all_splits() for value in values)))
     result.fields[UNKNOWN] = values[-1]
+    result.names = frozenset([DICTIONARY] if len(parts) > 1 else [])
     result.whole = len(generators) == 1 and sequence.whole
     return result
+
+
+def _keeps_training_rows(evaluator: Evaluator, generator: ast.comprehension, sequence: Value, inner: Scope) -> bool:
+    """Return True if a condition of a comprehension excludes rows of the test split."""
+    if any(map(selection.keeps_training_rows, generator.ifs)):
+        return True
+    evaluator.assign(generator.target, element_of(evaluator, sequence), inner)
+    return any(selection.keeps_training_rows(inlined(evaluator, test, inner)) for test in generator.ifs)
 
 
 def _unrolled(

@@ -5,7 +5,7 @@ print and log may contain test items with their gold answers. A score that is re
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from posttrainbench.audit.behavior.shell_words import option_value
 from posttrainbench.audit.behavior.test_sets import TestData
@@ -45,10 +45,16 @@ def is_evaluation(program: str, arguments: Sequence[str], test_data: TestData) -
     return False
 
 
-def log_paths(program: str, arguments: Sequence[str], benchmark: str) -> list[str]:
+def names_benchmark(arguments: Sequence[str], test_data: TestData) -> bool:
+    """Return True if a word of a command names the benchmark as a task, such as `inspect_evals/gsm8k`."""
+    return any(test_data.names_benchmark(part) for word in arguments for part in re.split(r"[,=/@:]", word))
+
+
+def log_paths(program: str, arguments: Sequence[str], benchmark: str, env: Mapping[str, str]) -> list[str]:
     """Return the paths of the logs that an evaluation writes, with unknown parts."""
     if program in _LM_EVAL:
         folder = option_value(arguments, "--output_path", "-o")
-        return [f"{folder}/{UNKNOWN}samples_{UNKNOWN}.jsonl"] if folder and "--log_samples" in arguments else []
-    folder = option_value(arguments, "--log-dir") or INSPECT_LOGS
+        logs = folder and not {"--log_samples", "-s"}.isdisjoint(arguments)
+        return [f"{folder}/{UNKNOWN}samples_{UNKNOWN}.jsonl"] if logs else []
+    folder = option_value(arguments, "--log-dir") or env.get("INSPECT_LOG_DIR") or INSPECT_LOGS
     return [f"{folder}/{UNKNOWN}T{UNKNOWN}_{benchmark}_{UNKNOWN}.json"]

@@ -14,6 +14,8 @@ from posttrainbench.audit.behavior.operations import attribute, exact_text, tain
 from posttrainbench.audit.behavior.values import UNKNOWN, Function, Scope, Value, joined
 
 _IMPORTS = frozenset(("importlib.import_module", "__import__"))
+MOST_RECURSIONS = 4
+"""Calls of a function within itself that are interpreted."""
 _PROPERTIES = frozenset("property cached_property".split())
 
 
@@ -52,6 +54,27 @@ def read_attribute(evaluator: Evaluator, base: Value, name: str) -> Value:
     if any(ast.unparse(one).rpartition(".")[2] in _PROPERTIES for one in decorators):
         return call_function(evaluator, result, [], {})
     return result
+
+
+def inlined(evaluator: Evaluator, test: ast.expr, scope: Scope) -> ast.expr:
+    """Return a condition in which an expression stands for the functions and properties that only return it."""
+    match test:
+        case ast.UnaryOp(operator, operand):
+            return ast.UnaryOp(operator, inlined(evaluator, operand, scope))
+        case ast.BoolOp(operator, parts):
+            return ast.BoolOp(operator, [inlined(evaluator, part, scope) for part in parts])
+        case ast.Call(ast.Attribute(base, name)) | ast.Attribute(base, name):
+            functions = attribute(evaluator.value(base, scope), name).functions
+        case ast.Call(ast.Name() as called):
+            functions = evaluator.value(called, scope).functions
+        case _:
+            return test
+    bodies = [getattr(one.node, "body", None) for one in functions]
+    if len(bodies) == 1 and isinstance(bodies[0], list):
+        match [one for one in bodies[0] if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]:
+            case [ast.Return(ast.expr() as result)]:
+                return result
+    return test
 
 
 def _parent(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value | None:
@@ -148,7 +171,8 @@ def call_function(evaluator: Evaluator, function: Value, arguments: list[Value],
 def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], named: dict[str, Value]) -> Value:
     """Interpret the body of a function with these arguments and return its result."""
     node = function.node
-    if evaluator.depth >= MOST_NESTED_CALLS:
+    recurs = evaluator.context.world is None and evaluator.context.active.count(node) >= MOST_RECURSIONS
+    if evaluator.depth >= MOST_NESTED_CALLS or recurs:
         return Value(taints_of([*arguments, *named.values()]))
     if isinstance(node, ast.ClassDef):
         return _instance(evaluator, function, node, arguments, named)
@@ -159,7 +183,9 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
     )
     if isinstance(node, ast.Lambda):
         return inner.value(node.body, scope)
+    evaluator.context.active.append(node)
     left = inner.block(node.body, scope)
+    evaluator.context.active.pop()
     evaluator.context.raised |= left == "raise" and evaluator.context.certain
     if (
         evaluator.context.world is not None

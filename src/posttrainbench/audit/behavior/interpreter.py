@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,12 +16,13 @@ from posttrainbench.audit.behavior.evaluator import MAYBE
 from posttrainbench.audit.behavior.followed_changes import assign_slice, change_rows, holds_rows, record_assignment
 from posttrainbench.audit.behavior.followed_expressions import followed_subscript, followed_value
 from posttrainbench.audit.behavior.followed_statements import followed_statement
-from posttrainbench.audit.behavior.function_calls import call_function, define, evaluate_call, read_attribute
+from posttrainbench.audit.behavior.function_calls import call_function, define, evaluate_call, inlined, read_attribute
 from posttrainbench.audit.behavior.imports import absolute_name, import_module, import_name
 from posttrainbench.audit.behavior.operations import exact_text, taints_of
 from posttrainbench.audit.behavior.row_loops import RowLoops
 from posttrainbench.audit.behavior.script_analysis import ScriptContext, ScriptResult, TooLongError
 from posttrainbench.audit.behavior.values import (
+    DICTIONARY,
     UNKNOWN,
     Function,
     Scope,
@@ -34,6 +36,8 @@ from posttrainbench.audit.behavior.values import (
 )
 
 MOST_NESTED_LOOPS = 3
+_VOCABULARY = re.compile(r"vocab|stoi|(char|word|token|tok)s?(_to_|2|_?to)_?(id|idx|ix|index|int)", re.IGNORECASE)
+"""Names of variables that map words to their ids."""
 _ENDS = {ast.Return: "return", ast.Raise: "return", ast.Continue: "continue", ast.Break: "break"}
 
 
@@ -56,6 +60,12 @@ def analyze(tree: ast.Module, context: ScriptContext, models: Sequence[LibraryMo
     return context.result
 
 
+def _named(owner: Value, node: ast.expr) -> Value:
+    """Return a value with the name that it has in the script."""
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return replace(owner, names=owner.names | {DICTIONARY}) if _VOCABULARY.search(name) else owner
+
+
 class Interpreter:
     """Interprets the statements and expressions of one script, or of one function call in it.
 
@@ -73,6 +83,7 @@ class Interpreter:
         self.script = script
         self.returned: list[Value] = []
         self._yielded: dict[ast.Yield, int] = {}
+        self._branches: dict[ast.stmt, ast.stmt] = {}
         self.models = models
         self.depth = depth
         self.row_loops = RowLoops()
@@ -109,6 +120,8 @@ class Interpreter:
 
     def statement(self, node: ast.stmt, scope: Scope) -> str:
         """Interpret one statement, and return how control leaves the block that it is in, as in `block`."""
+        if self._world is None:
+            node = self._branches.get(node) or self._chosen_receiver(node)
         if self._world is not None and (left := followed_statement(self, node, scope)) is not None:
             return left
         match node:
@@ -135,8 +148,9 @@ class Interpreter:
                 if truth is not None:
                     self.block(body if truth else orelse, scope)
                 else:
-                    self._branch(body, scope, test, chosen=selection.keeps_training_rows(test))
-                    self._branch(orelse, scope, test, chosen=selection.drops_training_rows(test))
+                    known = inlined(self, test, scope)
+                    self._branch(body, scope, test, chosen=selection.keeps_training_rows(known))
+                    self._branch(orelse, scope, test, chosen=selection.drops_training_rows(known))
             case ast.For(target, iterable, body, orelse) | ast.AsyncFor(target, iterable, body, orelse):
                 sequence = self.value(iterable, scope)
                 elements = elements_of(self, sequence)
@@ -183,6 +197,19 @@ class Interpreter:
             case _:
                 pass
         return _ENDS.get(type(node), "")
+
+    def _chosen_receiver(self, node: ast.stmt) -> ast.stmt:
+        """Return a statement such as `(train if known else test).append(row)` as a condition with two branches."""
+        match node:
+            case ast.Expr(ast.Call(ast.Attribute(ast.IfExp(test, body, orelse), name), arguments, keywords)):
+                calls = (
+                    ast.Expr(ast.Call(ast.Attribute(one, name, ast.Load()), arguments, keywords))
+                    for one in (body, orelse)
+                )
+                first, second = (ast.fix_missing_locations(ast.copy_location(call, node)) for call in calls)
+                self._branches[node] = ast.copy_location(ast.If(test, [first], [second]), node)
+                return self._branches[node]
+        return node
 
     def _rounds(self) -> Iterator[int]:
         """Yield once per pass over a loop body: twice, so that effects of one pass reach the next; once if nested."""
@@ -310,7 +337,11 @@ class Interpreter:
                     result.taints |= self.context.stdin
                 return result
             case ast.Subscript(base, key):
-                return self._subscript(self.value(base, scope), key, scope)
+                owner = self.value(base, scope)
+                result = self._subscript(owner, key, scope)
+                if self._world is not None or not isinstance(node.ctx, ast.Load) or isinstance(key, ast.Slice):
+                    return result
+                return operations.looked_up(_named(owner, base), self.value(key, scope), result)
             case ast.Call():
                 return evaluate_call(self, node, scope)
             case ast.BinOp(left, operator, right):

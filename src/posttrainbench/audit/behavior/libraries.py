@@ -172,7 +172,7 @@ KEEPS = frozenset(
     "difference symmetric_difference filter drop_duplicates dropna drop query loc iloc where mask".split()
 )
 """Methods whose result derives only from their object."""
-ADDS = frozenset("append extend add update insert appendleft extendleft put put_nowait setdefault push concat".split())
+ADDS = frozenset("append extend add update insert appendleft extendleft put put_nowait setdefault push".split())
 """Methods that add their arguments to their object."""
 DATA_FILE = re.compile(r"\.(jsonl?|csv|tsv|parquet|arrow|txt|pkl|pickle|pt|npy|npz|ya?ml|gz|zst|db|feather|bin)$")
 SAVES = re.compile(r"save|write|dump(?!s)|export|store|to_json|append_to", re.IGNORECASE)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from posttrainbench.audit.behavior.values import (
     ARGV_INDEX,
+    DICTIONARY,
     NONE,
     UNKNOWN,
     Taints,
@@ -29,6 +30,7 @@ DESCRIBES_DATASET = DESCRIBES | frozenset("features info description homepage li
 """Attributes of a data set that tell about it and hold none of its rows."""
 DATASET = re.compile(r"(^|\.)(load_dataset|Dataset|DatasetDict)\(\)")
 
+_VOCABULARY = re.compile(r"vocab(ulary)?\(\)$")
 FEW_ROWS = 8
 """Rows at the start or end of a list that a slice may leave out without being a selection."""
 
@@ -150,6 +152,13 @@ def compare(left: Value, operators: list[ast.cmpop], others: list[Value]) -> Val
         if UNKNOWN not in first + second and not left.number and isinstance(operators[0], ast.Eq | ast.NotEq):
             return Value(truth=(first == second) is isinstance(operators[0], ast.Eq))
     return Value()
+
+
+def looked_up(owner: Value, key: Value, result: Value) -> Value:
+    """Return what a vocabulary gives for a key: it tells which key was looked up, such as the id of a word."""
+    known = any(name == DICTIONARY or _VOCABULARY.search(name) for name in owner.names)
+    taints = key.all() if known and not result.fields and not result.handles and result.total is None else NONE
+    return replace(result, taints=result.taints | taints) if taints - result.taints else result
 
 
 def unrolled(value: Value) -> list[Value]:

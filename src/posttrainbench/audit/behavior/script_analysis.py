@@ -151,6 +151,7 @@ class ScriptContext:
         columns: the row whose columns an expression of a data frame library names.
         defaults: values of the defaults of parameters.
         raised: whether a function that was called certainly raises an exception for the row that is followed.
+        active: the functions that are being interpreted, from the outermost one.
         popped: what calls took out of rows: bodies of loops are interpreted twice.
     """
 
@@ -177,6 +178,7 @@ class ScriptContext:
     trainers: list[Trainer] = field(default_factory=list)
     popped: dict[ast.Call, Value] = field(default_factory=dict)
     raised: bool = False
+    active: list[ast.AST] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.world = self.environment.files.world

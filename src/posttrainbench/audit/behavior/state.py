@@ -16,7 +16,27 @@ REMOTE = ("hub:", "hf://", "http://", "https://", "s3://")
 MOST_FILES = 20_000
 MOST_MATCHES = 50
 """Known files that match one pattern."""
+SHORTEST_PATTERN = 4
+"""Known characters of a pattern that names no folder."""
 _VARIABLE = re.compile(r"\$\{?\w+\}?|\$\(.*?\)|%\w|\{\w*\}")
+
+
+def _overlap(name: str, pattern: str) -> bool:
+    """Return True if one path may match a name with unknown parts and a pattern, in which `*` is any text."""
+    first, second = (
+        re.sub(r"\*+", "*", text.replace(UNKNOWN, "*").replace("**/", "*"))[:200] for text in (name, pattern)
+    )
+    row = [True] + [False] * len(second)
+    for index, letter in enumerate(second, 1):
+        row[index] = row[index - 1] and letter == "*"
+    for letter in first:
+        before, row = row, [row[0] and letter == "*"] + [False] * len(second)
+        for index, other in enumerate(second, 1):
+            skips = (letter == "*" and (before[index] or row[index - 1])) or (
+                other == "*" and (before[index] or row[index - 1])
+            )
+            row[index] = skips or (before[index - 1] and (letter == other or "?" in (letter, other)))
+    return row[-1]
 
 
 @dataclass
@@ -90,6 +110,13 @@ class Files:
                 found[(f"{folder}/{inside}" if folder else inside) if is_simple else self.absolute(name)] = None
         return list(found)[:MOST_MATCHES]
 
+    def inside(self, folder: str, cwd: str = "") -> list[str]:
+        """Return the known tainted files below a folder, relative to it."""
+        resolved = self.resolve(folder, cwd)
+        prefix = "" if resolved == "." else f"{resolved}/"
+        names = [name.removeprefix(prefix) for name in self.taints if name.startswith(prefix)]
+        return [name for name in names if UNKNOWN not in name and not name.startswith(("/", *REMOTE))][:MOST_MATCHES]
+
     def absolute(self, resolved: str) -> str:
         """Return a path that does not depend on the working directory."""
         return f"{self.workspace[0]}/{resolved}" if self.workspace and not resolved.startswith("/") else resolved
@@ -122,9 +149,11 @@ class Files:
                     return self.taints[above]
         if "*" in resolved or "?" in resolved or UNKNOWN in resolved:
             pattern = resolved.replace(UNKNOWN, "*")
-            if len(pattern.strip("*/. ")) >= 4:
+            if len(pattern.strip("*/. ")) >= SHORTEST_PATTERN or re.match(r"[^*/.][^*/]*/", pattern):
                 for other, taints in self.taints.items():
-                    if fnmatchcase(other, pattern):
+                    if UNKNOWN in other and _overlap(other, pattern):
+                        result |= taints
+                    elif fnmatchcase(other, pattern):
                         # It is unknown which matching files are read, unless only a directory is unknown.
                         result |= taints if "*" not in resolved and "?" not in resolved else unsure(taints)
             return result

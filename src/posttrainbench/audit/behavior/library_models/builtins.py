@@ -8,7 +8,7 @@ from dataclasses import replace
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.library_models.arguments import argument
-from posttrainbench.audit.behavior.operations import attribute, exact_text, unrolled
+from posttrainbench.audit.behavior.operations import attribute, exact_text, looked_up, unrolled
 from posttrainbench.audit.behavior.selection import (
     function_keeps_training_rows,
     keeps_training_rows,
@@ -191,7 +191,7 @@ def methods(call: Call) -> Value | None:
                 inputs = [call.element(value) for value in inputs]
             inner = call.invoke(function, inputs)
             return Value(inner.all(), fields={UNKNOWN: inner})
-    if call.last in lib.ADDS:
+    if call.last in lib.ADDS and not any(name.startswith((*lib.TENSORS, "numpy.")) for name in call.function.names):
         for value in call.arguments:
             receiver.add(value)
             inner = value
@@ -225,7 +225,7 @@ def methods(call: Call) -> Value | None:
         name = min(call.arguments[0].texts, default="")
         if name in receiver.fields:
             return receiver.fields[name]
-        return call.element(receiver)
+        return looked_up(receiver, call.arguments[0], call.element(receiver))
     if call.last in ("format", "replace", "join", "split", "splitlines", "lower", "encode", "decode"):
         if call.last == "join":
             return Value(receiver.all() | call.argument_taints(), truth=None)

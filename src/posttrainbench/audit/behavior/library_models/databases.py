@@ -6,16 +6,27 @@ import base64
 import re
 import shlex
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, dictionary, literal
 from posttrainbench.audit.behavior.library_models.configuration import CONTENT
 from posttrainbench.audit.behavior.rows import collection
 from posttrainbench.audit.behavior.selection import query_keeps_training_rows, without_test_data
-from posttrainbench.audit.behavior.values import NONE, Value, text_value, unclear
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taints, Value, text_value, unclear
 
 _USER_FUNCTIONS = frozenset("create_function create_aggregate create_window_function create_collation".split())
 _CHANGED = "a changed database"
+_TABLES = "tables"
+"""Field of a connection to a database that holds nothing before: the tables that this program makes."""
+_CHANGED_TABLE = re.compile(
+    r"""\s*(create\s+(?:temp\w*\s+)?(?:table|view)(?:\s+if\s+not\s+exists)?|(?:insert|replace)(?:\s+or\s+\w+)?\s+into)"""
+    r"""\s+["'`\[]?([\w\x00]+)""",
+    re.IGNORECASE,
+)
+_READ_TABLE = re.compile(r"""\b(?:from|join)\s+["'`\[]?([\w.]+)""", re.IGNORECASE)
+_MEMORY = "rows in memory"
+"""Field of a connection to a database that is not in a file."""
 _FILE = re.compile(r"""['"]([^'"\s]{1,300}/[^'"\s]{1,300}|[^'"\s]{1,300}\.(?:jsonl?|csv|parquet|arrow|db))['"]""")
 _CHANGES = re.compile(r"\s*(insert|create|update|delete|drop|alter|pragma|begin|commit|replace)\b", re.IGNORECASE)
 
@@ -25,7 +36,11 @@ def databases(call: Call) -> Value | None:
     if call.is_in("connects"):
         texts = (call.argument(0, "database") or Value()).texts
         paths = frozenset(text.removeprefix("sqlite:///") for text in texts if text != ":memory:")
-        return Value(texts=paths, names=frozenset(["database"]), handles=frozenset((path, True) for path in paths))
+        is_new = not any(call.files.written(call.files.resolve(path, call.context.cwd)) for path in paths)
+        fields = {_TABLES: Value()} if is_new else {}
+        return Value(
+            texts=paths, names=frozenset(["database"]), handles=frozenset((p, True) for p in paths), fields=fields
+        )
     values = [value for value in (call.receiver, *call.all_arguments()) if value is not None]
     database = next((value for value in values if "database" in value.names), None)
     if call.last in _USER_FUNCTIONS and call.context.world is not None:
@@ -41,9 +56,14 @@ def databases(call: Call) -> Value | None:
         return _followed_query(call, database)
     stored = [value for value in call.arguments[1:] if value is not database]
     taints = NONE.union(*(value.all() for value in stored))
+    tables = database.fields.get(_TABLES) if database is not None else None
+    chosen = _of_tables(tables, call, taints) if tables is not None else None
     if database is not None:
         call.write_handles(database, taints)
-        taints |= call.read(database)
+        taints |= call.read(database) if database.handles else database.fields.setdefault(_MEMORY, Value()).taints
+        if not database.handles:
+            database.fields[_MEMORY].taints |= taints
+    taints = taints if chosen is None else chosen
     for text in sorted((call.argument(0, "sql", "query") or Value()).texts):
         for path in _FILE.findall(text):
             taints |= call.read(text_value(path))
@@ -57,6 +77,33 @@ def databases(call: Call) -> Value | None:
     if database is not None and not any(_CHANGES.match(query) for query in queries):
         database.taints = result.taints  # of a cursor, from which they are fetched
     return result
+
+
+def _of_tables(tables: Value, call: Call, stored: Taints) -> Taints | None:
+    """Record what a statement stores in tables that this program makes, and return what it reads from them.
+
+    Returns:
+        None if the statement changes tables, or if it is not known what is in a table that it reads.
+    """
+    queries = (call.argument(0, "sql", "query") or Value()).texts
+    found: Taints = NONE
+    for query in queries:
+        changed = _CHANGED_TABLE.match(query)
+        read = [name.lower() for name in _READ_TABLE.findall(query)]
+        known = {name: part.taints for name, part in tables.fields.items()}
+        parts = [taints for one in read for name, taints in known.items() if fnmatchcase(one, name)]
+        complete = all(any(fnmatchcase(one, name) for name in known) for one in read)
+        if changed is not None:
+            rows = NONE.union(stored, *(parts if complete else [*known.values()]))
+            name = changed[2].lower().replace(UNKNOWN, "*")
+            old = tables.fields.get(name)
+            if old is not None or changed[1].lower().startswith("create"):
+                tables.fields[name] = Value(rows | (old.taints if old is not None else NONE))
+            continue
+        if not read or not complete:
+            return None
+        found = found.union(*parts)
+    return found if queries and not any(map(_CHANGES.match, queries)) else None
 
 
 def _followed_query(call: Call, database: Value | None) -> Value | None:

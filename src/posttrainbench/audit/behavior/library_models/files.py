@@ -11,6 +11,9 @@ from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, bounded, 
 
 ARCHIVE = "archive"
 """Name of the values that are open archives."""
+_UPLOADS = frozenset("upload_file upload_folder upload_large_folder".split())
+"""Functions of the Hub's client."""
+_UPLOADED = ("path_or_fileobj", "folder_path")
 _MEMBERS = frozenset("open read extract extractfile".split())
 
 
@@ -63,6 +66,12 @@ def files(call: Call) -> Value | None:
         # Libraries differ in the order of file and value.
         file, value = (second, first) if second.texts or second.handles else (first, second)
         call.write_value(file, value)
+        return Value()
+    if call.last in _UPLOADS and "repo_id" in call.named:
+        source = call.argument(0, *_UPLOADED)
+        taints = call.read(source) | call.argument_taints()
+        for repo in call.named["repo_id"].texts:
+            call.write(Value(texts=frozenset([f"hub:{repo}"])), taints, append=True)
         return Value()
     if call.is_in("saves"):
         call.write_value(call.argument(0, "file"), Value(fields=dict(call.named)))
@@ -166,13 +175,16 @@ def task_value(call: Call) -> Value:
 
 
 def _walked(call: Call) -> Value:
-    """Return the elements of `os.walk`: for a folder of the kit, its test file; else files of unknown names."""
+    """Return the elements of `os.walk`: for a folder of the kit, its test file; else known files, and unknown names."""
     folders = (call.argument(0, "top") or Value()).texts
     kits = [kit for kit in call.files.test_data.kits if any(kit == text or f"{kit}/data" == text for text in folders)]
+    known = [path.rpartition("/") for folder in folders for path in call.files.inside(folder, call.context.cwd)]
     root = frozenset(f"{kit}/data" for kit in kits) or frozenset(
         place for folder in folders for place in (folder, f"{folder}/{UNKNOWN}")
     )
-    file = Value(texts=frozenset(["test.jsonl" if kits else UNKNOWN]))
+    if known and not kits:
+        root = frozenset(f"{folder}/{above}".rstrip("/") for folder in folders for above, _, _ in known)
+    file = Value(texts=bounded(frozenset(["test.jsonl"] if kits else [name for _, _, name in known] or [UNKNOWN])))
     parts = {"0": Value(texts=bounded(root)), "1": Value(), "2": Value(fields={UNKNOWN: file})}
     return Value(fields={UNKNOWN: Value(fields=parts)})
 
@@ -217,7 +229,11 @@ def paths(call: Call, name: str) -> Value | None:
     if name in ("os.listdir", "os.scandir") or call.last == "iterdir":
         folders = (call.argument(0) or call.receiver or Value()).texts
         entries = frozenset(f"{folder}/*" for folder in folders)
-        return Value(fields={UNKNOWN: Value(texts=frozenset([UNKNOWN]))}, texts=entries)
+        known = [path for folder in folders for path in call.files.inside(folder, call.context.cwd) if "/" not in path]
+        if call.last == "iterdir":
+            known = [f"{folder}/{path}" for folder in sorted(folders)[:1] for path in known]
+        names = bounded(frozenset(known)) or frozenset([UNKNOWN])
+        return Value(fields={UNKNOWN: Value(texts=names)}, texts=entries)
     if call.receiver is not None and call.receiver.texts and call.last in ("joinpath", "with_suffix", "with_name"):
         base = call.receiver.texts
         if call.last == "joinpath":
