@@ -9,8 +9,8 @@ from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import Evaluator
 from posttrainbench.audit.behavior.followed_displays import followed_comprehension, followed_dictionary
 from posttrainbench.audit.behavior.function_calls import inlined
-from posttrainbench.audit.behavior.operations import exact_text, taints_of
-from posttrainbench.audit.behavior.values import DICTIONARY, UNKNOWN, Scope, Value
+from posttrainbench.audit.behavior.operations import DICTIONARY, exact_text, taints_of
+from posttrainbench.audit.behavior.values import UNKNOWN, Scope, Value
 
 
 def sequence_display(evaluator: Evaluator, parts: list[ast.expr], scope: Scope) -> Value:

@@ -18,11 +18,10 @@ from posttrainbench.audit.behavior.followed_expressions import followed_subscrip
 from posttrainbench.audit.behavior.followed_statements import followed_statement
 from posttrainbench.audit.behavior.function_calls import call_function, define, evaluate_call, inlined, read_attribute
 from posttrainbench.audit.behavior.imports import absolute_name, import_module, import_name
-from posttrainbench.audit.behavior.operations import exact_text, taints_of
+from posttrainbench.audit.behavior.operations import DICTIONARY, exact_text, taints_of
 from posttrainbench.audit.behavior.row_loops import RowLoops
 from posttrainbench.audit.behavior.script_analysis import ScriptContext, ScriptResult, TooLongError
 from posttrainbench.audit.behavior.values import (
-    DICTIONARY,
     UNKNOWN,
     Function,
     Scope,

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from posttrainbench.audit.behavior.values import (
     ARGV_INDEX,
-    DICTIONARY,
     NONE,
     UNKNOWN,
     Taints,
@@ -21,6 +20,8 @@ from posttrainbench.audit.behavior.values import (
     text_value,
 )
 
+DICTIONARY = "a dictionary"
+"""Name of the dictionaries that are written out, such as a vocabulary."""
 MOST_UNROLLED = 8
 """Elements of a literal sequence that a loop goes through one by one."""
 

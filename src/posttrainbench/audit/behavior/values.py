@@ -17,8 +17,6 @@ EVERY = "every position"
 """Name of numbers of rows and of positions in a program that goes through all of them."""
 COLUMN = "a column"
 """Name of the values of a column of a table, of which the one in the row that is followed is known."""
-DICTIONARY = "a dictionary"
-"""Name of the dictionaries that are written out, such as a vocabulary."""
 ANY_KEY = "key ?"
 """Field of a dictionary: what is stored under keys that are not known."""
 ANYWHERE = -1
