@@ -202,6 +202,37 @@ load_dataset("openai/gsm8k", "main", split=settings.split).to_json(settings.root
 rows = load_dataset("json", data_files=Settings().root + "/rows.jsonl", split="train")
 SFTTrainer(model="m", train_dataset=rows).train()
 """
+SPLITS_OF_A_DICTIONARY = """
+class Data:
+    def setup(self):
+        self.rows = load_dataset("openai/gsm8k", "main")
+        for split in self.rows.keys():
+            self.rows[split] = self.rows[split].map(lambda row: {"text": row["question"]})
+        self.rows = self.rows.rename_column("text", "prompt")
+
+data = Data()
+for seed in (1, 2):
+    data.setup()
+    SFTTrainer(model="m", train_dataset=data.rows["TRAINED"], eval_dataset=data.rows["OTHER"]).train()
+"""
+SET_BY_NAME = """
+import argparse
+from dataclasses import dataclass
+
+@dataclass
+class Settings:
+    name: str
+    split: str
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--name", default="openai/gsm8k")
+parser.add_argument("--split", default="none")
+settings = Settings(**vars(parser.parse_args()))
+for key, value in {"split": "TRAINED"}.items():
+    setattr(settings, key, value)
+rows = load_dataset(settings.name, "main", split=settings.split)
+SFTTrainer(model="m", train_dataset=rows).train()
+"""
 PROGRAMS = {
     "methods of a base class": INHERITED,
     "properties": PROPERTY,
@@ -216,6 +247,8 @@ PROGRAMS = {
     "class called a trainer": OWN_TRAINER,
     "no data files": NO_FILES,
     "fields of data classes": RECORDS,
+    "splits of a dictionary, one after the other": SPLITS_OF_A_DICTIONARY,
+    "attributes that are set by name": SET_BY_NAME,
 }
 COMMAND = {"commands of Typer": "python t.py train-one"}
 

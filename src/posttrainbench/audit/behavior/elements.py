@@ -15,7 +15,7 @@ _ANY_ROW = Value(names=frozenset([EVERY]))
 
 def elements_of(evaluator: Evaluator, value: Value) -> list[Value]:
     """Return the elements of a short sequence whose elements are all known; [] for any other value."""
-    if value.splits and not value.fields and not value.taints:
+    if value.splits and value.fields.keys() <= set(SPLITS) and not value.taints:
         return [text_value(name) for name in SPLITS]  # the keys of a `DatasetDict`
     if defines(value, "__iter__") or defines(value, "__getitem__"):
         return []  # a data set of the script

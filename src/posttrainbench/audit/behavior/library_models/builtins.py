@@ -9,6 +9,7 @@ from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.library_models.arguments import argument
 from posttrainbench.audit.behavior.operations import attribute, exact_text, looked_up, unrolled
+from posttrainbench.audit.behavior.script_analysis import SPLITS
 from posttrainbench.audit.behavior.selection import (
     function_keeps_training_rows,
     keeps_training_rows,
@@ -132,6 +133,11 @@ def builtins(call: Call) -> Value | None:
         return Value(fields={UNKNOWN: call.element(first)}) if call.last == "choices" else call.element(first)
     if call.last in ("gethostname", "getfqdn") and name.startswith("socket."):
         return text_value("localhost")
+    if name == "vars" and first is not None:
+        return first
+    if name == "setattr" and len(call.arguments) == 3 and (key := exact_text(call.arguments[1])) is not None:
+        call.arguments[0].set_field(key, call.arguments[2])
+        return Value()
     if name.endswith("getattr") and len(call.arguments) > 1:
         return attribute(call.arguments[0], min(call.arguments[1].texts, default=""))
     return None
@@ -242,7 +248,7 @@ def methods(call: Call) -> Value | None:
 
 def _content(call: Call, receiver: Value) -> Value:
     counts = any(name.rpartition(".")[2] == "Counter()" for name in receiver.names)  # its keys are what it counts
-    if receiver.splits and not receiver.fields and call.last in ("items", "values", "keys"):
+    if receiver.splits and receiver.fields.keys() <= set(SPLITS) and call.last in ("items", "values", "keys"):
         rows = call.context.split_rows(receiver, call.caller.script, call.line)
         items: dict[str, Value] = {}
         for number, (split, part) in enumerate(rows.items()):

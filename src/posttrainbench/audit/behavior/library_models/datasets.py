@@ -166,11 +166,10 @@ def data_sets(call: Call) -> Value | None:
         )
     if (harness := _harness(call)) is not None:
         return harness
-    if call.receiver is not None and DICTIONARY in call.receiver.names and call.is_in("split_methods"):
-        parts = {
-            name: _mapped(call, part) if call.last == "map" else part for name, part in call.receiver.fields.items()
-        }
-        return Value(fields=parts, names=call.receiver.names, truth=True)
+    owner = call.receiver
+    if owner is not None and (DICTIONARY in owner.names or owner.splits) and call.is_in("split_methods"):
+        parts = {name: _mapped(call, part) if call.last == "map" else part for name, part in owner.fields.items()}
+        return Value(owner.taints, fields=parts, splits=owner.splits, names=owner.names, truth=True)
     if call.last in ("hf_hub_download", "snapshot_download", "cached_download"):
         repo, file = call.argument(0, "repo_id") or Value(), call.argument(1, "filename") or Value()
         files = file.texts or frozenset([""])
