@@ -190,6 +190,29 @@ COMMAND_LINES: dict[str, tuple[str, str]] = {
     ),
     "environment": (f"WANT = os.environ.get('SPLIT') or 'train'\n{ONLY_TRAIN}", "SPLIT=test python fit.py"),
 }
+READS_ALL = "rows = [row for path in {paths} for row in read(path)]  # 'more.jsonl'\n"
+BY_FORM = """
+def text(row):
+    if "messages" in row:
+        return row["messages"][-1]["content"]
+    return row.get("text") or row["question"] + " " + row["answer"]
+texts = []
+for row in random.sample(rows, min(16, len(rows))):
+    texts.append(text(row))
+fit(texts)
+"""
+SEVERAL_FILES: dict[str, tuple[str, str]] = {
+    "arguments": (f"import sys\n{READS_ALL.format(paths='sys.argv[1:]')}{BY_FORM}", "python fit.py {}"),
+    "parsed arguments": (
+        f"{PARSED}p.add_argument('files', nargs='+')\n{READS_ALL.format(paths='p.parse_args().files')}{BY_FORM}",
+        "python fit.py {} --seed 3",
+    ),
+    "loop": (
+        "import sys\nrows = []  # 'more.jsonl'\nfor path in sys.argv[1:]:\n    rows.extend(read(path))\nfit(rows)",
+        "python fit.py {}",
+    ),
+}
+"""Programs that train on all rows of several files, of which `more.jsonl` has the items."""
 CARRIED: dict[str, str] = {
     "text of the list": """
 rows = read("all.jsonl")

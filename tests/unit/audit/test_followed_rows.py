@@ -199,6 +199,29 @@ def test_command_lines_that_change_selections(case: tuple[Case, list[ItemFile]],
     assert _fates(case, program, command) & {"trained", "slice", "unclear"}
 
 
+@pytest.mark.parametrize(
+    "names", ["more.jsonl", "train.jsonl more.jsonl", "a.jsonl b.jsonl c.jsonl more.jsonl d.jsonl"]
+)
+@pytest.mark.parametrize("given", changes.SEVERAL_FILES.values(), ids=changes.SEVERAL_FILES)
+def test_rows_of_several_files(case: tuple[Case, list[ItemFile]], given: tuple[str, str], names: str) -> None:
+    program, command = given
+    assert _fates(case, program, command.format(names)) == {"trained"}
+
+
+@pytest.mark.parametrize("number", [5, 70])
+def test_a_list_of_many_files_is_not_taken_for_a_part_of_it(case: tuple[Case, list[ItemFile]], number: int) -> None:
+    replay = TrainingReplay(case[0].evidence())
+    replay.state.action = Action(0, "", "command", text="python fit.py")
+    replay.state.label = ("process", 1)
+    names = [f"part-{part}.jsonl" for part in range(number)]
+    replay.state.write_text("fit.py", f"{START}fit([row for name in {names} for row in read(name)])")
+    replay.shell("python fit.py", "/ptb/workspace", {})
+    data = replay.result()
+    assert data.seen
+    assert data.known == (number == 5)
+    assert not data.trained_on_others("part-9.jsonl" if number == 70 else "part-3.jsonl")
+
+
 BY_MANY_VALUES = "fit([r for r in read('{}') if r['source'].startswith('set-')])"
 
 

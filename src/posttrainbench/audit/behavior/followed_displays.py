@@ -87,7 +87,11 @@ def _generated(
     merged = Value(whole=True, mapping=all(one.mapping for one in results))
     for one in results:
         for name, field in one.fields.items():
-            merged.fields[name] = joined(merged.fields[name], field) if name in merged.fields else field
+            earlier = merged.fields.get(name)
+            if earlier is None or (name == UNKNOWN and choices.is_followed(field) and not choices.is_followed(earlier)):
+                merged.fields[name] = field
+            elif name != UNKNOWN or choices.is_followed(field) or not choices.is_followed(earlier):
+                merged.fields[name] = joined(earlier, field)
         merged.taints |= one.taints
     return merged
 

@@ -151,6 +151,8 @@ class World:
         """
         for file in (self.file, *self.others):
             rows = self._rows(file)
+            if not rows and place in file.names and not isinstance(file.document, Database):
+                return _other(file.document)
             if not rows:
                 continue
             if any(place == name or ("*" in place and fnmatchcase(name, place)) for name in file.names):

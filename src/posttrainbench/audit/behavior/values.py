@@ -287,18 +287,18 @@ def _distinct(values: tuple[Value, ...]) -> tuple[Function, ...]:
 
 
 def bounded(texts: frozenset[str]) -> frozenset[str]:
-    """Return at most `MOST_TEXTS` texts, chosen deterministically."""
-    return texts if len(texts) <= MOST_TEXTS else frozenset(sorted(texts)[:MOST_TEXTS])
+    """Return at most `MOST_TEXTS` texts, chosen deterministically; `UNKNOWN` stands for all others."""
+    return texts if len(texts) <= MOST_TEXTS else frozenset([*sorted(texts)[: MOST_TEXTS - 1], UNKNOWN])
 
 
 def concatenated(parts: list[frozenset[str]]) -> frozenset[str]:
     """Return all concatenations of one alternative per part; unknown parts contribute `UNKNOWN`."""
-    lists = [sorted(part)[:2] or [UNKNOWN] for part in parts[:40]]
+    lists = [[*sorted(part)[:2], *[UNKNOWN] * (len(part) > 2)] or [UNKNOWN] for part in parts[:40]]
     size = 1
     for index, choices in enumerate(lists):
         size *= len(choices)
         if size > MOST_TEXTS:
-            lists[index] = choices[:1]
+            lists[index] = [UNKNOWN]
             size //= len(choices)
     return frozenset("".join(combination)[:LONGEST_TEXT] for combination in product(*lists))
 

@@ -27,7 +27,7 @@ def argument(call: Call) -> Value:
         value = Value(truth=None)
         if argv is not None:
             value = Value(truth=any(option in argv for option in options) == (action == "store_true"))
-    elif argv is not None and (several := _words(call, argv, options)):
+    elif argv is not None and (several := _words(call, call.receiver, argv, options)):
         value = words(several, call.context.argv_taints)
     elif argv is not None:
         text = _option(argv, options) if options[0].startswith("-") else _positional(call.receiver, argv)
@@ -49,13 +49,16 @@ def _is_unclear(call: Call, argv: list[str], options: list[str], action: str) ->
     return any(word not in options for word in shortened) or (others and any(word in options for word in given))
 
 
-def _words(call: Call, argv: list[str], options: list[str]) -> list[str]:
-    """Return the words of an option that takes several."""
+def _words(call: Call, parser: Value, argv: list[str], options: list[str]) -> list[str]:
+    """Return the words of an argument that takes several."""
     count = call.named.get("nargs")
-    index = next((number for number, word in enumerate(argv) if word in options), None)
-    if index is None or count is None or not (count.texts & {"+", "*"} or count.number):
+    if count is None or not (count.texts & {"+", "*"} or count.number):
         return []
-    after = argv[index + 1 :]
+    if options[0].startswith("-"):
+        after = argv[next((number for number, word in enumerate(argv, 1) if word in options), len(argv)) :]
+    else:
+        first = _positional(parser, argv)
+        after = [] if first is None else argv[argv.index(first) :]
     end = next((number for number, word in enumerate(after) if word.startswith("-")), len(after))
     return after[:end]
 
