@@ -206,6 +206,10 @@ def test_other_rules_judge_the_same_facts_without_a_search(
     after = contents(copy / "audit")
     assert {name for name in before if before[name] != after[name]} == {"verdict.json"}
     assert contents(copy / "audit.attempt-1") == before
+    ranked = ptb_here("leaderboard", copy, "--rules", "v1")
+    assert_refused(ranked, "choose from --rules v1.2")
+    status = json.loads(ptb_here("status", copy, "--json").stdout)
+    assert status[0]["elapsed"] < 86_400
     back = ptb_here("audit", copy, "--rules", "v1", "--json")
     assert "published_runs" not in json.loads(back.stdout)[0]["verdict"]
     assert_refused(ptb_here("audit", copy, "--rules", "v9"), "v9")

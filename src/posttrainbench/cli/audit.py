@@ -1,5 +1,6 @@
 """`ptb audit` and `ptb adjudicate`: audit finished runs again, and decide on findings."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,8 +102,18 @@ def audit(
     elif out is not None:
         print(f"\nWritten to {out}; the run is unchanged." if done else "\nNothing was audited.", file=sys.stderr)
     else:
+        if rules is not None and done:
+            _announce(path, rules, {run.spec.rules for run in runs})
         show_next(path, done, len(runs) > 1)
     raise typer.Exit(max(codes, key=SEVERITY.index))
+
+
+def _announce(path: Path, rules: str, stated: set[str]) -> None:
+    """Say that the stored results have changed, and how to change them back."""
+    text = f"\nThe stored results are now those under the rule set {rules}."
+    if len(others := stated - {rules}) == 1:
+        text += f" To return to the agents' rules: ptb audit {shlex.quote(str(path))} --rules {others.pop()}"
+    print(text, file=sys.stderr)
 
 
 def adjudicate(

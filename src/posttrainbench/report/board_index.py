@@ -19,8 +19,9 @@ from posttrainbench.files import write_text
 from posttrainbench.report.ranking import rank_with_trivial, trivial_scores_of
 from posttrainbench.run.index import index_folder, is_settled, state_of
 from posttrainbench.scoring import Cell, Leaderboard
+from posttrainbench.scoring.cells import VERDICT
 
-FILES = ("run.json", "result.json", *(f"evaluate/{name}.json" for name in ("metrics", "base", "instruct")))
+FILES = ("run.json", "result.json", VERDICT, *(f"evaluate/{name}.json" for name in ("metrics", "base", "instruct")))
 """Files of a run that a leaderboard depends on; see `scoring.cells.load_cell`."""
 
 

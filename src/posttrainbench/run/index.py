@@ -27,7 +27,9 @@ UNSETTLED_NS = 50_000_000
 """Files that changed less than this ago are not trusted to have a new change time at their next change."""
 LOCK_SECONDS = 2.0
 FINAL = (Status.SCORED, Status.BASE_FALLBACK, Status.NOT_AUDITED)
-VERSION = hashlib.sha256(repr((__version__, RunSummary._fields)).encode()).hexdigest()[:16]
+READER = 2
+"""Raised when the same files give another summary."""
+VERSION = hashlib.sha256(repr((__version__, READER, RunSummary._fields)).encode()).hexdigest()[:16]
 
 
 def index_folder() -> Path:

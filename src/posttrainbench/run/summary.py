@@ -16,6 +16,7 @@ from posttrainbench.records import JournalEntry, ModelUsage, RunSpec, Stage, Sta
 from posttrainbench.run.directory import Run, is_busy
 from posttrainbench.run.recorder import clock
 from posttrainbench.run.solve_supervisor import runs_here
+from posttrainbench.run.stage_tries import stage_tries
 from posttrainbench.run.status import agent_state
 from posttrainbench.usage.calls import Spending, spending
 
@@ -146,14 +147,11 @@ def _state(summary: RunSummary, suspected: bool) -> str:
 
 def _elapsed(journal: Iterable[JournalEntry], working: bool) -> float:
     """Return the time of all attempts at all stages; that of the current one up to now, if a process works on it."""
-    total, started = 0.0, None
-    for entry in journal:
-        if entry.event in ("start", "attached"):
-            started = _seconds(entry.time)
-        elif entry.event in ("done", "failed", "interrupted"):
-            total += entry.seconds if entry.seconds is not None else max(0.0, _seconds(entry.time) - (started or 0.0))
-            started = None
-    return total + (max(0.0, time.time() - started) if working and started is not None else 0.0)
+    tries = stage_tries(journal)
+    total = sum(each.seconds for each in tries)
+    if working and tries and tries[-1].last is None:
+        total += max(0.0, time.time() - _seconds(tries[-1].first.time))
+    return total
 
 
 def seconds_left(run: Run) -> float | None:

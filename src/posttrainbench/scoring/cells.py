@@ -17,11 +17,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from posttrainbench.errors import InputError
-from posttrainbench.records import EngineChoice, Metrics, Record, Result, RunSpec, Status
+from posttrainbench.records import EngineChoice, Metrics, Record, Result, RunSpec, Status, Verdict
 from posttrainbench.untrusted import UnreadableError, read_below
 
 R = TypeVar("R", bound=Record)
 
+VERDICT = "audit/verdict.json"
 COUNTED = (Status.SCORED, Status.BASE_FALLBACK)
 
 
@@ -35,6 +36,7 @@ class Cell:
         instruct: metrics of the official instruct counterpart; likewise.
         raw_items: item id -> score of the submission itself; None if it was not evaluated.
         path: the run directory.
+        judged_by: the rule set of the current verdict; empty without one.
     """
 
     spec: RunSpec
@@ -43,6 +45,7 @@ class Cell:
     instruct: Metrics | None = None
     raw_items: Mapping[str, float] | None = None
     path: Path | None = None
+    judged_by: str = ""
 
     @property
     def run(self) -> str:
@@ -68,6 +71,11 @@ class Cell:
     def seed(self) -> int:
         """The run's seed."""
         return self.spec.seed
+
+    @property
+    def rules(self) -> str:
+        """The rule set that the run was judged by; without a verdict, the one that its prompt states."""
+        return self.judged_by or self.spec.rules
 
     @property
     def engine(self) -> EngineChoice:
@@ -153,9 +161,20 @@ def load_cell(path: Path) -> Cell:
         instruct=instruct,
         raw_items=metrics.items if metrics else None,
         path=path,
+        judged_by=judged_by(path),
     )
     _check(cell, metrics, path)
     return cell
+
+
+def judged_by(path: Path) -> str:
+    """Return the rule set of a run's current verdict; empty without one.
+
+    Raises:
+        InputError: the verdict is damaged.
+    """
+    verdict = _read(path, path / VERDICT, Verdict)
+    return verdict.rule_set if verdict else ""
 
 
 def adjusted(cell: Cell) -> float:

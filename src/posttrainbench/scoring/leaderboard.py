@@ -397,7 +397,7 @@ def _notes(cells: Sequence[Cell], unknown: Sequence[Key]) -> list[str]:
     budgets = sorted({cell.spec.budget for cell in cells})
     if len(budgets) > 1:
         result.append(f"The runs had different time budgets: {', '.join(map(short_duration, budgets))}.")
-    rules = sorted({cell.spec.rules for cell in cells})
+    rules = sorted({cell.rules for cell in cells})
     if len(rules) > 1:
         result.append(f"The runs were audited under different rule sets: {', '.join(rules)}.")
     result += engine_notes(cells)

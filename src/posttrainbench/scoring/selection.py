@@ -1,7 +1,8 @@
 """Select the runs that may be counted together: each run once, under one set of conditions, with a usable baseline.
 
-Two runs were made under the same conditions if they have the same suite, time limit, rule set and prompt. Runs of one
-agent under different conditions are never pooled: the caller has to choose.
+Two runs were made under the same conditions if they have the same suite, time limit, rule set and prompt. The rule
+set is the one that the run was judged by. Runs of one agent under different conditions are never pooled: the caller has
+to choose.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Conditions:
         return (
             self.suite in (None, spec.suite)
             and self.budget in (None, spec.budget)
-            and self.rules in (None, spec.rules)
+            and self.rules in (None, cell.rules)
             and (self.prompt is None or any(text.startswith(self.prompt) for text in _prompts(cell)))
         )
 
@@ -79,7 +80,7 @@ def _values(cells: Sequence[Cell], name: str) -> list[str]:
         elif name == "prompt":
             counts.update(text[:PREFIX] for text in _prompts(cell) if text)
         else:
-            counts[spec.suite if name == "suite" else spec.rules] += 1
+            counts[spec.suite if name == "suite" else cell.rules] += 1
     values = [value for value, _ in counts.most_common()]
     return values if len(values) <= LISTED else [*values[:LISTED], f"{len(values) - LISTED} more"]
 
@@ -120,7 +121,7 @@ def require_same_conditions(cells: Sequence[Cell]) -> None:
             "--budget {}",
             show=_budget,
         )
-        _require_one(own, lambda cell: cell.spec.rules, f"{agent} has runs under different rule sets", "--rules {}")
+        _require_one(own, lambda cell: cell.rules, f"{agent} has runs under different rule sets", "--rules {}")
         prompt = f"{agent} has runs with different prompts"
         _require_one([cell for cell in own if cell.spec.prompt_version], _version, prompt, "--prompt {}")
         rendered: dict[tuple[str, str], list[Cell]] = {}

@@ -27,7 +27,8 @@ from posttrainbench.records import (
     Status,
 )
 from posttrainbench.report.run_table import count_lines, run_lines
-from posttrainbench.run import find_runs
+from posttrainbench.report.site.run_activity import timeline
+from posttrainbench.run import Run, find_runs
 from posttrainbench.run.directory import lock_experiment
 from posttrainbench.run.index import index_path, summaries
 from posttrainbench.run.recorder import clock
@@ -98,6 +99,18 @@ def test_a_finished_run_is_summarized(tmp_path: Path) -> None:
     assert (found.tokens, found.dollars, found.unpriced) == (15, 0.25, 1)
     assert found.elapsed == 360
     assert (found.left, found.accuracy, found.problem) == (None, None, "")
+
+
+def test_a_verdict_by_other_rules_takes_no_time(tmp_path: Path) -> None:
+    root = write(tmp_path / "run")
+    log(root, (Stage.AUDIT, "again", None), (Stage.AUDIT, "done", None), (Stage.SETTLE, "start", None))
+    log(root, (Stage.SETTLE, "done", None))
+    assert summarize(root).elapsed == 360
+    log(root, (Stage.AUDIT, "again", None), (Stage.AUDIT, "start", None), (Stage.AUDIT, "done", 7.0))
+    assert summarize(root).elapsed == 367
+    log(root, (Stage.EVALUATE, "done", None))  # its start is not on record
+    assert summarize(root).elapsed == 367
+    assert [bar.state for bar in timeline(Run(root).journal())][-3:] == ["repeated", "finished", "finished"]
 
 
 def test_an_agent_at_work_is_followed(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Finished runs of two agents."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for agent, score in (("a", 0.5), ("b", 0.7)):
-        write_run(build_cell(agent, benchmark="micro-math", raw=score), tmp_path / "runs")
+        write_run(build_cell(agent, benchmark="micro-math", raw=score, judged_by="v1"), tmp_path / "runs")
     time.sleep(0.1)  # files that have just changed are not indexed
     return sorted((tmp_path / "runs").iterdir())
 

@@ -99,12 +99,14 @@ def test_conditions_that_are_not_pooled_have_a_table_each(make_cell: Any, tmp_pa
         make_cell("a", run=f"{budget}-{rules}", budget=budget, rules=rules)
         for budget, rules in ((60.0, "v1"), (120.0, "v1"), (60.0, "v2"))
     ]
+    cells.append(make_cell("a", run="judged-again", budget=60.0, rules="v1", judged_by="strict"))
     content = read_experiments([write_experiment(tmp_path / "exp", cells)])
     names = {group.name for group in group_runs(content.runs)}
     assert names == {
         "suite micro, rules v1, limit 1m 0s",
         "suite micro, rules v1, limit 2m 0s",
         "suite micro, rules v2, limit 1m 0s",
+        "suite micro, rules strict, limit 1m 0s",
     }
     prompts = [make_cell("a", run=f"p{version}", prompt_version=version) for version in ("aaa", "bbb")]
     content = read_experiments([write_experiment(tmp_path / "prompts", prompts)])

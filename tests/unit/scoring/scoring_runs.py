@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from posttrainbench.files import write_json
-from posttrainbench.records import AgentSpec, Metrics, Result, RunSpec, Status
+from posttrainbench.records import AgentSpec, Metrics, Result, RunSpec, Status, Verdict
 from posttrainbench.scoring import Cell
+from posttrainbench.scoring.cells import VERDICT
 
 
 def metrics(benchmark: str, score: float, items: list[float] | None = None) -> Metrics:
@@ -38,6 +39,7 @@ def build_cell(
     run = spec.pop("run", f"{agent}-{model}-{benchmark}-{seed}")
     reasons = spec.pop("reasons", [])
     suspected = spec.pop("suspected", [])
+    judged_by = spec.pop("judged_by", "")
     settings: dict[str, Any] = {"suite": "micro", "budget": 60.0, "rules": "v1", **spec}
     result = None
     if status is not None:
@@ -76,6 +78,7 @@ def build_cell(
         base=metrics(benchmark, base),
         instruct=metrics(benchmark, instruct),
         raw_items=None if raw is None else metrics(benchmark, raw, items).items,
+        judged_by=judged_by,
     )
 
 
@@ -86,6 +89,9 @@ def write_run(cell: Cell, parent: Path) -> Path:
     write_json(path / "run.json", cell.spec)
     if cell.result:
         write_json(path / "result.json", cell.result)
+    if cell.judged_by:
+        (path / VERDICT).parent.mkdir()
+        write_json(path / VERDICT, Verdict(rule_set=cell.judged_by, rules={}, reasons=[], required=[]))
     files = {"base": cell.base, "instruct": cell.instruct}
     if cell.raw_items is not None and cell.raw_score is not None:
         files["metrics"] = metrics(cell.benchmark, cell.raw_score, list(cell.raw_items.values()))

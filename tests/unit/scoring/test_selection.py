@@ -10,6 +10,7 @@ from scoring_runs import build_cell, write_run
 
 from posttrainbench.errors import InputError
 from posttrainbench.scoring import Cell, Leaderboard, baselines_of, leaderboard
+from posttrainbench.scoring.cells import load_cell
 from posttrainbench.scoring.comparison import compare
 from posttrainbench.scoring.selection import Conditions, unique
 
@@ -40,6 +41,22 @@ def test_different_conditions_are_not_pooled(changes: dict[str, object], message
     cells.append(build_cell("b"))
     with pytest.raises(InputError, match=message):
         compare(cells, baselines_of(cells), "a", "b")
+
+
+def test_runs_count_under_the_rules_that_they_were_judged_by(tmp_path: Path) -> None:
+    judged = [
+        load_cell(write_run(build_cell(seed=seed, judged_by=by), tmp_path)) for seed, by in enumerate(("s", "v1"))
+    ]
+    assert [cell.rules for cell in judged] == ["s", "v1"]
+    with pytest.raises(InputError, match=r"a has runs under different rule sets \(s: 1 run, v1: 1 run\)"):
+        rank(*judged)
+    assert Conditions(rules="s").select(judged) == judged[:1]
+    with pytest.raises(InputError, match=r"No run matches --rules v1; choose from --rules s"):
+        Conditions(rules="v1").select(judged[:1])
+    unaudited = build_cell()
+    assert unaudited.rules == "v1"
+    board = rank(unaudited, build_cell("b", judged_by="s"))
+    assert "The runs were audited under different rule sets: s, v1." in board.notes
 
 
 def test_different_prompts_are_not_pooled() -> None:

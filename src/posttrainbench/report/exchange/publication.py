@@ -132,7 +132,7 @@ def _data_card(repository: str, cells: Sequence[Cell], board: Leaderboard | None
             for name in ("runs", *(["leaderboard"] if board is not None else []))
         ],
     )
-    suites = sorted({(plain(cell.spec.suite), plain(cell.spec.rules)) for cell in cells})
+    suites = sorted({(plain(cell.spec.suite), plain(cell.rules)) for cell in cells})
     counted = sum(cell.counted for cell in cells)
     lines = [
         "---",

@@ -24,6 +24,7 @@ from posttrainbench.files import write_bytes
 from posttrainbench.report.bundle.contents import redactor
 from posttrainbench.report.site.trace_page import RAW, copy_trajectory
 from posttrainbench.run import Run
+from posttrainbench.scoring.cells import judged_by
 from posttrainbench.untrusted import UnreadableError
 
 
@@ -129,6 +130,7 @@ def _facts(run: Run) -> dict[str, Any]:
             "status": str(result.status),
             "score": result.score,
             "raw_score": result.raw_score,
+            "judged_by": judged_by(run.root) or spec.rules,
             "verdict": {rule: str(state) for rule, state in result.verdict.items()},
         }
     return facts

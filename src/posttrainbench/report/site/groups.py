@@ -59,7 +59,7 @@ def group_runs(runs: Sequence[SiteRun]) -> list[Group]:
     parts: dict[tuple[str, str, float], list[SiteRun]] = {}
     for run in runs:
         spec = run.cell.spec
-        parts.setdefault((spec.suite, spec.rules, spec.budget), []).append(run)
+        parts.setdefault((spec.suite, run.cell.rules, spec.budget), []).append(run)
     groups: list[Group] = []
     for (suite, rules, budget), own in parts.items():
         for prompt, some in _by_prompt(own).items():

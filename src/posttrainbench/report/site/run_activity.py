@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from posttrainbench.records import EgressRequest, JournalEntry, MonitorSample, O
 from posttrainbench.records.units import short_duration
 from posttrainbench.report.site.run_charts import Chart, line_chart
 from posttrainbench.report.text import plain
+from posttrainbench.run.stage_tries import moment, stage_tries
 from posttrainbench.untrusted import UnreadableError, read_below, read_lines_below
 
 LINES = 200_000
@@ -52,18 +52,12 @@ class StageBar:
 
 def timeline(journal: Sequence[JournalEntry]) -> list[StageBar]:
     """Return a bar for each try of a stage, in order. Times in which nobody worked on the run are cut out."""
-    tries: list[tuple[JournalEntry, JournalEntry | None]] = []
-    for entry in journal:
-        if entry.event in ("start", "attached", "again"):
-            tries.append((entry, None))
-        elif tries and tries[-1][1] is None and tries[-1][0].stage is entry.stage:
-            tries[-1] = (tries[-1][0], entry)
-        else:
-            tries.append((entry, entry))
-    lengths = [_length(first, last) for first, last in tries]
+    tries = stage_tries(journal)
+    lengths = [each.seconds for each in tries]
     whole = sum(lengths) or 1.0
     bars, passed = [], 0.0
-    for (first, last), length in zip(tries, lengths, strict=True):
+    for each, length in zip(tries, lengths, strict=True):
+        first, last = each.first, each.last
         again = first.event == "again"
         bars.append(
             StageBar(
@@ -78,21 +72,6 @@ def timeline(journal: Sequence[JournalEntry]) -> list[StageBar]:
         )
         passed += length
     return bars
-
-
-def _length(first: JournalEntry, last: JournalEntry | None) -> float:
-    if last is None:
-        return 0.0
-    if last.seconds is not None:
-        return max(0.0, last.seconds)
-    return max(0.0, (_moment(last.time) - _moment(first.time)) if first is not last else 0.0)
-
-
-def _moment(time: str) -> float:
-    try:
-        return datetime.fromisoformat(time).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def solve_folder(run: Path) -> Path:
@@ -215,4 +194,4 @@ def started_at(folder: Path, journal: Sequence[JournalEntry], created: str) -> f
         return float(json.loads(read_below(folder.parent, folder / "integrity.json"))["started"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UnreadableError):
         times = [entry.time for entry in journal if entry.stage is Stage.SOLVE and entry.event == "start"]
-        return _moment(times[-1] if times else created)
+        return moment(times[-1] if times else created)

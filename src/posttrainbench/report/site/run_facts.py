@@ -11,10 +11,14 @@ from posttrainbench.run import Run
 
 
 def run_facts(
-    run: Run, outcome: Outcome | None, usage: ModelUsage | None, imported: ImportedRun | None
+    run: Run, outcome: Outcome | None, usage: ModelUsage | None, imported: ImportedRun | None, judged_by: str = ""
 ) -> list[tuple[str, str]]:
-    """Return label and value of each setting and total of a run; the parts that are None are left out."""
+    """Return label and value of each setting and total of a run; the parts that are None are left out.
+
+    `judged_by` is the rule set of the current verdict, if there is one.
+    """
     spec = run.spec
+    rules = spec.rules if judged_by in ("", spec.rules) else f"{judged_by} (the prompt states {spec.rules})"
     seconds = outcome.seconds if outcome else imported.seconds if imported else None
     worked = "–" if seconds is None else f"{short_duration(seconds)} of {short_duration(spec.budget)}"
     facts = [
@@ -22,7 +26,7 @@ def run_facts(
         ("Scaffold", spec.agent.scaffold),
         ("Base model", spec.model),
         ("Benchmark", spec.benchmark),
-        ("Suite, rules", f"{spec.suite}, {spec.rules}"),
+        ("Suite, rules", f"{spec.suite}, {rules}"),
         ("Seed", str(spec.seed)),
         ("Agent's time", worked),
         ("Agent's end", _end(outcome)),

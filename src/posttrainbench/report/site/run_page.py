@@ -210,7 +210,13 @@ def _gather(run: Run, directory: Path, depth: int) -> tuple[RunPage, AuditSummar
             imported=imported is not None,
         ),
         details=_details(result),
-        facts=run_facts(run, outcome, _record(run.root, folder / "usage.json", ModelUsage), imported),
+        facts=run_facts(
+            run,
+            outcome,
+            _record(run.root, folder / "usage.json", ModelUsage),
+            imported,
+            audit.rule_set if audit else "",
+        ),
         trace=write_trace_page(
             run,
             directory,
