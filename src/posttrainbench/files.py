@@ -130,6 +130,24 @@ def require_existing(path: Path, expected: str) -> None:
         raise InputError(f"{path} does not exist; give {expected}.")
 
 
+def require_writable(directory: Path, option: str) -> None:
+    """Check that a directory in which a command is to write exists or can be made, and can be written.
+
+    Args:
+        option: of the command, such as `--out`.
+
+    Raises:
+        InputError: it cannot.
+    """
+    place = directory.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"{place} is not a directory; choose another place with {option}.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"{place} is not writable; choose a place in another directory with {option}.")
+
+
 def require_no_file(path: Path, option: str) -> None:
     """Check that a directory which a command is to write is not an existing file.
 

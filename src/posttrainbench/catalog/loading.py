@@ -108,7 +108,7 @@ def _read(kind: type[EntryT], file: Path, home: Path) -> EntryT:
     try:
         content = yaml.load(file.read_text(encoding="utf-8"), _YAML)  # noqa: S506 - safe in either form
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{file} cannot be read as YAML: {one_line(error)}") from None
+        raise InputError(f"{file} cannot be read as YAML: {yaml_problem(error)}") from None
     if not isinstance(content, dict):
         raise InputError(
             f"{file} is not a valid {_NOUNS[kind]}: it should contain keys with values, such as `id: {file.stem}`."
@@ -121,6 +121,15 @@ def _read(kind: type[EntryT], file: Path, home: Path) -> EntryT:
     if entry.id != file.stem:
         _refuse(_NOUNS[kind], file, [f"`id` should be `{file.stem}`, the name of the file"])
     return entry
+
+
+def yaml_problem(error: Exception) -> str:
+    """Return why a file cannot be read as YAML, with the line and column if they are known, as one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}."
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None)
+    return one_line(error) if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: {problem}."
 
 
 def _refuse(noun: str, file: Path, problems: list[str]) -> None:

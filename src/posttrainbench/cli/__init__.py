@@ -13,7 +13,7 @@ from types import FrameType
 
 from posttrainbench.cli.app import NO_INPUT, app
 from posttrainbench.cli.console import outlive_reader
-from posttrainbench.cli.interrupt import TERMINATED
+from posttrainbench.cli.interrupt import STOPPED, TERMINATED
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.untrusted import printable
 
@@ -24,6 +24,7 @@ def main() -> None:
     # a shell inherit an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGUSR1, _interrupt)  # from `ptb stop`
     outlive_reader("stderr")
     gc.set_threshold(100_000, 50, 50)  # with the default, collections take a quarter of the time of a long list
     try:
@@ -77,6 +78,6 @@ def unexpected(error: BaseException, debugging: bool = False) -> str:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM like Ctrl-C without a terminal."""
-    TERMINATED.set()
+    """Handle SIGTERM and the signal of `ptb stop` like Ctrl-C without a terminal."""
+    (STOPPED if number == signal.SIGUSR1 else TERMINATED).set()
     signal.raise_signal(signal.SIGINT)

@@ -84,10 +84,11 @@ def export(
             }
         )
         return
+    others = len(manifest.withheld) - weights
     lines = [
         f"{written.path}: {written.size:,} bytes, {len(manifest.files)} files",
         f"SHA-256: {written.sha256}",
-        f"Left out: {weights} files with weights, {len(manifest.withheld) - weights} others; named with their hashes",
+        f"Left out: {weights} files with weights, {others} other{'s' * (others != 1)}; named with their hashes",
         *([f"Secrets were redacted in {redacted} file{'s' * (redacted != 1)}"] if redacted else []),
         f"Next: ptb verify {shlex.quote(str(written.path))}",
     ]

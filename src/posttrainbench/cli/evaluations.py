@@ -18,9 +18,15 @@ from posttrainbench.cli.options import (
     parse_settings,
     print_json,
 )
-from posttrainbench.cli.places import complete_benchmarks, complete_models, complete_runs, existing_place
+from posttrainbench.cli.places import (
+    complete_benchmarks,
+    complete_models,
+    complete_runs,
+    complete_suites,
+    existing_place,
+)
 from posttrainbench.errors import InputError, one_line
-from posttrainbench.files import require_directory
+from posttrainbench.files import require_directory, require_writable
 from posttrainbench.records import Metrics, Stage, Status
 
 if TYPE_CHECKING:
@@ -154,6 +160,8 @@ def _evaluate_checkpoint(
         raise InputError(f"{out} already contains a finished evaluation; choose another directory: --out DIR.")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir()) != (out / "items.jsonl").exists()):
         raise InputError(f"{out} exists and is not an empty directory; choose another directory: --out DIR.")
+    if out is not None:
+        require_writable(out, "--out")
     with scratch_directory(path, benchmark, plan, out) as folder, _progress(benchmark) as tell:
         try:
             metrics = evaluate_or_blame(path, [benchmark], plan, backend, folder, tell)[benchmark]
@@ -171,7 +179,10 @@ def _evaluate_checkpoint(
 
 
 def baseline(
-    suite: Annotated[str, typer.Option(help="Suite whose baselines are computed.")],
+    suite: Annotated[
+        str | None,
+        typer.Option(help="Suite whose baselines are computed.", show_default=False, autocompletion=complete_suites),
+    ] = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -210,6 +221,8 @@ def baseline(
     from posttrainbench.records import Baseline
     from posttrainbench.sandbox import load_sandbox
 
+    if suite is None:
+        raise InputError(f"Missing option --suite; choose from {', '.join(catalog.suites())}.")
     if kind not in (*Baseline, TRIVIAL):
         raise InputError(f"Unknown baseline kind `{kind}`; choose from {', '.join((*Baseline, TRIVIAL))}.")
     chosen = catalog.find(catalog.suites(), suite, "suite")

@@ -4,11 +4,16 @@ import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.live import Live
 
 from posttrainbench.run.progress import InterruptChoice
+
+if TYPE_CHECKING:
+    from posttrainbench.run import Run
 
 CHOICES: dict[str, InterruptChoice] = {"d": "detach", "s": "stop", "c": "cancel"}
 ANSWER_SECONDS = 60.0
@@ -16,6 +21,10 @@ ANSWER_SECONDS = 60.0
 
 TERMINATED = threading.Event()
 """Set once the process has received SIGTERM, after which nobody is asked."""
+STOPPED = threading.Event()
+"""Set once `ptb stop` has asked the process to start no other runs, after which nobody is asked."""
+LAST_MOMENTS = 1.0
+"""Seconds in which an agent that is about to end may do so before a message says that it keeps working."""
 
 
 def ask(live: Live, working: Sequence[str] | None = None) -> InterruptChoice:
@@ -26,7 +35,7 @@ def ask(live: Live, working: Sequence[str] | None = None) -> InterruptChoice:
         working: of a command that launches several runs, descriptions of those whose agents work. None for a command
             with a single run, whose agent works.
     """
-    if TERMINATED.is_set() or not (live.console.is_terminal and _in_foreground()):
+    if TERMINATED.is_set() or STOPPED.is_set() or not (live.console.is_terminal and _in_foreground()):
         return "detach"
     live.stop()
     try:
@@ -36,6 +45,16 @@ def ask(live: Live, working: Sequence[str] | None = None) -> InterruptChoice:
     if choice != "detach":
         live.start()
     return choice
+
+
+def agents_at_work(runs: "Sequence[Run]") -> "list[Run]":
+    """Return the runs whose agents keep working after an interruption; see `LAST_MOMENTS`."""
+    from posttrainbench.run.status import agent_state
+
+    end = time.monotonic() + LAST_MOMENTS
+    while (working := [run for run in runs if agent_state(run) == "running"]) and time.monotonic() < end:
+        time.sleep(LAST_MOMENTS / 10)
+    return working
 
 
 def question(working: Sequence[str] | None) -> str:

@@ -225,6 +225,8 @@ def launch(
         raise InputError(_no_experiment(root))
     if existing is None and root.exists() and any(entry.name != "lock" for entry in root.iterdir()):
         raise InputError(f"{root} is not empty and has no {EXPERIMENT_FILE}; choose another --name.")
+    if existing is None and rerun:
+        raise InputError(f"{root} has no experiment yet, so no run can be repeated; leave out --rerun.")
     experiment = resolve(given, existing)
     if experiment.sandbox == "process" and not insecure_no_sandbox:
         raise InputError(

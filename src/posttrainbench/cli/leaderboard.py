@@ -17,7 +17,7 @@ from posttrainbench.cli.places import (
     find_place,
 )
 from posttrainbench.errors import InputError
-from posttrainbench.files import require_directory
+from posttrainbench.files import require_directory, require_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,6 +207,7 @@ def _show(selection: _Selection, html: Path | None, json: bool) -> list[str]:
         if html.is_dir():
             raise InputError(f"{html} is a directory; give the name of a file with --html.")
         require_directory(html.absolute().parent, "a --html FILE in an existing directory")
+        require_writable(html.absolute().parent, "--html")
     result, cells = selection.rank()
     if html is not None:
         write_site(result, unique(cells or selection.load())[0], html)
@@ -262,6 +263,9 @@ def compare(
     from posttrainbench.scoring.comparison import compare as compare_agents
 
     if agent_b is None:
+        if path.is_dir() and not (path / "run.json").is_file():
+            given = f"{shlex.quote(str(path))} {shlex.quote(agent_a)}"
+            raise InputError(f"{path} is an experiment; give a second agent: ptb compare {given} AGENT_B.")
         if exclude or suite or budget or rules or prompt:
             raise InputError("Options that select runs apply to agents; leave them out to compare two runs.")
         _compare_runs(path, find_place(Path(agent_a)), json)

@@ -62,6 +62,7 @@ def check(
     from posttrainbench.audit.lineage.pair import CheckpointPair, Pair
     from posttrainbench.untrusted import UnreadableError
 
+    others = [] if base is None else against or _siblings(base)
     candidate = _open(str(checkpoint), directory=checkpoint)
     pairs: list[Pair] = []
     for path in pack or []:
@@ -71,7 +72,6 @@ def check(
         except UnreadableError as error:
             raise InputError(f"{path} cannot be used: {error}; write it again with `ptb lineage pack`.") from None
     if base is not None:
-        others = against or _siblings(base)
         pairs += [CheckpointPair(_open(base), _open(other)) for other in others]
     elif against:
         raise InputError("--against needs --base.")
@@ -139,9 +139,11 @@ def _siblings(base: str) -> list[str]:
     """Return the forbidden checkpoints of a base model in the catalog."""
     from posttrainbench import catalog
 
-    model = catalog.models().get(base)
-    if model is None or model.instruct is None:
-        raise InputError(f"The catalog has no instruct counterpart of {base}; give --against Y.")
+    if Path(base).is_dir():
+        raise InputError(f"The catalog has no instruct counterpart of the directory {base}; give --against Y.")
+    model = catalog.find(catalog.models(), base, "model")
+    if model.instruct is None:
+        raise InputError(f"{base} is not a base model of the catalog; give --against Y.")
     return [model.instruct]
 
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from posttrainbench.cli.console import Console
 from posttrainbench.cli.heartbeat import Heartbeat
-from posttrainbench.cli.interrupt import ask
+from posttrainbench.cli.interrupt import STOPPED, agents_at_work, ask
 from posttrainbench.launch.base import LOG, LaunchOrder, Watch, last_log_line, load_launcher
 from posttrainbench.records import Placement, Status
 from posttrainbench.records.units import short_duration
@@ -176,12 +176,13 @@ def execute(order: LaunchOrder, command: str) -> None:
             launcher.launch(order, progress)
     except KeyboardInterrupt:
         progress.live.stop()
-        for run in progress.active:
-            if agent_state(run) == "running":
+        why = "interrupted; finished stages are kept"
+        if STOPPED.is_set():
+            why = "ended by `ptb stop`, which also ends the agents; their work is kept"
+        else:
+            for run in agents_at_work(progress.active):
                 progress.console.print(f"ptb: the agent of {run.root} keeps working", markup=False, soft_wrap=True)
-        progress.console.print(
-            f"ptb: interrupted; finished stages are kept. Continue with: {command}", markup=False, soft_wrap=True
-        )
+        progress.console.print(f"ptb: {why}. Continue with: {command}", markup=False, soft_wrap=True)
         raise
     finally:
         progress.live.stop()

@@ -105,7 +105,7 @@ def named_directory(out: Path | None, name: str | None, *, run: bool) -> Path | 
 
 def complete_experiments(incomplete: str) -> list[str]:
     """Return the experiments, and the runs of an experiment whose path is given, that begin with the text."""
-    places = [place for place in _folders(RUNS) if not (place / "run.json").is_file()]
+    places = [place for place in _folders(RUNS) if _is_experiment(place)]
     inside = [run for place in places if incomplete.startswith((f"{place}/", f"{place.name}/")) for run in _runs(place)]
     return _matching([*places, *inside], incomplete)
 
@@ -133,6 +133,11 @@ def _matching(places: Iterable[Path], incomplete: str) -> list[str]:
 
 def _runs(place: Path) -> list[Path]:
     return [run for run in _folders(place) if (run / "run.json").is_file()]
+
+
+def _is_experiment(place: Path) -> bool:
+    """Return True for a directory with runs, or with the definition of an experiment."""
+    return (place / "experiment.yaml").is_file() or any(True for _ in _runs(place))
 
 
 def _folders(path: Path) -> list[Path]:

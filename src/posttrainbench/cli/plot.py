@@ -8,7 +8,7 @@ import typer
 from posttrainbench.cli.leaderboard import BudgetChoice, PromptChoice, RulesChoice, SuiteChoice
 from posttrainbench.cli.report import Experiments
 from posttrainbench.errors import InputError
-from posttrainbench.files import require_directory
+from posttrainbench.files import require_directory, require_writable
 
 MISSING = "Charts need Altair and vl-convert; install them with `pip install 'posttrainbench[report]'`."
 
@@ -58,6 +58,7 @@ def plot(
     if out.suffix.lower().removeprefix(".") not in FORMATS:
         raise InputError(f"The name of {out} must end with {', '.join(f'.{each}' for each in FORMATS)}.")
     require_directory(out.absolute().parent, "an --out FILE in an existing directory")
+    require_writable(out.absolute().parent, "--out")
     conditions = Conditions(suite, parse_budget(budget) if budget else None, rules, prompt)
     groups = group_runs(select(read_experiments(experiments).runs, conditions))
     drawn = chart(name, [table(group) for group in groups if group.board is not None])

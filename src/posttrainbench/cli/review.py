@@ -46,7 +46,7 @@ def review(
     """Show the next suspected run with its evidence, and confirm or dismiss the suspicion.
 
     On a terminal, the command asks for each suspected run. Otherwise it shows the next one, and `--confirm` or
-    `--dismiss` decides on it; PATH must then be a single run, so that no other run is decided on by mistake. Decisions
+    `--dismiss` decides on it; give it a single run, so that no other run is decided on by mistake. Decisions
     are stored as by `ptb adjudicate`.
 
     Example:  [bold]ptb review runs/demo[/bold]

@@ -346,9 +346,11 @@ def finish(run: "Run", json: bool) -> None:
 
 def interruption(run: "Run") -> str:
     """Return one sentence on what an interruption left behind."""
-    from posttrainbench.run.status import agent_state
+    from posttrainbench.cli.interrupt import STOPPED, agents_at_work
 
-    if agent_state(run) == "running":
+    if STOPPED.is_set():
+        return "ended by `ptb stop`; the agent's work is kept."
+    if agents_at_work([run]):
         return f"detached; the agent keeps working, and `ptb stop {run.root}` ends it."
     return "stopped; finished stages are kept."
 

@@ -126,33 +126,36 @@ def _show(report: "ScanReport") -> None:
     from rich.text import Text
 
     from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import Paragraph
     from posttrainbench.report.text import plain
 
     console = Console(highlight=False)
+
+    def say(text: str) -> None:
+        console.print(Paragraph(Text(text), 0), soft_wrap=True)
+
     for hit in report.hits[:MAX_LISTED]:
-        method = f"{hit.unit}, {hit.method} {hit.score:.2f}"
-        console.print(
-            Text.assemble((f"{plain(hit.file)}:{hit.line}", "bold"), f"  {plain(hit.item)}  {method}"), soft_wrap=True
-        )
-        console.print(Text.assemble("  match: ", plain(hit.text, QUOTED)), soft_wrap=True)
-        console.print(Text.assemble("  item:  ", plain(hit.item_text, QUOTED)), style="dim", soft_wrap=True)
+        place, what = f"{plain(hit.file)}:{hit.line}", f"{plain(hit.item)}  {hit.unit}, {hit.method} {hit.score:.2f}"
+        console.print(Paragraph(Text.assemble((place, "bold"), f"  {what}"), 0), soft_wrap=True)
+        console.print(Paragraph(Text(plain(hit.text, QUOTED)), 9, Text("  match: ")), soft_wrap=True)
+        console.print(Paragraph(Text(plain(hit.item_text, QUOTED), "dim"), 9, Text("  item:  ", "dim")), soft_wrap=True)
     if len(report.hits) > MAX_LISTED:
         console.print(f"... and {len(report.hits) - MAX_LISTED:,} more; --json lists all.")
     for skip in [skip for skip in report.skipped if skip.lost][:MAX_LISTED]:
-        console.print(Text(f"not searched: {plain(skip.path)}: {plain(skip.reason)}", style="yellow"), soft_wrap=True)
+        text = f"not searched: {plain(skip.path)}: {plain(skip.reason)}"
+        console.print(Paragraph(Text(text, style="yellow"), 0), soft_wrap=True)
     if report.unsearchable:
-        console.print(
+        say(
             f"{len(report.unsearchable)} of {report.test_items} test items cannot be searched for: too short, too like "
-            "permitted text, or in rows without a question.",
-            soft_wrap=True,
+            "permitted text, or in rows without a question."
         )
     if report.basis:
-        console.print(f"The verdict rests on {report.basis}.", markup=False, soft_wrap=True)
+        say(f"The verdict rests on {report.basis}.")
+    if not report.documents:
+        say("Nothing was searched: there is no file that can be searched; give files, or a directory with files.")
     speed = report.bytes / 1e6 / max(report.seconds, 1e-3)
-    console.print(
+    say(
         f"{report.verdict.replace('_', ' ')}: {report.test_items_hit:,} test items in {report.flagged_documents:,} of "
         f"{report.documents:,} documents (up to {report.chance} are tolerated or expected by chance); "
-        f"{report.bytes / 1e6:,.1f} MB in {report.seconds:.1f} s ({speed:.0f} MB/s).",
-        markup=False,
-        soft_wrap=True,
+        f"{report.bytes / 1e6:,.1f} MB in {report.seconds:.1f} s ({speed:.{0 if speed >= 10 else 1}f} MB/s)."
     )

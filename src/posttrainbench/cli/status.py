@@ -15,6 +15,7 @@ import typer
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import RUNS, complete_agents, complete_benchmarks, complete_experiments, distinct_places
 from posttrainbench.errors import InputError
+from posttrainbench.files import require_directory
 from posttrainbench.untrusted import printable
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def status(
     places = given or [RUNS]
     path = common_place(places)
     runs = _summaries(places, rebuild)
+    _require_known(runs, ", ".join(map(str, places)), agent, benchmark)
     selected = list(filter(select, runs))
     if json:
         return print_json([run._asdict() for run in selected])
@@ -106,7 +108,7 @@ def status(
         count = sum(run.state in UNFINISHED for run in selected)
         text = f"No process is working on the {f'{count} unfinished runs' if count > 1 else 'unfinished run'}."
         console.print(f"\n  {text}", markup=False, soft_wrap=True)
-    console.print(f"\n  Next: {_next(selected, places)}", markup=False, soft_wrap=True)
+    console.print(f"\n  Next: {_next(selected, places, runs)}", markup=False, soft_wrap=True)
     return None
 
 
@@ -131,7 +133,7 @@ def list_experiments(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with experiments.")] = RUNS,
     json: Json = False,
 ) -> None:
-    """List the experiments: their runs by status, and when each was last active.
+    """List the experiments, the newest first: their runs by status, and when their first run was created.
 
     Example:  [bold]ptb list[/bold]
     """
@@ -140,6 +142,7 @@ def list_experiments(
     from posttrainbench.report.experiment_table import experiment_lines, experiments
     from posttrainbench.run.index import summaries
 
+    require_directory(path, "a folder with experiments, or start a run with `ptb run`")
     try:
         runs = summaries(path)
     except InputError:
@@ -176,6 +179,22 @@ def _selection(agents: list[str] | None, benchmarks: list[str] | None, states: l
         )
 
     return select
+
+
+def _require_known(
+    runs: "Sequence[RunSummary]", place: str, agents: list[str] | None, benchmarks: list[str] | None
+) -> None:
+    """Check that each name of an agent or a benchmark matches a run.
+
+    Raises:
+        InputError: one does not.
+    """
+    for agent in agents or ():
+        if not any(_matches(run.agent, agent) for run in runs):
+            raise InputError(_without_match(runs, place, [agent], None, None))
+    for benchmark in benchmarks or ():
+        if not any(_matches(run.benchmark, benchmark) for run in runs):
+            raise InputError(_without_match(runs, place, None, [benchmark], None))
 
 
 def _without_match(
@@ -279,8 +298,14 @@ def _are_abandoned(runs: "Sequence[RunSummary]") -> bool:
     return not any(map(is_active, {path.parent for path in unfinished})) and not any(map(may_be_queued, unfinished))
 
 
-def _next(runs: "Sequence[RunSummary]", places: Sequence[Path]) -> str:
-    """Return the most useful next command."""
+def _next(runs: "Sequence[RunSummary]", places: Sequence[Path], all_runs: "Sequence[RunSummary]") -> str:
+    """Return the most useful next command.
+
+    Args:
+        runs: the selected ones.
+        places: where the user looks for runs.
+        all_runs: all runs there.
+    """
     from posttrainbench.report.run_table import display_paths
 
     given = shlex.join(map(str, places))
@@ -295,4 +320,26 @@ def _next(runs: "Sequence[RunSummary]", places: Sequence[Path]) -> str:
         return f"ptb launch --name {shlex.quote(place.name)}" if is_named else f"ptb resume {shlex.quote(str(place))}"
     if len(runs) == 1:
         return f"ptb trace {display_paths(runs, common_place(places))[0]}"
-    return f"ptb leaderboard {given}" if len(places) == 1 else f"ptb report {given}"
+    ranked = _rankable(all_runs, places[0]) if len(places) == 1 else None
+    return f"ptb report {given}" if ranked is None else f"ptb leaderboard {shlex.quote(ranked)}"
+
+
+def _rankable(runs: "Sequence[RunSummary]", place: Path) -> str | None:
+    """Return the latest experiment whose runs can be ranked together; None if there is none."""
+    from posttrainbench.run.summary import DAMAGED
+
+    experiments: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        experiments.setdefault(os.path.dirname(run.path), []).append(run)  # noqa: PTH120 fast
+    if len(experiments) > 1:
+        latest = sorted(experiments, key=lambda folder: max(run.created for run in experiments[folder]), reverse=True)
+    else:
+        latest = list(experiments)
+    for folder in latest:
+        own = experiments[folder]
+        budgets = {(run.agent, run.budget) for run in own}
+        one_budget = len(budgets) == len({run.agent for run in own})
+        if one_budget and len({run.suite for run in own}) == 1 and all(run.state != DAMAGED for run in own):
+            inside = os.path.relpath(folder, place.resolve())
+            return str(place) if len(experiments) == 1 else os.path.normpath(place / inside)
+    return None

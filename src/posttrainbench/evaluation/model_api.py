@@ -63,9 +63,12 @@ def connect(
         try:
             return get_model(name, memoize=False, config=config, **own)
         except Exception as error:
+            variables = list(dict.fromkeys(re.findall(r"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN)", str(error))))
+            keys = f" ({' or '.join(variables)})" if variables else ""
+            reason = "" if variables else f" {error_message(error)}"
             raise InputError(
-                f"The {role} {name} is not available; set its key in the environment, or choose another model: "
-                f"{error_message(error)}"
+                f"The {role} {name} is not available; set its key in the environment{keys}, or choose another model."
+                f"{reason}"
             ) from None
     url, _, model = name.partition("#")
     if not model:

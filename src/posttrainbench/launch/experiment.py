@@ -8,8 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 from posttrainbench import catalog
-from posttrainbench.catalog.loading import describe_problem
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.catalog.loading import describe_problem, yaml_problem
+from posttrainbench.errors import InputError
 from posttrainbench.files import require_existing, write_text
 from posttrainbench.records import Experiment
 from posttrainbench.records.experiment import EXPERIMENT_FILE
@@ -53,10 +53,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else one_line(error)
-        raise InputError(
-            f"{path} cannot be read as YAML: {str(reason).rstrip('.')}; give an experiment file."
-        ) from None
+        raise InputError(f"{path} cannot be read as YAML; correct it. {yaml_problem(error).capitalize()}") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError(f"{path} is not an experiment file: it has no `key: value` lines; see `ptb launch --help`.")
     return content

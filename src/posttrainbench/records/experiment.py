@@ -20,6 +20,14 @@ def _seeds(value: Any) -> Any:
     """Turn a number of seeds N into the seeds 0 to N - 1."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_RUNS:
         return list(range(value))
+    if not isinstance(value, list):
+        raise ValueError("should be a number of seeds, such as 3, or a list of seeds, such as [0, 3, 7]")
+    return value
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError(f"should be a list, such as [{value if isinstance(value, str) else 'NAME'}]")
     return value
 
 
@@ -37,7 +45,7 @@ def _limits(value: Any) -> Any:
     return {key: _bytes(entry) if key in ("memory", "disk") else entry for key, entry in value.items()}
 
 
-Names = Annotated[list[str], Field(min_length=1)]
+Names = Annotated[list[str], BeforeValidator(_names), Field(min_length=1)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=MIN_BUDGET, le=MAX_BUDGET)]
 
 

@@ -61,7 +61,7 @@ class RunSpec(Record):
         model: catalog id of the base model.
         budget: wall-clock time limit of the agent, in seconds.
         seed: passed to the agent.
-        rules: id of the rule set that the prompt states and the audit applies.
+        rules: id of the rule set that the prompt states and the first audit applies.
         sandbox: entry point in `posttrainbench.sandboxes`.
         image: root file system of the sandbox; None for the host's programs.
         limits: resource limits of the agent.

@@ -85,13 +85,13 @@ def _is_working(run: Run) -> bool:
 
 
 def _interrupt_launcher(path: Path) -> bool:
-    """Send SIGINT to the process that holds the lock of an experiment, and wait until it has detached from its runs."""
+    """Send SIGUSR1 to the process that locked an experiment, and wait until it has detached from its runs."""
     lock = path / LOCK
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         process = psutil.Process(int(lock.read_text()))
         held = [file.path for file in process.open_files()]  # the number may be that of a process on another machine
         if str(lock.resolve()) in held and process.pid != os.getpid():
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGUSR1)  # like SIGINT, but `ptb` asks nothing
             process.wait(LAUNCHER_SECONDS)
             return True
     return False

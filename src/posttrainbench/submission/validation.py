@@ -97,6 +97,10 @@ def _base_of(folder: Path) -> str:
     Raises:
         InputError: no base model on this machine matches, or the config cannot be read.
     """
+    if not os.path.lexists(folder / "config.json"):
+        raise InputError(
+            f"{folder} has no config.json, so it is not a saved model; give the directory that `save_pretrained` wrote."
+        )
     try:
         config = read_json(folder / "config.json", JSON_LIMIT)
     except UnreadableError as error:

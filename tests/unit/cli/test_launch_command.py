@@ -96,7 +96,7 @@ def test_the_printed_file_is_accepted_as_input(ptb_here: Ptb, tmp_path: Path) ->
         ([*COMMAND, "--on", "mars"], "`mars` is not among the installed launchers"),
         ([*COMMAND, "--partition", "gpu"], "The launcher local has no partition"),
         ([*COMMAND, "--sandbox", "process"], "add --insecure-no-sandbox"),
-        ([*COMMAND, "--rerun", "nope", "--dry-run"], "`nope` names no run"),
+        ([*COMMAND, "--rerun", "nope", "--dry-run"], "so no run can be repeated; leave out --rerun"),
         ([*COMMAND, "--scheduler-option", "x"], "use --scheduler-option KEY=VALUE"),
     ],
 )

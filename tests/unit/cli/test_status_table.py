@@ -322,7 +322,7 @@ def test_filters(tmp_path: Path, ptb_here: Ptb) -> None:
     assert names("--status", "scored") == ["a", "c"]
     assert names("--status", "unfinished") == names("--status", "interrupted") == ["d"]
     nothing = ptb_here("status", experiment, "--agent", "nobody")
-    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert (nothing.returncode, nothing.stdout) == (2, "")
     assert "None of the 4 runs" in nothing.stderr
     unknown = ptb_here("status", experiment, "--status", "nope")
     assert unknown.returncode == 2

@@ -15,7 +15,7 @@ USAGE_ERRORS = {
     ("trace",): "Missing argument 'RUN'; write `ptb trace RUN`, and see `ptb trace --help`.",
     ("judge", "run"): "Missing argument 'RUN'; write `ptb judge run RUN`, and",
     ("compare", "a"): "Missing argument 'AGENT_A|RUN_B'; write `ptb compare EXPERIMENT|RUN_A AGENT_A|RUN_B`, and",
-    ("baseline",): "Missing option '--suite'; see `ptb baseline --help`.",
+    ("baseline",): "Missing option --suite; choose from micro",
     ("nonsense",): "No such command 'nonsense'; see `ptb --help`.",
     ("sandbox", "nonsense"): "No such command 'nonsense'; see `ptb sandbox --help`.",
     ("resum", "x"): "No such command 'resum'; did you mean 'resume'?",

@@ -52,7 +52,7 @@ def test_an_honest_run_holds_and_says_what_cannot_be_checked(root: Path, tmp_pat
     assert found.holds, found.checks
     assert states(found, "holds") == {"files", "task", "submission", "verdict", "score", "baselines", "result"}
     assert states(found, "not_checked") == {"weights", "left out", "audit", "evaluation", "origin"}
-    assert any("base_fallback, score 0.1000" in check.text for check in found.checks)
+    assert any("base_fallback, score 10.00%" in check.text for check in found.checks)
 
 
 def not_flagged(root: Path) -> None:
@@ -212,7 +212,7 @@ def test_scores_off_target_follow_from_their_items(tmp_path: Path) -> None:
     folder = evaluated_off_target(run, 0.3)
     found = verified(run.root, tmp_path)
     assert found.holds, found.checks
-    assert any(check.text.startswith("0.3000 on micro-choice follows") for check in found.checks)
+    assert any(check.text.startswith("30.00% on micro-choice follows") for check in found.checks)
     edit(folder.with_suffix(".json"), score=0.8)
     assert states(verified(run.root, tmp_path), "fails") == {"off target", "result"}
     write_json(folder / "metrics.json", metrics(0.8, "micro-choice"))

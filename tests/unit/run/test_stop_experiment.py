@@ -21,7 +21,7 @@ import signal, sys, time
 from pathlib import Path
 from posttrainbench.run import find_runs
 from posttrainbench.run.directory import lock_experiments
-signal.signal(signal.SIGINT, signal.default_int_handler)  # as `ptb` does
+signal.signal(signal.SIGUSR1, signal.default_int_handler)  # as `ptb` does
 with lock_experiments(find_runs(Path(sys.argv[1]))):
     try:
         print("locked", flush=True)

@@ -247,7 +247,7 @@ def _evaluation(unpacked: Unpacked, run: Run, name: str, folder: Path, benchmark
     computed = recompute(folder / "items.jsonl", configuration(metrics, files, benchmark), metrics, benchmark)
     if difference := describe(differences(metrics.model_dump(mode="json"), computed.model_dump(mode="json"))):
         return "fails", f"The score does not follow from the results of the items: {difference}.{_hint(unpacked)}"
-    text = f"{metrics.score:.4f} on {benchmark_id} follows from the results of {len(metrics.items)} items"
+    text = f"{100 * metrics.score:.2f}% on {benchmark_id} follows from the results of {len(metrics.items)} items"
     return "holds", f"{text}, which name these settings and these weights."
 
 
@@ -291,7 +291,7 @@ def _result(unpacked: Unpacked, run: Run) -> Iterator[Outcome]:
         text = f"The result does not follow from the other files: {difference}.{_hint(unpacked)}"
         yield _failure(unpacked, stored, computed), text
     else:
-        score = "no score" if stored.score is None else f"score {stored.score:.4f}"
+        score = "no score" if stored.score is None else f"score {100 * stored.score:.2f}%"
         yield (
             "holds",
             f"The result ({stored.status.value}, {score}) follows from verdict, scores and records of the run.",

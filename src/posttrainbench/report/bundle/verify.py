@@ -184,7 +184,8 @@ def _beyond(unpacked: Unpacked) -> Iterator[BundleCheck]:
     others = len(withheld) - weights
     redacted = sum(file.redacted > 0 for file in unpacked.manifest.files.values())
     if weights or others:
-        text = f"{weights} files with weights and {others} others were left out; `bundle.json` names their hashes."
+        left_out = f"{weights} files with weights and {others} other{'s' * (others != 1)} were left out"
+        text = f"{left_out}; `bundle.json` names their hashes."
         yield BundleCheck(subject="left out", state="not_checked", text=text)
     if redacted:
         text = f"Secrets were redacted in {redacted} files, whose originals cannot be compared."

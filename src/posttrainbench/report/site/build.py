@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from posttrainbench.errors import InputError
-from posttrainbench.files import write_json
+from posttrainbench.files import require_writable, write_json
 from posttrainbench.report.site.charts_page import write_charts
 from posttrainbench.report.site.compare_page import write_comparisons
 from posttrainbench.report.site.compare_runs_page import (
@@ -61,9 +61,11 @@ def build_site(experiments: Sequence[Path], out: Path, charts: bool = True, insp
         inspect_viewer: whether to add Inspect's own log viewer.
 
     Raises:
-        InputError: an experiment does not exist or has no run, or `out` has other content than a site.
+        InputError: an experiment does not exist or has no run, or `out` has other content than a site or
+            cannot be written.
     """
     require_replaceable(out)
+    require_writable(out.absolute().parent, "--out")
     content = read_experiments(experiments)
     out.parent.mkdir(parents=True, exist_ok=True)
     new = out.with_name(f".{out.name}.new-{os.getpid()}")
