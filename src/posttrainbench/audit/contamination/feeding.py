@@ -243,10 +243,18 @@ class Feeding:
             used = self._use(leading, identities, file)
             return Fed("direct", only, shown, used.use, used.items, used.followed)
         last: dict[Node, float] = {("file", one, graph.versions.get(one, 0)): -1.0 for one in identities}
-        gone = self._ways(last, self._unsearched | self.tainted)
+        gone = self._ways(last, set()) + self._ways(self._gone_after(last), self._unsearched | self.tainted)
         gone = tuple(way for way in gone if not _carries_a_score(way))
         path = recorded_path(self.evidence, graph, (gone or possible)[0])
         return Fed("unsearched" if gone else "indirect", path=path)
+
+    def _gone_after(self, starts: Mapping[Node, float]) -> dict[Node, float]:
+        """Return the files that are gone without a copy and may have content of the starts.
+
+        Files with test items that are left, or of which a copy was kept, have an answer of their own.
+        """
+        reached = self.graph.reached(starts, self.evidence.is_agent, (self._unsearched | self.tainted).__contains__)
+        return {node: time for node, time in reached.items() if node[0] == "file" and node[1] in self._unsearched}
 
     @cached_property
     def _programs(self) -> RecordedPrograms:
@@ -313,10 +321,19 @@ class Feeding:
 
     @cached_property
     def _unsearched(self) -> set[str]:
-        """Identities of data files that were read without a copy and are gone."""
+        """Identities of data files that several programs used, that were read without a copy, and are gone."""
         present = {self.identity(entry.path) for entry in self.evidence.workspace_files if not entry.reason}
         read = {read.file[1] for read in self.graph.reads if not read.copy and read.file[1] in self.graph.written}
-        return {one for one in read - present if self._is_data(one) and not self._is_copy_of_kit(one)}
+        gone = {one for one in read - present if self._is_data(one) and not self._is_copy_of_kit(one)}
+        users: dict[str, set[Node]] = {one: set() for one in gone}
+        for read_file in self.graph.reads:
+            if read_file.file[1] in gone:
+                users[read_file.file[1]].add(self.graph.leader(read_file.program))
+        for node, edges in self.graph.edges.items():
+            for edge in edges:
+                if edge.target[1] in gone:
+                    users[edge.target[1]].add(self.graph.leader(node))
+        return {one for one, programs in users.items() if len(programs) > 1}  # not a journal of SQLite
 
     def _is_copy_of_kit(self, identity: str) -> bool:
         """Return True for a file that only `cp` wrote, under the name of a file of the kit that holds no test items."""

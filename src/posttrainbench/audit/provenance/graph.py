@@ -263,6 +263,13 @@ class Graph:
         nodes = [(file, ("file", file.id, self.versions.get(file.id, 0))) for file in sink]
         return tuple(self._way(file, node, reached, origins) for file, node in nodes if node in reached)
 
+    def reached(
+        self, starts: Mapping[Node, float], cut: Callable[[Image], bool], through: Callable[[str], bool]
+    ) -> dict[Node, float]:
+        """Return the nodes that can have content of the starts, with the earliest times. Arguments as for `ways`."""
+        cuts = {self.leader(node) for node, image in self.images.items() if cut(image)}
+        return self._reach({self.leader(n): t for n, t in starts.items()}, {}, cuts, through, False)[0]
+
     def alive_until(self, node: Node) -> float:
         """Return the time at which the last of the images that are united with one stopped."""
         return max(self.images[member].stopped for member in self.members(node))

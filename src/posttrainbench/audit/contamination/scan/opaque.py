@@ -130,6 +130,8 @@ def _kind(sample: Any) -> Any:
         control += not printable and byte < 32 and byte != 12 and byte != 27
     if size - zeros < size // 32 or _different(sample) < _MIN_DIFFERENT:
         return 0
+    if sample.max() < 32:  # counts and labels, not characters
+        return 1
     if control < _MAX_CONTROL * size or text >= _MIN_TEXT * (size - zeros):
         return 1
     best = 0
@@ -155,6 +157,8 @@ def _different(sample: Any) -> Any:
 def _floats(sample: Any, phase: Any, width: Any, exponent_bits: Any, smallest: Any, largest: Any) -> Any:
     """Return 1 if a sample consists of floating-point numbers of usual magnitudes, 2 if these are integers, else 0.
 
+    Integers below 32, such as counts and labels, are no token ids or characters, and give 1.
+
     Args:
         sample: the bytes.
         phase: offset of the first number.
@@ -165,7 +169,7 @@ def _floats(sample: Any, phase: Any, width: Any, exponent_bits: Any, smallest: A
     """
     fraction_bits = 8 * width - 1 - exponent_bits
     bias = (1 << (exponent_bits - 1)) - 1
-    usual, wholes, total = 0, 0, 0
+    usual, wholes, total, most = 0, 0, 0, 0
     counts = np.zeros(256, dtype=np.int32)  # of the byte below the highest, which varies in numbers at their offset
     for place in range(phase, len(sample) - width + 1, width):
         value = np.uint64(0)
@@ -177,9 +181,9 @@ def _floats(sample: Any, phase: Any, width: Any, exponent_bits: Any, smallest: A
         counts[sample[place + width - 2]] += 1
         power = np.int64((value >> np.uint64(fraction_bits)) & np.uint64((1 << exponent_bits) - 1)) - bias
         if smallest <= power <= largest:
-            usual += 1
+            usual, most = usual + 1, max(most, power)
             whole = power >= 0 and value & np.uint64((1 << max(fraction_bits - power, 0)) - 1) == 0
             wholes += whole
     if wholes >= _MIN_WHOLE * total and total > 0:
-        return 2
+        return 1 if most < 5 and usual == total else 2
     return 1 if usual >= _MIN_FLOATS * total and _MOST_ALIKE * counts.max() < total else 0
