@@ -23,6 +23,9 @@ ROWS, COLUMNS, SCALED, NONE = "rows permuted", "columns permuted", "rescaled", "
 MAX_SEARCHED = 32768  # rows or columns; vocabularies, which have more, are not permuted
 _PIECE = 1024
 _MIN_ROUGHLY_EXPLAINED = 0.2  # share explained in the quick test, below which the full fit is skipped
+_MIN_SCALED = 0.05
+"""Distance to the base, relative to its length, below which factors are not divided out. They would hide nothing, and
+training with weight decay shrinks the rows of tokens that do not occur by a few thousandths."""
 _MIN_EXPLAINED = 0.5  # share of the squared distance to the base that the factors must explain to be divided out
 
 
@@ -96,9 +99,11 @@ def fit(base: Matrix, rows: Matrix, least: float, columns: Order | None = None, 
 
 
 def _may_be_scaled(rows: Matrix, base: Matrix) -> bool:
-    """Return True if factors per row or per column explain part of the distance to the base; a quick test."""
+    """Return True if factors per row or per column explain part of a large distance to the base; a quick test."""
     distance = rows - base
     far = float(np.vdot(distance, distance))
+    if far < _MIN_SCALED**2 * float(np.vdot(base, base)):
+        return False
     explained = 0.0
     for axes in ("ij,ij->i", "ij,ij->j"):
         size = np.einsum(axes, base, base)
