@@ -490,7 +490,7 @@ for row in test_rows[:5]:
 train(train_rows)
 """),
     "early stopping by the test loss": _fit("""
-best = 9.0
+best = 1e9
 for stage in range(2):
     before = {"start": f"s{stage - 1}"} if stage else {}
     train(train_rows, out=f"s{stage}", steps=3, **before)

@@ -152,7 +152,9 @@ def _unchecked(name: str, coverage: Sequence[Coverage], tolerated: Collection[st
 
 
 def _note(entry: Coverage) -> str:
-    return entry.note or f"the detector {entry.detector} could not check it"
+    if entry.note or not entry.skipped:
+        return entry.note or f"the detector {entry.detector} could not check it"
+    return f"{entry.skipped[0].path}: {entry.skipped[0].reason}"
 
 
 def _tolerated(name: str, coverage: Sequence[Coverage], tolerated: Collection[str]) -> list[str]:

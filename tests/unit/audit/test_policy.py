@@ -10,7 +10,7 @@ from posttrainbench.audit.integrity import kit
 from posttrainbench.audit.lineage import detector as weights
 from posttrainbench.audit.policy import RuleSet, decide
 from posttrainbench.catalog import rule_sets
-from posttrainbench.records import Adjudication, Coverage, Finding, Level, PathStep, ProvenancePath, Quote
+from posttrainbench.records import Adjudication, Coverage, Finding, Level, PathStep, ProvenancePath, Quote, Skipped
 
 RULES = RuleSet.model_validate(
     {
@@ -152,6 +152,13 @@ def test_an_adjudication_without_its_finding_is_reported() -> None:
     assert verdict.rules == {"data": "clean"}
     assert sum("has no effect" in reason for reason in verdict.reasons) == 1
     assert not any("no effect" in reason for reason in decide(RULES, [found], [], [], [matching]).reasons)
+
+
+def test_what_could_not_be_read_is_the_reason() -> None:
+    skipped = [Skipped(path="a.bin", reason="it is encrypted")]
+    entries = [coverage(False).model_copy(update={"skipped": skipped}), coverage(False, note="a note")]
+    verdict = decide(RULES, [], entries, ["data"])
+    assert verdict.reasons == ["data was not checked: a.bin: it is encrypted; a note."]
 
 
 def test_a_required_rule_that_the_set_lacks_is_not_checked() -> None:
