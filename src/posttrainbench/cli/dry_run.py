@@ -53,22 +53,18 @@ def report(results: "Iterable[CheckResult]", json: bool) -> None:
 
 
 def _print(results: "list[CheckResult]", ready: bool) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from posttrainbench.cli.console import Console
+    from posttrainbench.report.layout import Paragraph, columns
     from posttrainbench.report.text import plain
 
     styles = {"ok": "green", "problem": "red", "not_checked": "yellow"}
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for result in results:
-        state = Text(result.state.replace("_", " "), style=styles[result.state])
-        table.add_row(result.name, state, Text(plain(result.text, 2000)))
     console = Console(width=WIDTH, highlight=False)
-    console.print(table)
+    states = [Text(result.state.replace("_", " "), style=styles[result.state]) for result in results]
+    heads = columns([[result.name, state, ""] for result, state in zip(results, states, strict=True)])
+    for head, result in zip(heads, results, strict=True):
+        console.print(Paragraph(Text(plain(result.text, 2000)), head.cell_len, head), soft_wrap=True)
     problems = sum(result.state == "problem" for result in results)
     if ready:
         end = "Ready; nothing was started. Next: the same command without --dry-run."

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Column, Table
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from posttrainbench.records import Quote, Result, RunSpec, Status
 from posttrainbench.report.layout import Paragraph, columns
+from posttrainbench.report.number_table import NAME_WIDTH, NumberTable
 from posttrainbench.report.off_target_table import change, off_target_parts
 from posttrainbench.report.text import percent, plain
 from posttrainbench.scoring import BenchmarkScore, BoardCell, Leaderboard, Row
@@ -29,7 +29,6 @@ from posttrainbench.scoring.remarks import remarks, restart_remark
 
 QUOTATIONS = 5
 REMARKS = 5
-AGENT_WIDTH = 20
 
 STATUS_STYLE = {
     Status.SCORED: "green",
@@ -58,7 +57,7 @@ def leaderboard_table(board: Leaderboard) -> RenderableType:
     `*` marks scores that include a reset run, `?` those that include a suspected one. Signs are explained only if
     they occur.
     """
-    ranking = _number_table(["agent", "overall", "95% interval", "rank", "raw", "seeds", "reset"])
+    ranking = NumberTable(["agent", "overall", "95% interval", "rank", "raw", "seeds", "reset"])
     ranking.title = Text(f"Leaderboard, suite {plain(board.suite)}, scores in percent")
     for row in board.rows:
         ranking.add_row(*_ranked(row))
@@ -146,7 +145,7 @@ class _Benchmarks:
             scores = [_score(row.benchmarks[name]) for row in self.board.rows]
             columns.append((name, scores + [Text(percent(line.benchmarks[name])) for _, line in named]))
         while columns:
-            room = options.max_width - AGENT_WIDTH - 3
+            room = options.max_width - NAME_WIDTH - 3
             fitting = 0
             for name, texts in columns:
                 room -= 2 + max(len(plain(name)), *(text.cell_len for text in texts))
@@ -154,7 +153,7 @@ class _Benchmarks:
                     break
                 fitting += 1
             current, columns = columns[:fitting], columns[fitting:]
-            table = _number_table(["agent", *(plain(name) for name, _ in current)])
+            table = NumberTable(["agent", *(plain(name) for name, _ in current)])
             for number, agent in enumerate(agents):
                 baseline = number >= len(self.board.rows)
                 table.add_row(agent, *(texts[number] for _, texts in current), style="dim" if baseline else None)
@@ -163,15 +162,6 @@ class _Benchmarks:
 
 def _note(text: str) -> Paragraph:
     return Paragraph(Text(text, style="dim"))
-
-
-def _number_table(columns: Sequence[str]) -> Table:
-    """Return a table whose first column is text and whose other columns are numbers."""
-    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(columns[0], overflow="fold", min_width=AGENT_WIDTH)
-    for column in columns[1:]:
-        table.add_column(Text(column), justify="right", overflow="fold")
-    return table
 
 
 def _ranked(row: Row) -> list[Text]:
@@ -190,11 +180,11 @@ def _ranked(row: Row) -> list[Text]:
     ]
 
 
-def _intervals(board: Leaderboard) -> list[Table]:
+def _intervals(board: Leaderboard) -> list[NumberTable]:
     """Return a table of the intervals by source of uncertainty, if there are any besides those over items."""
     if not any(row.ci_runs or row.ci_cells for row in board.rows):
         return []
-    table = _number_table(["95% interval over", "items", "runs", "base models"])
+    table = NumberTable(["95% interval over", "items", "runs", "base models"])
     for row in board.rows:
         if row.overall is not None:
             intervals = (row.ci_items, row.ci_runs, row.ci_cells)
@@ -224,7 +214,7 @@ def _missing(board: Leaderboard) -> list[str]:
 
 def comparison_table(result: Comparison) -> RenderableType:
     """Return a comparison of two agents: the sentence, the intervals by source of uncertainty, and the benchmarks."""
-    sources = _number_table(["source of uncertainty", "95% interval of A - B", "p"])
+    sources = NumberTable(["source of uncertainty", "95% interval of A - B", "p"])
     for name, interval, p_value in (
         ("runs of both agents", result.ci, result.p_value),
         ("base models and benchmarks", result.ci_cells, result.p_cells),
@@ -235,7 +225,7 @@ def comparison_table(result: Comparison) -> RenderableType:
             format_interval(interval) if interval else "–",
             "–" if p_value is None else format_p(p_value),
         )
-    benchmarks = _number_table(["benchmark", "weight", "A", "B", "A - B", "models", "seeds"])
+    benchmarks = NumberTable(["benchmark", "weight", "A", "B", "A - B", "models", "seeds"])
     for row in _compared_benchmarks(result):
         benchmarks.add_row(*row)
     scores = percent(result.score_a), percent(result.score_b), f"{100 * result.difference:+.1f}"
@@ -252,7 +242,7 @@ def comparison_table(result: Comparison) -> RenderableType:
 
 def item_comparison_table(result: ItemComparison) -> RenderableType:
     """Return a comparison of two runs: the sentence, and the items on which they differ."""
-    items = _number_table([f"item of {plain(result.benchmark)}", "A", "B"])
+    items = NumberTable([f"item of {plain(result.benchmark)}", "A", "B"])
     for one in result.differences[:DIFFERENCES]:
         items.add_row(plain(one.item, 120), percent(one.score_a), percent(one.score_b))
     items.add_row("all common items", percent(result.score_a), percent(result.score_b), style="bold")

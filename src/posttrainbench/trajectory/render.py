@@ -4,7 +4,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,10 @@ SHELL_TOOLS = frozenset({"bash", "shell", "run_shell_command", "command_executio
 """Names of shell tools; the filters `bash` and `shell` match all of them."""
 HEAD, TAIL = 12, 6
 """Number of first and last lines shown of a long result, argument or prompt."""
+AUTHORS_WIDTH = 60
+"""A line of prose with fewer characters was not wrapped by its author but ends there."""
+BLOCK = re.compile(r"\s*(?:[-*+#>|…]|\d+[.)]\s|\w+:\s)")
+"""A line that begins a list item, a heading, a quotation, a table row, an omission or a field."""
 MAX_PENDING_CALLS = 10_000
 """Maximum number of remembered calls whose results arrive after their steps."""
 
@@ -162,7 +166,8 @@ class View:
     def _block(self, text: str, indent: str, style: str, whole: bool = False, prose: bool = False) -> Iterator[Text]:
         lines = printable_lines(text)
         grep = self.selection.grep
-        for line in lines if whole or self.full else excerpt(lines, HEAD, TAIL, grep):
+        chosen = lines if whole or self.full else excerpt(lines, HEAD, TAIL, grep)
+        for line in _joined(chosen) if prose and self.width else chosen:
             indented = f"{indent}{line}".rstrip()
             for part in _wrapped(indented, self.width) if prose and self.width else (indented,):
                 text_line = Text(part, style=style)
@@ -171,14 +176,43 @@ class View:
                 yield text_line
 
 
+def _joined(lines: Iterable[str]) -> list[str]:
+    """Return lines of prose; the lines of a paragraph that its author has wrapped are joined."""
+    result: list[str] = []
+    last, fenced = "", False
+    for line in lines:
+        fence = line.lstrip().startswith("```")
+        goes_on = not (fenced or fence) and len(last) >= AUTHORS_WIDTH and bool(line.strip()) and not BLOCK.match(line)
+        if goes_on and _indentation(line) <= len(_margin(result[-1])):
+            result[-1] += f" {line.strip()}"
+        else:
+            result.append(line)
+        fenced ^= fence
+        last = "" if fence else line
+    return result
+
+
+def _margin(line: str) -> str:
+    """Return the indentation of a line, with the sign of a list item."""
+    found = re.match(r"\s*(?:[*-]\s+|\d+\.\s+)?", line)
+    return found[0] if found else ""
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _wrapped(line: str, width: int) -> list[str]:
     """Return a line as lines of at most this width, indented alike. Words are not broken."""
     if len(line) <= width:
         return [line]
-    margin = re.match(r"\s*(?:[*-]\s+|\d+\.\s+)?", line)
-    indent = " " * (len(margin[0]) if margin else 0)
     return textwrap.wrap(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        line,
+        width,
+        subsequent_indent=" " * len(_margin(line)),
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
     )
 
 

@@ -195,3 +195,16 @@ def test_hostile_text(caught: Cell, width: int) -> None:
     harmless(text)
     if width == 200:
         assert "[bold red]rich[/]" in text.replace("\n", "")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_names_of_agents_are_never_broken(width: int, make_cell: Any) -> None:
+    names = ["recipe?script=examples/agent.py", "sft"]
+    cells = [make_cell(name, benchmark=benchmark, raw=0.5) for name in names for benchmark in ("one", "two")]
+    lines = shown(leaderboard_table(leaderboard(cells, baselines_of(cells))), width).splitlines()
+    if width >= 60:
+        assert max(map(len, lines)) <= width
+    first = next(number for number, line in enumerate(lines) if line.startswith(f" {names[0]}"))
+    own_line = lines[first] == f" {names[0]}"
+    assert own_line == (width <= 80)
+    assert "50.0" in lines[first + own_line]

@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator
 
 import pytest
@@ -176,3 +177,18 @@ def test_prose_is_wrapped_and_commands_are_not() -> None:
     assert [line for line in wrapped.splitlines() if "long" in line] == [
         line for line in whole.splitlines() if "long" in line
     ]
+
+
+def test_wrapped_prose_is_wrapped_once() -> None:
+    paragraph = " ".join(f"word{number}" for number in range(40))
+    code = ["```", "x" * 70, "y = 1", "```"]
+    text = [*textwrap.wrap(paragraph, 72), "", "short line", "next line", *code, *textwrap.wrap(f"* {paragraph}", 72)]
+    step = claude_block("m1", {"type": "text", "text": "\n".join(text)})
+    lines = shown("claude-code", [step], View(Selection(), width=60)).splitlines()
+    prose = [line for line in lines if "word" in line]
+    assert " ".join(" ".join(prose).split()) == f"{paragraph} * {paragraph}"
+    ends = [number for number, line in enumerate(prose) if "word39" in line]
+    assert all(len(line) > 45 for number, line in enumerate(prose) if number not in ends)
+    assert [line.strip() for line in lines if line.strip() in (*code, "short line", "next line")] == [
+        "short line", "next line", *code
+    ]  # fmt: skip
