@@ -16,7 +16,7 @@ from posttrainbench.errors import InputError
 from posttrainbench.records import AgentSpec
 from posttrainbench.report.charts import data, variants
 from posttrainbench.report.charts.render import _ATTRIBUTES, inline_svg, write_figure
-from posttrainbench.report.charts.specs import NAMES, _joined_names, chart, charts
+from posttrainbench.report.charts.specs import DURATIONS, NAMES, _joined_names, chart, charts, tick_values
 from posttrainbench.report.site.charts_page import write_charts
 from posttrainbench.report.site.groups import group_runs
 from posttrainbench.report.site.runs import read_experiments
@@ -196,3 +196,45 @@ def test_agents_that_differ_in_more_than_one_setting_are_not_compared(make_cell:
     assert variants.efforts(made) == []
     assert variants.agent_models(made) == []
     assert variants.base_sizes(made) == []
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"),
+    [(65, 10), (22, 5), (90, 15), (300, 60), (3600, 600), (36_000, 7200), (90_000, 18_000), (900_000, 180_000)],
+)
+def test_ticks_of_durations_are_round(largest: float, expected: float) -> None:
+    ticks = [3600 * tick for tick in tick_values(largest / 3600, DURATIONS)]
+    assert ticks[:2] == [0, pytest.approx(expected, rel=1e-4)]
+    assert ticks[-2] < largest <= ticks[-1] + 1e-3
+
+
+def test_ticks_of_numbers_are_round() -> None:
+    assert tick_values(1, [1, 2]) == [0, 1]
+    assert tick_values(0) == [0, 1]
+    assert tick_values(2.8) == [0, 0.5, 1, 1.5, 2, 2.5, 3]
+    assert tick_values(40, [1, 2, 5, 10]) == [0, 5, 10, 15, 20, 25, 30, 35, 40]
+
+
+def test_counts_have_whole_ticks_and_labels_stay_in_the_plot(all_tables: list[Table]) -> None:
+    flags = chart("flags", all_tables).spec
+    ticks = flags["spec"]["encoding"]["x"]["axis"]["values"]
+    assert ticks == [0, 1, 2]
+    spec = chart("score-time", all_tables).spec
+    end = spec["layer"][0]["encoding"]["x"]["scale"]["domain"][1]
+    labels = [layer for layer in spec["layer"] if layer["mark"]["type"] == "text"]
+    assert {layer["mark"]["align"] for layer in labels} == {"left", "right"}
+    for layer in labels:
+        data_of = layer["data"]
+        values = data_of["values"] if "values" in data_of else spec["datasets"][data_of["name"]]
+        places = [value["cost"] / end for value in values]
+        assert all((place > 0.5) == (layer["mark"]["align"] == "right") for place in places)
+
+
+def test_a_single_benchmark_fills_the_card(make_cell: Any, tmp_path: Path) -> None:
+    def width(*benchmarks: str) -> int:
+        place = tmp_path / "-".join(benchmarks)
+        runs = read_experiments([write_experiment(place, [make_cell("a", benchmark=name) for name in benchmarks])]).runs
+        return chart("benchmarks", [table(group) for group in group_runs(runs)]).spec["spec"]["width"]  # type: ignore[no-any-return]
+
+    assert width("x") > 600
+    assert width("x", "y", "z", "u", "v") == 180

@@ -6,6 +6,7 @@ colors of the page.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,10 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 WIDTH = 820
 ROW = 24
 """Height of an agent's line, in pixels."""
+TICKS = 8
+"""Most distances between ticks of an axis."""
+DURATIONS = [seconds / 3600 for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000)]
+"""Distances between ticks of an axis of hours."""
 MAX_LABELS = 40
 """Points that are labeled with their name."""
 
@@ -97,23 +102,23 @@ def charts(tables: Sequence[Table]) -> list[Chart]:
     return found
 
 
-def _against(unit: str, records: Records, axis: Mapping[str, str] | None = None) -> Any:
+def _against(unit: str, records: Records, steps: Sequence[float] = (), axis: Mapping[str, str] | None = None) -> Any:
     """Points with labels, and the Pareto front as a line of steps.
 
     Args:
         unit: unit of the costs, and title of the axis unless `axis` has one.
         records: agents with their scores and costs.
+        steps: distances between ticks to choose from; empty for decimal ones.
         axis: properties of the axis of costs.
     """
     source = _labeled(records, lambda r: f"{r['agent']}: {r['score']}% at {r['cost']:g} {unit}")
     front = alt.InlineData(values=sorted((r for r in records if r["front"]), key=lambda r: (r["cost"], r["score"])))
-    properties: dict[str, Any] = {"title": unit, "tickCount": 8, **(axis or {})}
-    x = alt.X("cost:Q", scale=alt.Scale(domainMin=0, nice=True), axis=alt.Axis(**properties))
+    ticks = tick_values(max(record["cost"] for record in records), steps)
+    properties: dict[str, Any] = {"title": unit, "values": ticks, **(axis or {})}
+    x = alt.X("cost:Q", scale=alt.Scale(domain=[0, ticks[-1]]), axis=alt.Axis(**properties))
     y = alt.Y("score:Q", title="score, %", scale=alt.Scale(domainMin=0, nice=True), axis=alt.Axis(tickCount=6))
     line = alt.Chart(front).mark_line(interpolate="step-after", color=AGENT, strokeDash=[4, 3], strokeWidth=1.5)
     points = alt.Chart(source).mark_point(filled=True, size=80, opacity=1)
-    names = alt.Chart(alt.InlineData(values=_joined_names(records)))
-    labels = names.mark_text(align="left", dx=6, dy=-9, color=INK)
     drawn = line.encode(x=x, y=y) + points.encode(
         x=x,
         y=y,
@@ -122,8 +127,29 @@ def _against(unit: str, records: Records, axis: Mapping[str, str] | None = None)
         description="label:N",
     )
     if len(records) <= MAX_LABELS:
-        drawn += labels.encode(x=x, y=y, text="names:N")
+        labels = _joined_names(records)
+        for label in labels:  # the part of the plot where there is more room
+            label["left"] = label["cost"] > ticks[-1] / 2
+        for align, dx, left in (("left", 6, False), ("right", -6, True)):
+            if some := [label for label in labels if label["left"] == left]:
+                names = alt.Chart(alt.InlineData(values=some))
+                text = names.mark_text(align=align, dx=dx, dy=-9, color=INK, limit=WIDTH / 2)
+                drawn += text.encode(x=x, y=y, text="names:N")
     return drawn.properties(width=WIDTH, height=360)
+
+
+def tick_values(largest: float, steps: Sequence[float] = ()) -> list[float]:
+    """Return values from 0 at which to put ticks; the last is at least `largest`.
+
+    Args:
+        largest: the largest value on the axis.
+        steps: distances to choose from, ascending; empty, or if all are too small, for 1, 2 or 5 times a power of 10.
+    """
+    if largest <= 0:
+        return [0, 1]
+    power = 10.0 ** math.floor(math.log10(largest / TICKS))
+    step = next((each for each in (*steps, *(power * each for each in (1, 2, 5, 10))) if largest / each <= TICKS), 1.0)
+    return [round(number * step, 9) for number in range(math.ceil(round(largest / step, 9)) + 1)]
 
 
 def _joined_names(records: Records) -> list[dict[str, Any]]:
@@ -157,10 +183,15 @@ def _by_benchmark(records: Records) -> Any:
         change.encode(x=x, x2="before:Q", y=y),
         points.encode(x=x, y=y, tooltip="label:N", description="label:N"),
         data=source,
-    ).properties(width=180, height=alt.Step(ROW))
+    ).properties(width=_panel_width(min(4, len({record["benchmark"] for record in records}))), height=alt.Step(ROW))
     return layers.facet(
         facet=alt.Facet("benchmark:N", title=None, sort=list(dict.fromkeys(r["benchmark"] for r in records))), columns=4
     ).resolve_scale(x="shared")
+
+
+def _panel_width(columns: int) -> int:
+    """Return the width of each of several panels beside each other."""
+    return max(180, (WIDTH - 100) // columns - 20)
 
 
 def _gap_closed(records: Records) -> Any:
@@ -180,7 +211,13 @@ def _gap_closed(records: Records) -> Any:
 
 def _flags(records: Records) -> Any:
     source = _labeled(records, lambda r: f"{r['agent']}: {r['rule']} {r['state']} in {r['runs']} of {r['of']} runs")
-    x = alt.X("runs:Q", title="runs", stack=True, axis=alt.Axis(tickMinStep=1, format="d"))
+    totals: dict[tuple[str, str], int] = {}
+    for record in records:
+        key = record["agent"], record["rule"]
+        totals[key] = totals.get(key, 0) + record["runs"]
+    ticks = tick_values(max(totals.values()), [1, 2, 5, 10])
+    axis = alt.Axis(values=ticks, format="d")
+    x = alt.X("runs:Q", title="runs", stack=True, scale=alt.Scale(domain=[0, ticks[-1]]), axis=axis)
     y = alt.Y("agent:N", sort="-x", title=None, axis=alt.Axis(domain=False, ticks=False))
     colors = alt.Scale(domain=["flagged", "suspected"], range=[FLAGGED, RESET])
     bars = (
@@ -194,8 +231,9 @@ def _flags(records: Records) -> Any:
             description="label:N",
         )
     )
-    return bars.properties(width=300, height=alt.Step(ROW)).facet(
-        facet=alt.Facet("rule:N", title=None, header=alt.Header(labelLimit=300)), columns=2
+    columns = min(2, len({record["rule"] for record in records}))
+    return bars.properties(width=_panel_width(columns) - 40, height=alt.Step(ROW)).facet(
+        facet=alt.Facet("rule:N", title=None, header=alt.Header(labelLimit=300)), columns=columns
     )
 
 
@@ -267,9 +305,11 @@ def _labeled(records: Records, label: Callable[[dict[str, Any]], str]) -> alt.In
     return alt.InlineData(values=[{**record, "label": label(record)} for record in records])
 
 
+_SECONDS = "round(datum.value * 3600)"
 _DURATION = (
-    "datum.value * 60 < 1 ? format(datum.value * 3600, '.0f') + 's' : "
-    "datum.value < 1 ? format(datum.value * 60, '~r') + 'm' : format(datum.value, '~r') + 'h'"
+    f"!datum.value ? '0' : {_SECONDS} < 60 ? {_SECONDS} + 's' : "
+    f"{_SECONDS} < 3600 ? floor({_SECONDS} / 60) + 'm' + ({_SECONDS} % 60 ? ' ' + {_SECONDS} % 60 + 's' : '') : "
+    f"floor({_SECONDS} / 3600) + 'h' + ({_SECONDS} % 3600 ? ' ' + round({_SECONDS} % 3600 / 60) + 'm' : '')"
 )
 """Label of a number of hours on an axis, as a Vega expression."""
 
@@ -280,7 +320,7 @@ _CHARTS = {
         f"Overall score against the mean time that an agent worked in a run. {_FRONT}",
         "no agent has an overall score and a recorded time",
         partial(data.against, cost="hours"),
-        partial(_against, "hours per run", axis={"title": "time per run", "labelExpr": _DURATION}),
+        partial(_against, "hours per run", steps=DURATIONS, axis={"title": "time per run", "labelExpr": _DURATION}),
     ),
     "score-cost": _Definition(
         "Score and cost",
