@@ -2,6 +2,7 @@
 
 import pytest
 
+from posttrainbench.cli.evaluations import _progress
 from posttrainbench.evaluation.counter import seconds_left
 from posttrainbench.evaluation.progress import Progress
 
@@ -31,3 +32,12 @@ def test_an_old_report_says_that_no_item_was_completed_since() -> None:
     assert report.at(1059.0) == str(report)
     assert report.at(1060.0) == f"{report}; no item was completed in the last 1m 0s"
     assert Progress("loading the checkpoint", since=1000.0).at(2000.0) == "loading the checkpoint"
+
+
+def test_piped_progress_is_a_line_for_each_quarter(capsys: pytest.CaptureFixture[str]) -> None:
+    with _progress("micro-math") as tell:
+        for done in range(201):
+            tell(Progress("micro-math, seed 0", done, 200, 0.5, 85.0, 4.0))
+        tell(Progress("starting", 0, 0))
+    lines = [line.split(":")[1].split()[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["0", "50", "100", "150"]

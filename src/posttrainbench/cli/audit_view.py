@@ -54,8 +54,9 @@ def show_audit(run: Run, result: Result | None, audit: AuditSummary) -> None:
         cost = "costs nothing" if rule in audit.verdict.report_only else ""
         grid.add_row(Text(state.replace("_", " "), style=RULE_STYLE[state]), Text(plain(rule)), Text(cost, style="dim"))
     console.print(Padding(grid, (1, 2)))
+    quoted: dict[str, str] = {}  # quotations -> the first finding that has them
     for finding in audit.findings:
-        _show_finding(console, finding)
+        _show_finding(console, finding, quoted)
     console.print(_coverage(audit), soft_wrap=True)
     if result is None:
         console.print(Paragraph(Text(f"{IN_PROGRESS} This is the audit that the run has made.")), soft_wrap=True)
@@ -110,7 +111,9 @@ def show_next(path: Path, audits: Sequence[tuple[AuditSummary, Result | None]], 
     if flagged:
         audit, one = flagged[0]
         where = shlex.quote(os.path.relpath(audit.path))
-        line = f"To dismiss a finding: ptb adjudicate {where} {one.id} --dismiss --why TEXT"
+        number = sum(other is audit for other, _ in flagged)
+        each = f" ({number} flag this run; decide on each)" if number > 1 else ""
+        line = f"To dismiss a finding{each}: ptb adjudicate {where} {one.id} --dismiss --why TEXT"
     elif any(result.suspected for _, result in finished):
         line = f"To decide on suspicions: ptb review {shlex.quote(str(path))}"
     elif len(finished) < len(audits):
@@ -131,11 +134,13 @@ def show_findings(run: Run, result: Result, rule: str, findings: Sequence[Findin
     console.print(Text.assemble((plain(title), "bold"), f"   {place}"), soft_wrap=True)
     console.print(Text(f"{plain(rule)} is suspected; score {percent(result.score)}", "yellow"), soft_wrap=True)
     console.print(Text(f"{plain(str(run.root), 1000)}\n", "dim"), soft_wrap=True)
+    quoted: dict[str, str] = {}
     for finding in findings:
-        _show_finding(console, finding)
+        _show_finding(console, finding, quoted)
 
 
-def _show_finding(console: Console, finding: FindingSummary) -> None:
+def _show_finding(console: Console, finding: FindingSummary, quoted: dict[str, str]) -> None:
+    """Print a finding. Quotations that an earlier one in `quoted` has are not printed again."""
     head = Text.assemble(
         (f"{finding.state.replace('_', ' ')}  ", STATE_STYLE[finding.state]),
         (finding.id, "bold"),
@@ -152,6 +157,10 @@ def _show_finding(console: Console, finding: FindingSummary) -> None:
         console.print(Paragraph(Text(f"Path: {plain(path.in_words(), 1000)}"), indent=4), soft_wrap=True)
     if len(finding.paths) > PATHS:
         console.print(Text(f"    and {len(finding.paths) - PATHS} more in the output of --json", style="dim"))
+    key = "".join(quote.model_dump_json() for quote in finding.evidence)
+    if key and quoted.setdefault(key, finding.id) != finding.id:
+        console.print(Text(f"    The same quotations as for {quoted[key]}.\n", "dim"))
+        return
     console.print(Group(*quotations(finding.evidence, QUOTED, "the output of --json"), Text()), soft_wrap=True)
 
 

@@ -311,22 +311,23 @@ def _progress(title: str) -> Iterator["Tell"]:
         TextColumn("{task.fields[score]}", markup=False),
         TextColumn("{task.fields[speed]}", markup=False),
     )
-    phase, latest, first_items = "", Moment(title), True
+    phase, latest, told = "", Moment(title), 0
     heartbeat = Heartbeat(console, lambda: f"  {latest.at(time.monotonic())}")
     with heartbeat, Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, score="", speed="")
 
         def tell(moment: Moment) -> None:
-            nonlocal phase, latest, first_items
+            nonlocal phase, latest, told
             latest = moment
             score = "" if moment.score is None else f"{100 * moment.score:.1f}%"
             if moment.doing != phase:
-                phase, first_items = moment.doing, True
+                phase, told = moment.doing, 0
                 bar.reset(task, description=phase, total=moment.total or None, completed=moment.done, score=score)
                 if moment.total and not console.is_terminal:
                     heartbeat.print(f"  {moment}")
-            if first_items and moment.speed and not console.is_terminal:
-                first_items = False
+            quarters = 4 * moment.done // moment.total if moment.total else 0
+            if told < quarters < 4 and not console.is_terminal:
+                told = quarters
                 heartbeat.print(f"  {moment}")
             bar.update(task, completed=moment.done, total=moment.total or None, score=score, speed=moment.speed)
 

@@ -1,7 +1,11 @@
 """`ptb audit` names the files that its detectors skipped."""
 
-from posttrainbench.cli.audit_view import SKIPPED_PATHS, SKIPPED_REASONS, _skipped
-from posttrainbench.records import Coverage, Skipped
+import pytest
+
+from posttrainbench.audit.summary import FindingSummary
+from posttrainbench.cli.audit_view import SKIPPED_PATHS, SKIPPED_REASONS, _show_finding, _skipped
+from posttrainbench.cli.console import Console
+from posttrainbench.records import Coverage, Level, Quote, Skipped
 
 
 def coverage(*skipped: tuple[str, str]) -> Coverage:
@@ -21,3 +25,20 @@ def test_many_skipped_files_are_counted() -> None:
     reasons = _skipped(coverage(*((f"{number}.bin", f"reason {number}") for number in range(SKIPPED_REASONS + 3))))
     assert len(reasons) == SKIPPED_REASONS + 1
     assert "3 more for other reasons" in reasons[-1]
+
+
+def test_the_same_quotations_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def finding(rule: str, text: str) -> FindingSummary:
+        quote = Quote(file="train.py", line=1, text=text)
+        return FindingSummary(
+            detector="d", rule=rule, level=Level.USED, summary="a fact", count=1, evidence=[quote], state="flags"
+        )
+
+    quoted: dict[str, str] = {}
+    findings = [finding("one", "stolen text"), finding("two", "stolen text"), finding("one", "other text")]
+    for each in findings:
+        _show_finding(Console(width=80), each, quoted)
+    said = capsys.readouterr().out
+    assert said.count("stolen text") == 1
+    assert said.count("other text") == 1
+    assert f"The same quotations as for {findings[0].id}." in said

@@ -9,6 +9,9 @@ import pytest
 
 from original_results import write_run
 from posttrainbench import catalog
+from posttrainbench.audit.integrity.metrics import OWN_EVALUATIONS
+from posttrainbench.files import append_json
+from posttrainbench.records import Finding, Level, Quote
 from posttrainbench.report.original.importing import read_results
 from posttrainbench.report.site.run_charts import line_chart
 from posttrainbench.report.site.run_page import write_run_page
@@ -80,6 +83,23 @@ def test_findings_of_older_versions_have_the_path_in_the_summary(tmp_path: Path)
     text = read_page(tmp_path / "site" / "index.html").text
     assert "read it: /a.jsonl (7641.2 s) -> reads python train.py (7642.0 s)" in text
     assert "How the content came" not in text
+
+
+def test_evaluations_that_left_no_score_are_not_denied(tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", "words")
+    (run / "solve" / "evaluations.jsonl").unlink()
+    write_run_page(Run(run), tmp_path / "none", 3)
+    assert "No evaluation by the agent is on record." in read_page(tmp_path / "none" / "index.html").text
+    quote = Quote(file="solve/outcome.json", text="x")
+    started = Finding(
+        detector="integrity", rule="test_data_in_training", level=Level.NAME, summary="evaluate.py was started 1 time",
+        count=1, evidence=[quote], kind="fact", basis=OWN_EVALUATIONS,
+    )  # fmt: skip
+    append_json(run / "audit" / "findings.jsonl", started)
+    write_run_page(Run(run), tmp_path / "some", 3)
+    text = read_page(tmp_path / "some" / "index.html").text
+    assert "evaluate.py was started 1 time. No score of these evaluations is on record." in text
+    assert "No evaluation by the agent" not in text
 
 
 def test_parts_of_the_page(written: Path) -> None:

@@ -130,10 +130,12 @@ def _against(unit: str, records: Records, steps: Sequence[float] = (), axis: Map
         labels = _joined_names(records)
         for label in labels:  # the part of the plot where there is more room
             label["left"] = label["cost"] > ticks[-1] / 2
-        for align, dx, left in (("left", 6, False), ("right", -6, True)):
+        for left in (False, True):
             if some := [label for label in labels if label["left"] == left]:
                 names = alt.Chart(alt.InlineData(values=some))
-                text = names.mark_text(align=align, dx=dx, dy=-9, color=INK, limit=WIDTH / 2)
+                text = names.mark_text(
+                    align="right" if left else "left", dx=-6 if left else 6, dy=-9, color=INK, limit=WIDTH / 2
+                )
                 drawn += text.encode(x=x, y=y, text="names:N")
     return drawn.properties(width=WIDTH, height=360)
 

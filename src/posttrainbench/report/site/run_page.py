@@ -365,7 +365,8 @@ def _absent(page: RunPage, folder: Path, run: Run) -> Iterator[tuple[str, str]]:
         else:
             yield "monitor", "The record has too few samples to draw." if worked else "The agent has not been started."
     if not page.evaluations:
-        yield "evaluations", "No evaluation by the agent is on record."
+        what = "No score of these evaluations" if page.evaluated else "No evaluation by the agent"
+        yield "evaluations", f"{what} is on record."
     if not page.requests:
         yield "network", _no_requests(page.outcome, imported)
     if page.manifest is None:
