@@ -53,7 +53,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML; correct it. {yaml_problem(error).capitalize()}") from None
+        raise InputError(
+            f"{path} cannot be read as YAML; correct it, or give another experiment file. Reason: {yaml_problem(error)}"
+        ) from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError(f"{path} is not an experiment file: it has no `key: value` lines; see `ptb launch --help`.")
     return content

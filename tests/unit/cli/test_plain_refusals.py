@@ -113,7 +113,7 @@ def test_the_suggested_leaderboard_can_be_computed(ptb_here: Ptb, tmp_path: Path
         ),
         (["launch", "seeds.yaml"], ["`seeds` should be a number of seeds, such as 3, or a list"]),
         (["launch", "agents.yaml"], ["`agents` should be a list, such as [recipe-noop]"]),
-        (["launch", "broken.yaml"], ["broken.yaml cannot be read as YAML", "Line 2, column 1: "]),
+        (["launch", "broken.yaml"], ["broken.yaml cannot be read as YAML", "Reason: line 2, column 1: "]),
     ],
 )
 def test_the_fix_fits_the_mistake(words: list[str], parts: list[str], ptb_here: Ptb, tmp_path: Path) -> None:

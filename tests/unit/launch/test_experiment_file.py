@@ -46,7 +46,7 @@ def test_all_agents_are_treated_alike_if_the_experiment_ends_early() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": 0}, "`seeds` should be a valid list"),
+        ({"seeds": 0}, "`seeds` should be a number of seeds, such as 3, or a list"),
         ({"seeds": [-1]}, "`seeds` use whole numbers from 0"),
         ({"seeds": [1, 1]}, "`1` is listed twice"),
         ({"gpus": [0, -1]}, "`gpus` use whole numbers from 0"),
