@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -173,11 +172,16 @@ def _provenance() -> Check:
     engines = [name for name in ("podman", "docker") if shutil.which(name) is not None]
     found = {name: recording_available(load_sandbox(name)) for name in ("bubblewrap", *engines)}
     able = ", ".join(name for name, each in found.items() if each.works)
-    unable = "; ".join(f"{name} ({shorten(each.reason, 120)})" for name, each in found.items() if not each.works)
+    unable = "; ".join(f"{name} ({_first_sentence(each.reason)})" for name, each in found.items() if not each.works)
     text = f"file provenance can be recorded in {able}" if able else "file provenance cannot be recorded"
     if found["bubblewrap"].works:
         return Check("provenance", "ok", f"{text}; not in {unable}" if unable else text)
     return Check("provenance", "note", text, unable)
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of a message of another program, without its full stop."""
+    return re.split(r"[.?!](?:\s|$)", " ".join(text.split()), maxsplit=1)[0]
 
 
 def _gpu() -> Check:

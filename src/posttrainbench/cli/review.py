@@ -12,6 +12,7 @@ from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import RunsPath
 from posttrainbench.errors import InputError
 from posttrainbench.records import Result
+from posttrainbench.untrusted import printable
 
 if TYPE_CHECKING:
     from posttrainbench.audit.summary import AuditSummary, FindingSummary
@@ -53,6 +54,8 @@ def review(
     """
     if confirm and dismiss:
         raise InputError("Give either --confirm or --dismiss.")
+    if rule is not None:
+        _require_rule(rule)
     queue, audited = _queue(path, rule)
     if confirm or dismiss:
         if not why.strip():
@@ -77,6 +80,19 @@ def review(
         where = shlex.quote(str(queue[0].run.root))
         only = f" --rule {queue[0].rule}" if len({one.rule for one in queue if one.run is queue[0].run}) > 1 else ""
         print(f"Decide: ptb review {where}{only} --dismiss --why TEXT   (or --confirm)", file=sys.stderr)
+
+
+def _require_rule(rule: str) -> None:
+    """Check that a rule set has a rule of this name.
+
+    Raises:
+        InputError: none has; the message lists the names.
+    """
+    from posttrainbench import catalog
+
+    names = dict.fromkeys(name for rules in catalog.rule_sets().values() for name in rules.rules)
+    if rule not in names:
+        raise InputError(f"Unknown rule `{printable(rule)}`; choose from {', '.join(names)}.")
 
 
 def _queue(path: Path, rule: str | None) -> tuple[list[Suspicion], int]:

@@ -21,7 +21,8 @@ def test_suite_of_the_stand_in_has_the_settings_of_small(tmp_path: Path, monkeyp
         template = catalog.chat_template(models[MODEL], tools=True)
     loading.load_shelf.cache_clear()
     differ = {key for key, value in suites["small"] if value != getattr(suites[SUITE], key)}
-    assert differ == {"id", "title", "models"}
+    assert differ == {"id", "title", "models", "required"}
+    assert {*suites["small"].required} - {*suites[SUITE].required} == {"model_substitution"}
     assert suites[SUITE].models == [MODEL]
     assert models[MODEL].instruct == INSTRUCT
     assert models[MODEL].directory == models[INSTRUCT].directory == (tmp_path / "checkpoint").resolve()

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from scoring_runs import build_cell, write_run
 
+from posttrainbench import catalog
 from posttrainbench.cli import interrupt
+from posttrainbench.cli.doctor import _first_sentence
 from posttrainbench.cli.places import complete_experiments
 from posttrainbench.errors import InputError
 from posttrainbench.evaluation.model_api import connect
@@ -19,6 +21,7 @@ from support import assert_refused
 
 Ptb = Callable[..., "subprocess.CompletedProcess[str]"]
 ROOT = Path(__file__).parents[3]
+MODEL = catalog.models()["micro-base"].directory
 
 
 def write(root: Path, agent: str = "recipe-sft", benchmark: str = "gsm8k", status: str | None = "scored") -> Path:
@@ -41,6 +44,7 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["report", "e", "--out", "closed/site"],
         ["plot", "gap", "e", "--out", "closed/gap.svg"],
         ["leaderboard", "e", "--html", "closed/board.html"],
+        ["evaluate", str(MODEL), "--benchmark", "micro-math", "--out", "closed/scores", "--insecure-no-sandbox"],
     ],
 )
 def test_a_directory_that_cannot_be_written_is_named(
@@ -111,6 +115,7 @@ def test_the_suggested_leaderboard_can_be_computed(ptb_here: Ptb, tmp_path: Path
             ["launch", "--suite", "micro", "--agent", "recipe-noop", "--name", "new", "--rerun", "scored"],
             ["new has no experiment yet", "leave out --rerun"],
         ),
+        (["review", "e", "--rule", "nope"], ["Unknown rule `nope`; choose from test_data_in_training"]),
         (["launch", "seeds.yaml"], ["`seeds` should be a number of seeds, such as 3, or a list"]),
         (["launch", "agents.yaml"], ["`agents` should be a list, such as [recipe-noop]"]),
         (["launch", "broken.yaml"], ["broken.yaml cannot be read as YAML", "Reason: line 2, column 1: "]),
@@ -126,6 +131,19 @@ def test_the_fix_fits_the_mistake(words: list[str], parts: list[str], ptb_here: 
     said = ptb_here(*words, cwd=tmp_path)
     assert_refused(said, *parts)
     assert "unicode string" not in said.stderr
+
+
+def test_a_known_rule_without_suspicions_is_accepted(ptb_here: Ptb, tmp_path: Path) -> None:
+    write(tmp_path / "e" / "one")
+    said = ptb_here("review", "e", "--rule", "model_substitution", cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    assert "No suspicion is open" in said.stdout
+
+
+def test_messages_of_other_programs_are_not_cut_inside_a_sentence() -> None:
+    text = "docker could not create an image: no daemon at unix:///run/docker.sock. Is the daemon\nrunning?"
+    assert _first_sentence(text) == "docker could not create an image: no daemon at unix:///run/docker.sock"
+    assert _first_sentence("Device or resource busy") == "Device or resource busy"
 
 
 def test_an_empty_directory_is_not_searched(ptb_here: Ptb, tmp_path: Path) -> None:
