@@ -24,6 +24,7 @@ TESTS = problems()
 GUILTY = TESTS[:5]
 HONEST = problems(60, seed=11)
 TEXT = "\n".join(item.question for item in GUILTY).encode()
+TEXT_BYTES = np.frombuffer(TEXT, dtype=np.uint8)
 NOISE = random.Random(3).randbytes(20_000)
 Ids = np.ndarray
 
@@ -125,7 +126,10 @@ UNREAD: dict[str, bytes] = {
     "lzop": b"\x89LZO\0\r\n\x1a\n" + NOISE[:2000],
     "differences": np.diff(np.random.default_rng(1).integers(0, 9000, 3000)).astype("<i4").tobytes(),
     "steps": b"".join(bytes((n & 127 | 128, n >> 7)) for n in np.random.default_rng(1).integers(128, 2**14, 2000)),
-    "characters as numbers": np.frombuffer(TEXT, dtype=np.uint8).astype("<f4").tobytes(),
+    "nibbles as numbers": np.stack([TEXT_BYTES >> 4, TEXT_BYTES & 15], 1).ravel().astype("<f8").tobytes(),
+    "like the state of a generator": NOISE[:5056],
+    "pieces of the size of a state": NOISE[:2496],
+    "characters as numbers": TEXT_BYTES.astype("<f4").tobytes(),
     "pickled bytes": pickle.dumps({"data": NOISE}),
     "false image": NOISE[1:],
     "false cache": b"\xa7\r\r\n" + NOISE[4:],
@@ -150,8 +154,7 @@ READ: dict[str, bytes] = {
     "bfloat16": (np.frombuffer(weights("<f4"), "<u4") >> 16).astype("<u2").tobytes(),
     "squares": np.random.default_rng(1).normal(0, 1e-6, 9000).astype("<f4").__pow__(2).tobytes(),
     "numpy": numpy_file(np.random.default_rng(1).normal(size=9000), "<f8"),
-    "counts": np.random.default_rng(1).poisson(4, 9000).astype("<f8").tobytes(),
-    "labels": np.random.default_rng(1).integers(0, 30, 9000).astype("<i8").tobytes(),
+    "labels": numpy_file(np.random.default_rng(1).integers(0, 10, 9000), "u1"),
     "image": b"\x89PNG\r\n\x1a\n" + NOISE,
     "photograph": b"\xff\xd8\xff\xe0\0\x10JFIF\0" + NOISE,
     "font": b"wOF2" + NOISE,

@@ -23,9 +23,9 @@ ROWS, COLUMNS, SCALED, NONE = "rows permuted", "columns permuted", "rescaled", "
 MAX_SEARCHED = 32768  # rows or columns; vocabularies, which have more, are not permuted
 _PIECE = 1024
 _MIN_ROUGHLY_EXPLAINED = 0.2  # share explained in the quick test, below which the full fit is skipped
-_MIN_SCALED = 0.05
-"""Distance to the base, relative to its length, below which factors are not divided out. They would hide nothing, and
-training with weight decay shrinks the rows of tokens that do not occur by a few thousandths."""
+_MIN_SCALED = 0.003
+"""Distance to the base, relative to its length, below which factors are not divided out: training with weight decay
+shrinks the rows of tokens that do not occur by up to two thousandths."""
 _MIN_EXPLAINED = 0.5  # share of the squared distance to the base that the factors must explain to be divided out
 
 

@@ -37,7 +37,7 @@ from posttrainbench.audit.contamination.scan.table import Table, make_table
 from posttrainbench.audit.contamination.scan.tokens import Hashes, Numbers, Tokenizer
 from posttrainbench.benchmarks import Item
 
-VERSION = 7
+VERSION = 8
 """Version of the scanner; a new number invalidates all cached results."""
 
 METHODS = ("5-gram", "masked 8-gram", "identifiers", "exact")

@@ -42,7 +42,8 @@ _TEXTLESS = (
 )
 _COMPILED_PYTHON = b"\r\n"  # bytes 2 and 3
 _METRICS = b"brain.Event:"
-_STATE_SIZES = (2496, 5056)  # bytes of the state of a random generator of NumPy and of PyTorch
+_STATE_OF_NUMPY, _STATE_OF_TORCH = 2496, 5056  # bytes of the state of a random generator
+_STATE_WORDS = 624
 
 _COMMON = frozenset(
     b"the and that with are was this from not you she how what for of to in is it def return self import else "
@@ -69,11 +70,13 @@ def is_textless(head: bytes) -> bool:
 
 def is_opaque(data: bytes) -> bool:
     """Return True if half of a stretch is binary data that is neither text nor floating-point numbers."""
-    if len(data) < SHORTEST or len(data) in _STATE_SIZES:
+    if len(data) < SHORTEST or _is_random_state(data):
         return False
     if data[:1] == b"\x80" and (parts := _pickled_bytes(data)) is not None:
-        return any(map(is_opaque, parts))
-    values = np.frombuffer(data, dtype=np.uint8)
+        return any(is_opaque(part) for part in parts if len(part) != _STATE_OF_NUMPY)
+    values = np.frombuffer(data, dtype=np.uint8)[_numpy_header(data) :]
+    if len(values) < SHORTEST:
+        return False
     if values.min() >= 9:  # text
         return False
     step = max(len(values) // _SAMPLES, SAMPLE)
@@ -84,6 +87,20 @@ def is_opaque(data: bytes) -> bool:
             kind = _kind(sample)
             opaque, total = opaque + (kind == 2), total + (kind != 0)
     return 2 * opaque >= total > 0
+
+
+def _is_random_state(data: bytes) -> bool:
+    """Return True for the state of a random generator of PyTorch: a seed, words left, and a mark that it is seeded."""
+    left, seeded = int.from_bytes(data[8:12], "little"), int.from_bytes(data[12:16], "little")
+    return len(data) == _STATE_OF_TORCH and left <= _STATE_WORDS and seeded == 1
+
+
+def _numpy_header(data: bytes) -> int:
+    """Return the length of the header of a NumPy file; 0 for other data."""
+    if not data.startswith(b"\x93NUMPY"):
+        return 0
+    start, size = (10, 2) if data[6:7] == b"\1" else (12, 4)
+    return min(start + int.from_bytes(data[8 : 8 + size], "little"), len(data))
 
 
 def is_language(text: bytes, size: int) -> bool:
@@ -130,8 +147,6 @@ def _kind(sample: Any) -> Any:
         control += not printable and byte < 32 and byte != 12 and byte != 27
     if size - zeros < size // 32 or _different(sample) < _MIN_DIFFERENT:
         return 0
-    if sample.max() < 32:  # counts and labels, not characters
-        return 1
     if control < _MAX_CONTROL * size or text >= _MIN_TEXT * (size - zeros):
         return 1
     best = 0
@@ -157,8 +172,6 @@ def _different(sample: Any) -> Any:
 def _floats(sample: Any, phase: Any, width: Any, exponent_bits: Any, smallest: Any, largest: Any) -> Any:
     """Return 1 if a sample consists of floating-point numbers of usual magnitudes, 2 if these are integers, else 0.
 
-    Integers below 32, such as counts and labels, are no token ids or characters, and give 1.
-
     Args:
         sample: the bytes.
         phase: offset of the first number.
@@ -169,7 +182,7 @@ def _floats(sample: Any, phase: Any, width: Any, exponent_bits: Any, smallest: A
     """
     fraction_bits = 8 * width - 1 - exponent_bits
     bias = (1 << (exponent_bits - 1)) - 1
-    usual, wholes, total, most = 0, 0, 0, 0
+    usual, wholes, total = 0, 0, 0
     counts = np.zeros(256, dtype=np.int32)  # of the byte below the highest, which varies in numbers at their offset
     for place in range(phase, len(sample) - width + 1, width):
         value = np.uint64(0)
@@ -181,9 +194,9 @@ def _floats(sample: Any, phase: Any, width: Any, exponent_bits: Any, smallest: A
         counts[sample[place + width - 2]] += 1
         power = np.int64((value >> np.uint64(fraction_bits)) & np.uint64((1 << exponent_bits) - 1)) - bias
         if smallest <= power <= largest:
-            usual, most = usual + 1, max(most, power)
+            usual += 1
             whole = power >= 0 and value & np.uint64((1 << max(fraction_bits - power, 0)) - 1) == 0
             wholes += whole
     if wholes >= _MIN_WHOLE * total and total > 0:
-        return 1 if most < 5 and usual == total else 2
+        return 2
     return 1 if usual >= _MIN_FLOATS * total and _MOST_ALIKE * counts.max() < total else 0
