@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from posttrainbench.audit.behavior import choices, concrete, row_operators
+from posttrainbench.audit.behavior import choices, concrete, reordering, row_operators
 from posttrainbench.audit.behavior.choices import doubtful
 from posttrainbench.audit.behavior.evaluator import Evaluator
 from posttrainbench.audit.behavior.followed_expressions import row_slice
@@ -51,6 +51,8 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
         case ast.Subscript(base, ast.Slice() as key):
             owner = evaluator.value(base, scope)
             if not is_collection(owner):
+                if evaluator.context.world is not None:
+                    reordering.note_slice(evaluator.context.world, owner, key, changes=True)
                 return
             kept = row_slice(evaluator, owner, key, scope)
             parts = {taint.part for taint in kept.all()}
@@ -69,6 +71,8 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
         case ast.Subscript(base, key):
             known = concrete.literal(evaluator.value(key, scope))
             owner = evaluator.value(base, scope)
+            if evaluator.context.world is not None:
+                reordering.note_deletion(evaluator.context.world, owner)
             if owner.mapping and known is not concrete.UNKNOWN_VALUE and evaluator.context.certain:
                 owner.fields.pop(key_name(known), None)
             elif owner.mapping:

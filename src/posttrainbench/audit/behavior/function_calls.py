@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import concrete, operations
+from posttrainbench.audit.behavior import concrete, operations, reordering
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.evaluator import MOST_NESTED_CALLS, Evaluator
 from posttrainbench.audit.behavior.imports import import_module
@@ -122,6 +122,8 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
                 named[UNKNOWN] = Value(value.taints)
     if function.names & _IMPORTS and arguments and (module := exact_text(arguments[0])) is not None:
         return import_module(evaluator, module)
+    if evaluator.context.world is not None and not function.functions:
+        reordering.note_call(evaluator.context.world, last, receiver, [*arguments, *named.values()])
     call = Call(evaluator, node, function, last, receiver, arguments, named, scope)
     result = call.result(evaluator.models)
     if result is None and function.functions:

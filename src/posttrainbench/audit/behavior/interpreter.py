@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import choices, operations, row_operators, row_subscripts, selection
+from posttrainbench.audit.behavior import choices, operations, reordering, row_operators, row_subscripts, selection
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import LibraryModel
 from posttrainbench.audit.behavior.displays import comprehension, dictionary_display, sequence_display
@@ -272,6 +272,8 @@ class Interpreter:
                 if "os.environ" in owner.names and value.texts:
                     self.context.env.update({name: next(iter(value.texts)) for name in index_value.texts})
                 field = exact_text(index_value)
+                if self._world is not None and isinstance(key, ast.Slice):
+                    reordering.note_slice(self._world, owner, key, changes=True)
                 if self._world is not None and isinstance(key, ast.Slice) and holds_rows(owner, value):
                     assign_slice(self, owner, key, value, scope)
                 elif self._world is not None:
@@ -295,6 +297,8 @@ class Interpreter:
 
     def _augment(self, target: ast.expr, operator: ast.operator, added: Value, scope: Scope) -> None:
         old = self.value(target, scope)
+        if self._world is not None:
+            reordering.note_update(self._world, old, operator)
         if self._world is not None and choices.is_list(old) and not isinstance(operator, ast.Add | ast.BitOr):
             change_rows(self, old, row_operators.binary(old, operator, added))
             return
@@ -403,6 +407,8 @@ class Interpreter:
         return result
 
     def _subscript(self, base: Value, key: ast.expr, scope: Scope) -> Value:
+        if self._world is not None and isinstance(key, ast.Slice):
+            reordering.note_slice(self._world, base, key)
         if self._world is not None and (result := followed_subscript(self, base, key, scope)) is not None:
             return result
         if isinstance(key, ast.Slice):

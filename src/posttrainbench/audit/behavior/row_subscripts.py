@@ -140,7 +140,8 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
             return row if known % max(base.total, 1) == base.place else Value()
         if not is_followed(row):
             return None
-        every = EVERY in index.names or (isinstance(known, int) and base.place == ANYWHERE) or bool(index.texts)
+        number = isinstance(known, int)
+        every = EVERY in index.names or (base.place == ANYWHERE if number else bool(index.texts))
         return row if every else unclear(row)
     if base.closed:
         return Value() if known is not UNKNOWN_VALUE else None

@@ -9,7 +9,7 @@ from posttrainbench.audit.behavior import choices, row_operators, row_subscripts
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import is_followed
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
-from posttrainbench.audit.behavior.in_place import in_place
+from posttrainbench.audit.behavior.in_place import in_place, once
 from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import (
     ANY_KEY,
@@ -202,5 +202,9 @@ def _added(call: Call, receiver: Value, added: Value) -> Value:
     if keeps and loops.rows is not None and (fresh or receiver.place == loops.rows.place):
         receiver.place, receiver.total = loops.rows.place, loops.rows.total
     elif receiver.place != ANYWHERE:
-        receiver.place, receiver.total = None, None
+        after = receiver.total if call.last == "append" and once(call) else None
+        held = known is not None and is_followed(known)
+        place = receiver.place if held else after
+        receiver.place = None if after is None or (held and is_followed(added)) else place
+        receiver.total = None if after is None else after + 1
     return Value()
