@@ -50,7 +50,7 @@ def test_a_finding_without_paths_loads_and_a_step_without_a_source_does_not() ->
 
 
 def test_paths_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    _show_finding(Console(highlight=False), FindingSummary(**FOUND.model_dump(), state="flags"))
+    _show_finding(Console(highlight=False), FindingSummary(**FOUND.model_dump(), state="flags"), {})
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count(f"Path: {PATH.in_words()}") == 3
     assert "and 1 more in the output of --json" in shown
