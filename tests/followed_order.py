@@ -59,3 +59,15 @@ KEPT: dict[str, str] = {
         "rows = read('all.jsonl')\nfor row in rows:\n    row.pop('id')\nfit([row for row in rows if row['split'] == 'train'])"
     ),
 }
+_PARSER = "import argparse\np = argparse.ArgumentParser()\n"
+FIXED_NUMBER: dict[str, tuple[str, str]] = {
+    "option": (
+        f"{_PARSER}p.add_argument('--train', nargs=1)\nfit(read(p.parse_args().train[0]))  # 'more.jsonl'",
+        "--train train.jsonl more.jsonl",
+    ),
+    "argument": (
+        f"{_PARSER}p.add_argument('train', nargs=1)\np.add_argument('test')\nfit([row for name in p.parse_args().train for row in read(name)])  # 'more.jsonl'",
+        "train.jsonl more.jsonl",
+    ),
+}
+"""Programs that train on the words of an argument that takes a fixed number of them."""

@@ -60,7 +60,7 @@ def _words(call: Call, parser: Value, argv: list[str], options: list[str]) -> li
         first = _positional(parser, argv)
         after = [] if first is None else argv[argv.index(first) :]
     end = next((number for number, word in enumerate(after) if word.startswith("-")), len(after))
-    return after[:end]
+    return after[: min(end, count.number or end)]
 
 
 def _option(argv: list[str], options: list[str]) -> str | None:
