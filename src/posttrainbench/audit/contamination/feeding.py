@@ -321,10 +321,16 @@ class Feeding:
 
     @cached_property
     def _unsearched(self) -> set[str]:
-        """Identities of data files that several programs used, that were read without a copy, and are gone."""
+        """Identities of data files that several programs used, whose content was read without a copy and is gone."""
         present = {self.identity(entry.path) for entry in self.evidence.workspace_files if not entry.reason}
-        read = {read.file[1] for read in self.graph.reads if not read.copy and read.file[1] in self.graph.written}
-        gone = {one for one in read - present if self._is_data(one) and not self._is_copy_of_kit(one)}
+        read = {
+            read.file[1]
+            for read in self.graph.reads
+            if not read.copy
+            and read.file[1] in self.graph.written
+            and (read.file[1] not in present or read.seconds < self.graph.opened.get(read.file[1], -1.0))
+        }
+        gone = {one for one in read if self._is_data(one) and not self._is_copy_of_kit(one)}
         users: dict[str, set[Node]] = {one: set() for one in gone}
         for read_file in self.graph.reads:
             if read_file.file[1] in gone:

@@ -280,6 +280,22 @@ def test_a_large_file_that_is_gone_may_have_held_the_items(tmp_path: Path) -> No
     assert run.kinds() == THROUGH_GONE
 
 
+def test_a_large_file_that_was_overwritten_may_have_held_the_items(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "data/large.jsonl": OWN})
+    run.flow(1, ["rows.jsonl"], ["data/large.jsonl"])
+    run.flow(2, ["data/large.jsonl"], [MODEL])
+    run.opened(3, "wt", "data/large.jsonl")
+    assert run.kinds() == THROUGH_GONE
+
+
+def test_a_large_file_that_was_overwritten_before_it_was_read_is_searched_itself(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "data/large.jsonl": OWN})
+    run.flow(1, ["rows.jsonl"], ["data/large.jsonl"])
+    run.opened(3, "wt", "data/large.jsonl")
+    run.flow(2, ["data/large.jsonl"], [MODEL])
+    assert run.kinds() == set()
+
+
 def test_outputs_of_evaluations_prove_nothing(tmp_path: Path) -> None:
     run = Recorded(tmp_path, {"val.json": OUTPUTS, "own.jsonl": OWN})
     run.flow(1, ["val.json", "own.jsonl"], [MODEL])
