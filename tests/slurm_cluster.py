@@ -9,13 +9,15 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
 PATIENCE = 120.0
+BEGIN_AGAIN = 30.0
+"""Seconds after which a job that waits is told again to begin."""
 NODES = ("n1", "n2")
 
 CONFIGURATION = """
@@ -57,11 +59,13 @@ class Slurm:
     Attributes:
         environment: variables for its commands.
         daemons: node -> its `slurmd`.
+        begun: job -> time at which it was last told to begin.
     """
 
     folder: Path
     environment: dict[str, str]
     daemons: dict[str, "subprocess.Popen[bytes]"]
+    begun: dict[str, float] = field(default_factory=dict)
 
     def call(self, *command: str, check: bool = True) -> str:
         """Return the output of a command of Slurm."""
@@ -103,11 +107,15 @@ class Slurm:
         return self.call("sinfo", "-h", "-N", "-t", "idle", "-o", "%N", check=False).split()
 
     def start_requeued(self) -> None:
-        """Let jobs that were queued again start at once, instead of after two minutes."""
+        """Let jobs that were queued again start soon, instead of after two minutes.
+
+        Not at once: a node refuses a job in the second in which it has revoked its credential.
+        """
         for line in self.call("squeue", "-h", "-r", "-t", "pending", "-o", "%i %r", check=False).splitlines():
             job, _, reason = line.partition(" ")
-            if reason == "BeginTime":
-                self.call("scontrol", "update", f"jobid={job}", "StartTime=now", check=False)
+            if reason == "BeginTime" and time.monotonic() - self.begun.get(job, 0.0) > BEGIN_AGAIN:
+                self.call("scontrol", "update", f"jobid={job}", "StartTime=now+3", check=False)
+                self.begun[job] = time.monotonic()
 
     def start_node(self, name: str) -> None:
         """Start a node."""
