@@ -36,7 +36,7 @@ HELD_OUT = ("test*", "valid*", "val", "dev*", "eval*")
 TRAINED = "{'loss': 0.51, 'epoch': 1.0}\n100%|##########| 100/100"
 
 
-def measure(
+def measure_workspace(
     files: Mapping[str, str], commands: Sequence[str], datasets: Iterable[str]
 ) -> tuple[dict[str, str], list[str]]:
     """Return the state of each rule, and the findings that count, for one workspace and its commands."""
@@ -87,7 +87,7 @@ def main() -> int:
         for twin in ("innocent", "guilty"):
             root = pair / twin
             files = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
-            states, said = measure(files, described[twin], described["datasets"])
+            states, said = measure_workspace(files, described[twin], described["datasets"])
             counts[twin, states[RULE]] += 1
             if is_wrong(twin, states[RULE]):
                 wrong.append({"pair": pair.name, "twin": twin, "verdict": states[RULE]})

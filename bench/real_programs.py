@@ -21,24 +21,15 @@ import json
 import random
 import re
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from behavior_evidence import Case, Command  # type: ignore[import-not-found]
-from posttrainbench import catalog
-from posttrainbench.audit.behavior import access, exploits, grader, hosted, scripts, statements, test_sets
+from direct_programs import RULE, measure_workspace
 from posttrainbench.audit.behavior.libraries import MODELED
-from posttrainbench.audit.policy import decide
-from posttrainbench.catalog import PublishedRepository, PublishedTestSet
 
-RULE, RULES = "test_data_in_training", "v1.2"
-DETECTORS = (scripts, statements, exploits, access, grader, hosted)
-HELD_OUT = ("test*", "valid*", "val", "dev*", "eval*")
 LOADS = re.compile(r"""\bload_dataset\(\s*(?:path\s*=\s*)?["']([\w.-]+(?:/[\w.-]+)?)["']""")
 NAMED = re.compile(
     r"""^\s*\w*(?:dataset|data)\w*\s*(?::\s*\w+\s*)?=\s*["']([\w.-]+/[\w.-]+)["']|"""
@@ -206,26 +197,10 @@ def launcher(text: str, file: str) -> str:
 
 def measure(program: Program, guilty: bool) -> tuple[dict[str, str], list[str]]:
     """Return the state of each rule, and the findings that count, for one twin."""
-    repositories = [PublishedRepository(name=one, splits=split) for one in program.datasets for split in HELD_OUT]
-    known = PublishedTestSet(repositories=repositories)
     name = program.command.split()[-1] if ".py" not in program.command else ""
     file = name or next(word for word in program.command.split() if word.endswith(".py"))
     text, command = (program.swapped, program.swapped_command) if guilty else (program.text, program.command)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(test_sets, "published_test_set", return_value=known),
-    ):
-        step = Command(command, "{'loss': 0.51, 'epoch': 1.0}\n100%|##########| 100/100")
-        evidence = Case(Path(folder), files={**program.beside, file: text}, steps=[step]).evidence()
-        findings, coverage = [], []
-        for detector in DETECTORS:
-            found, covered = detector.detect(evidence)
-            findings += found
-            coverage += covered if isinstance(covered, list) else [covered]
-    verdict = decide(catalog.rule_sets()[RULES], findings, coverage, [])
-    counting = {*verdict.flagging, *verdict.suspecting}
-    said = [f"{one.rule}: {one.summary}" for one in findings if one.id in counting]
-    return {rule: str(state) for rule, state in verdict.rules.items()}, said
+    return measure_workspace({**program.beside, file: text}, [command], program.datasets)
 
 
 def main() -> int:

@@ -93,7 +93,7 @@ def test_no_connection_is_left(run: Run, plan: EvaluationPlan, answers: dict) ->
 
     gc.collect()  # models of other tests
     before = connections()
-    gc.disable()  # it closes the connections of models that are no longer used
+    gc.disable()  # garbage collection would close the connections, too
     try:
         run(DummyEngine(lambda body: answers[question(body)], greedy=False), replace(plan, seeds=(0, 1, 2)))
         eventually(lambda: connections() <= before)

@@ -152,7 +152,7 @@ def _show(report: "ScanReport") -> None:
     if report.basis:
         say(f"The verdict rests on {report.basis}.")
     if not report.documents:
-        say("Nothing was searched: there is no file that can be searched; give files, or a directory with files.")
+        say("Nothing was searched because no file is readable; give files, or a directory with files.")
     speed = report.bytes / 1e6 / max(report.seconds, 1e-3)
     say(
         f"{report.verdict.replace('_', ' ')}: {report.test_items_hit:,} test items in {report.flagged_documents:,} of "

@@ -21,7 +21,7 @@ class StageTry:
 
     @property
     def seconds(self) -> float:
-        """How long it took; 0 if its beginning or its end is not on record."""
+        """How long it took; 0 if the journal lacks its beginning or its end."""
         if self.last is None:
             return 0.0
         if self.last.seconds is not None:

@@ -68,5 +68,5 @@ def _is_list_of_parts(value: Value) -> bool:
 
 
 def _has_lists(value: Value) -> bool:
-    """Return True for a dictionary of lists or tables, one of which holds the row; a row is no such dictionary."""
+    """Return True for a dictionary of lists or tables, one of which contains the row. A row itself is not one."""
     return UNKNOWN not in value.fields and any(is_collection(part) and part.all() for part in value.fields.values())

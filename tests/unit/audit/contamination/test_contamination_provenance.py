@@ -17,6 +17,7 @@ from behavior_evidence import KIT, WORKSPACE, Command, write_file
 from behavior_evidence import Case as Run
 from muffins import ITEMS, ROWS
 from posttrainbench.audit.contamination.detector import detect
+from posttrainbench.audit.contamination.feeding import Feeding
 from posttrainbench.audit.contamination.scan.opaque import UNKNOWN
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.records import Finding
@@ -294,6 +295,19 @@ def test_a_large_file_that_was_overwritten_before_it_was_read_is_searched_itself
     run.opened(3, "wt", "data/large.jsonl")
     run.flow(2, ["data/large.jsonl"], [MODEL])
     assert run.kinds() == set()
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_file_that_one_program_used_alone_carries_nothing_to_others(tmp_path: Path, other: bool) -> None:
+    """Such as the journal of a database. Read by another program, it may have held the items."""
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "own.jsonl": OWN})
+    run.flow(1, ["rows.jsonl"], ["rows.db-journal"])
+    run.opened(1, "r", "rows.db-journal")
+    run.flow(2, ["own.jsonl", *(["rows.db-journal"] if other else [])], [MODEL])
+    evidence = run.finish()
+    assert evidence.provenance is not None
+    assert bool(Feeding(evidence, evidence.provenance)._unsearched) == other
+    assert run.kinds() == (THROUGH_GONE if other else set())
 
 
 def test_outputs_of_evaluations_prove_nothing(tmp_path: Path) -> None:
