@@ -71,3 +71,15 @@ FIXED_NUMBER: dict[str, tuple[str, str]] = {
     ),
 }
 """Programs that train on the words of an argument that takes a fixed number of them."""
+UNSURE: dict[str, tuple[str, str]] = {
+    "after a flag": (
+        f"{_PARSER}p.add_argument('train')\np.add_argument('test')\np.add_argument('--verbose', action='store_true')\n"
+        "fit(read(p.parse_args().train))  # 'more.jsonl'",
+        "--verbose train.jsonl more.jsonl",
+    ),
+    "given twice": (
+        f"{_PARSER}p.add_argument('--data')\nfit(read(p.parse_args().data))  # 'more.jsonl'",
+        "--data more.jsonl --data train.jsonl",
+    ),
+}
+"""Honest programs, of which it is not computed which word an argument gets."""

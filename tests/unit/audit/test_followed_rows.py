@@ -16,6 +16,7 @@ import pytest
 import followed_changes as changes
 import followed_collections as collections
 import followed_idioms as idioms
+import followed_order as order
 import followed_values as values
 from behavior_evidence import KIT, Case
 from followed_programs import CHEATS, HONEST, START, UNCLEAR
@@ -220,6 +221,32 @@ def test_a_list_of_many_files_is_not_taken_for_a_part_of_it(case: tuple[Case, li
     assert data.seen
     assert data.known == (number == 5)
     assert not data.trained_on_others("part-9.jsonl" if number == 70 else "part-3.jsonl")
+
+
+@pytest.mark.parametrize("given", order.FIXED_NUMBER.values(), ids=order.FIXED_NUMBER)
+def test_an_argument_takes_no_more_words_than_it_says(
+    case: tuple[Case, list[ItemFile]], given: tuple[str, str]
+) -> None:
+    program, words = given
+    assert _fates(case, program, f"python fit.py {words}") == {"left out"}
+
+
+@pytest.mark.parametrize("given", order.UNSURE.values(), ids=order.UNSURE)
+def test_an_argument_that_may_be_another_word_proves_nothing(
+    case: tuple[Case, list[ItemFile]], given: tuple[str, str]
+) -> None:
+    program, words = given
+    assert "trained" not in _fates(case, program, f"python fit.py {words}")
+
+
+@pytest.mark.parametrize("program", order.MOVED.values(), ids=order.MOVED)
+def test_parts_that_are_moved_are_never_left_out(case: tuple[Case, list[ItemFile]], program: str) -> None:
+    assert _fates(case, program) & {"trained", "slice", "unclear"}
+
+
+@pytest.mark.parametrize("program", order.KEPT.values(), ids=order.KEPT)
+def test_parts_that_stay_where_they_are(case: tuple[Case, list[ItemFile]], program: str) -> None:
+    assert _fates(case, program) == {"left out"}
 
 
 BY_MANY_VALUES = "fit([r for r in read('{}') if r['source'].startswith('set-')])"

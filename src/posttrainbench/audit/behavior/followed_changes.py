@@ -85,7 +85,7 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
                 if row is not None:
                     row.fields.pop(known, None)
             elif is_collection(owner):
-                owner.fields[UNKNOWN] = unclear(owner.fields[UNKNOWN])
+                doubtful(owner)
             elif isinstance(concrete.literal(owner), list) and not choices.is_followed(owner):
                 owner.literal, owner.fields, owner.truth, owner.total = ..., {UNKNOWN: Value()}, None, None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.operations import words
-from posttrainbench.audit.behavior.values import Value, text_value
+from posttrainbench.audit.behavior.values import UNKNOWN, Value, text_value
 
 _PLAIN_TYPES = frozenset(("int", "str", "float", "Path", "pathlib.Path"))
 
@@ -31,7 +31,9 @@ def argument(call: Call) -> Value:
         value = words(several, call.context.argv_taints)
     elif argv is not None:
         text = _option(argv, options) if options[0].startswith("-") else _positional(call.receiver, argv)
-        if text is not None:
+        if text is not None and call.context.world is not None and not _is_sure(text, argv, options):
+            value = Value(texts=frozenset([UNKNOWN]))
+        elif text is not None:
             value = text_value(text)
             value.number = int(text) if text.isdigit() else None
     elif not default.texts and default.number is None:
@@ -47,6 +49,14 @@ def _is_unclear(call: Call, argv: list[str], options: list[str], action: str) ->
     converted = bool(call.named.get("type", Value()).names - _PLAIN_TYPES or call.named.get("type", Value()).functions)
     others = action not in ("", "store", "store_true", "store_false") or converted
     return any(word not in options for word in shortened) or (others and any(word in options for word in given))
+
+
+def _is_sure(text: str, argv: list[str], options: list[str]) -> bool:
+    """Return False for a positional word after an option, which may take a value or not, and an option given twice."""
+    if options[0].startswith("-"):
+        return sum(word.partition("=")[0] in options for word in argv) == 1
+    first = next((number for number, word in enumerate(argv) if word.startswith("-")), len(argv))
+    return text in argv[:first]
 
 
 def _words(call: Call, parser: Value, argv: list[str], options: list[str]) -> list[str]:
