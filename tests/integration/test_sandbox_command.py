@@ -1,6 +1,9 @@
 """`ptb sandbox check` on sandboxes that isolate and on one that does not."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,18 @@ def test_all_attempts_are_listed_and_prevented() -> None:
     tried = json.loads(said.stdout)
     assert len(tried) >= 60
     assert {one["held"] for one in tried} == {True}
+
+
+@pytest.mark.sandbox
+def test_interpreter_that_was_started_by_a_path_with_parents_is_found_in_the_sandbox(tmp_path: Path) -> None:
+    """The shell passes `../.venv/bin/python` on as it was typed; no folder of the sandbox leads to it."""
+    relative = os.path.relpath(sys.executable, tmp_path)
+    program = (
+        "import sys; from posttrainbench import cli; from posttrainbench.sandbox.bubblewrap import Bubblewrap\n"
+        "cli.app = lambda: Bubblewrap().check()\ncli.main()\nprint(sys.executable)"
+    )
+    said = subprocess.run([relative, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr, os.pardir in said.stdout) == (0, "", False)
 
 
 @pytest.mark.sandbox

@@ -26,6 +26,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGUSR1, _interrupt)  # from `ptb stop`
     outlive_reader("stderr")
+    sys.executable = without_parents(sys.executable)
     gc.set_threshold(100_000, 50, 50)  # with the default, collections take a quarter of the time of a long list
     try:
         app()
@@ -51,6 +52,15 @@ def main() -> None:
         sys.exit(2)
     finally:
         gc.freeze()  # a last collection at exit would take half a second
+
+
+def without_parents(path: str) -> str:
+    """Return the path of an interpreter without `..`, as a sandbox has only the folders that its mounts name.
+
+    The interpreter itself may be a link: a virtual environment is found by the path that it was started with.
+    """
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name) if os.pardir in folder.split(os.sep) else path
 
 
 def missing(error: EOFError | ImportError) -> str:
