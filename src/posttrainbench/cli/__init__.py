@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 
 from posttrainbench.cli.app import NO_INPUT, app
@@ -59,8 +60,8 @@ def without_parents(path: str) -> str:
 
     The interpreter itself may be a link: a virtual environment is found by the path that it was started with.
     """
-    folder, name = os.path.split(path)
-    return os.path.join(os.path.realpath(folder), name) if os.pardir in folder.split(os.sep) else path
+    given = Path(path)
+    return str(given.parent.resolve() / given.name) if ".." in given.parts else path
 
 
 def missing(error: EOFError | ImportError) -> str:
