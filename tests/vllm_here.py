@@ -12,7 +12,7 @@ from posttrainbench.engines.vllm_engine import versions
 from posttrainbench.errors import InputError
 
 PYTHON = Path(__file__).parents[1] / ".venv-vllm" / "bin" / "python"
-SETTINGS = {"python": str(PYTHON), "memory_fraction": "0.05", "enforce_eager": "1"}
+SETTINGS = {"python": str(PYTHON), "kv_memory": "0.5", "enforce_eager": "1"}
 
 HALF = "\N{REPLACEMENT CHARACTER}"
 SIZES = {"hidden_size": 128, "head_dim": 64}

@@ -24,7 +24,7 @@ def main() -> None:
                 checkpoint,
                 dtype=order["dtype"],
                 enforce_eager=True,
-                gpu_memory_utilization=0.05,
+                kv_cache_memory_bytes=2**29,
                 max_num_seqs=16,
                 distributed_executor_backend="uni",
             )

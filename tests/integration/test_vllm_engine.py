@@ -154,9 +154,16 @@ def test_unknown_setting_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_setting_that_is_no_number_is_bad_input(tmp_path: Path) -> None:
-    serving = Serving(CHECKPOINT, TEMPLATE, tmp_path / "log", settings={"memory_fraction": "much"})
-    with pytest.raises(InputError, match="`memory_fraction`"):
-        options(serving, {"vllm": "0.33.0"}, {})
+    for setting in ("memory_fraction", "kv_memory"):
+        serving = Serving(CHECKPOINT, TEMPLATE, tmp_path / "log", settings={setting: "much"})
+        with pytest.raises(InputError, match=f"`{setting}`"):
+            options(serving, {"vllm": "0.33.0"}, {})
+
+
+def test_two_limits_of_memory_are_bad_input(tmp_path: Path) -> None:
+    settings = {"memory_fraction": "0.5", "kv_memory": "2"}
+    with pytest.raises(InputError, match="not both"):
+        options(Serving(CHECKPOINT, TEMPLATE, tmp_path / "log", settings=settings), {"vllm": "0.33.0"}, {})
 
 
 @pytest.mark.parametrize(
@@ -165,6 +172,7 @@ def test_setting_that_is_no_number_is_bad_input(tmp_path: Path) -> None:
         ("0.33.0", 1.0, {}, {"gpu-memory-utilization": "0.9"}),
         ("0.32.0+cpu", 0.0, {}, {"gpu-memory-utilization": "0.2"}),
         ("0.32.0+cpu", None, {}, {"gpu-memory-utilization": "0.2", "no-enable-chunked-prefill": None}),
+        ("0.32.0+cpu", 0.0, {"kv_memory": "1.5"}, {"kv-cache-memory-bytes": str(3 * 2**29)}),
         (
             *("0.33.0", 0.0, {"memory_fraction": "0.5", "enforce_eager": "1", "max_num_seqs": "4"}),
             {"gpu-memory-utilization": "0.5", "enforce-eager": None, "max-num-seqs": "4"},

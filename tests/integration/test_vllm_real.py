@@ -64,7 +64,7 @@ def test_configuration_records_everything_that_can_change_a_score(engine: Endpoi
     assert all(config[name] for name in ("vllm", "torch", "transformers"))
     assert (config["platform"] == "cpu") == ("cpu" in config["vllm"])
     assert (config["dtype"], config["flags"]["dtype"]) == ("float32", "float32")
-    assert config["flags"]["gpu-memory-utilization"] == "0.05"
+    assert config["flags"]["kv-cache-memory-bytes"] == str(2**29)
     assert "enforce-eager" in config["flags"]
     assert config["environment"] == {"VLLM_LOG_STATS_INTERVAL": "7"}
     log = engine.log.read_text()
@@ -147,7 +147,7 @@ import engine
 order = json.load(sys.stdin)
 options = argparse.ArgumentParser()
 engine.add_options(options)
-options = options.parse_args(["--gpu-memory-utilization", "0.05"])
+options = options.parse_args(["--gpu-memory-utilization", "0.2"])
 options.dtype = "float32"
 chats = [([{"role": "user", "content": text}], None) for text in order["prompts"]]
 answers = engine.complete(pathlib.Path(order["checkpoint"]), order["template"], chats, 6, 0, options)

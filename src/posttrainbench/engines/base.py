@@ -5,6 +5,7 @@ interface as third-party ones.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -32,6 +33,19 @@ def host_environment() -> dict[str, str]:
     """Return the environment of a process on the host that loads a submission in our own interpreter."""
     passed = {name: os.environ[name] for name in ENV_ALLOWLIST if name in os.environ}
     return passed | IDLE_THREADS | {"HF_HUB_OFFLINE": "1"}
+
+
+def kv_memory(engine: str, settings: Mapping[str, str]) -> int | None:
+    """Return the engine setting `kv_memory`, memory for keys and values, in bytes; None if it is not set.
+
+    Raises:
+        InputError: the value is not a number of GiB above 0.
+    """
+    if (value := settings.get("kv_memory")) is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) or float(value) == 0:
+        raise InputError(f"The setting `kv_memory` of the engine {engine} must be a number above 0, not `{value}`.")
+    return int(float(value) * 2**30)
 
 
 class EngineLoadError(Exception):

@@ -1,7 +1,6 @@
 """The `transformers` engine, for CPUs and for models that vLLM does not support."""
 
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from posttrainbench.child_process import run_child
-from posttrainbench.engines.base import Endpoint, Engine, EngineLoadError, Serving, host_environment
+from posttrainbench.engines.base import Endpoint, Engine, EngineLoadError, Serving, host_environment, kv_memory
 from posttrainbench.engines.diagnose import faulty_file
 from posttrainbench.errors import InputError
 
@@ -45,7 +44,7 @@ def start(serving: Serving) -> Iterator[Endpoint]:
         "threads": serving.threads,
         "decoding": None if serving.decoding is None else dict(serving.decoding),
         "dtype": serving.dtype,
-        "kv_memory": _kv_memory(serving.settings),
+        "kv_memory": kv_memory("transformers", serving.settings),
     }
     with run_child(
         *(SERVER, json.dumps(order), serving.log, LOAD_SECONDS),
@@ -83,13 +82,7 @@ def check_values(settings: Mapping[str, str]) -> None:
     Raises:
         InputError: a value is invalid.
     """
-    value = settings.get("kv_memory", "1")
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) or float(value) == 0:
-        raise InputError(f"The setting `kv_memory` of the engine transformers must be a number above 0, not `{value}`.")
-
-
-def _kv_memory(settings: Mapping[str, str]) -> int | None:
-    return int(float(settings["kv_memory"]) * 2**30) if "kv_memory" in settings else None
+    kv_memory("transformers", settings)
 
 
 HERE = Path(__file__).parent

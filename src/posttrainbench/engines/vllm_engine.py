@@ -30,6 +30,7 @@ from posttrainbench.engines.base import (
     Engine,
     EngineLoadError,
     Serving,
+    kv_memory,
 )
 from posttrainbench.engines.diagnose import faulty_file
 from posttrainbench.engines.sampling import SAMPLING_KEYS, TOKEN_KEYS
@@ -54,12 +55,14 @@ LONGEST_SCRATCH = 50
 SETTINGS = {
     "python": "interpreter with vLLM; default: the current one",
     "memory_fraction": "share of memory to use, of each GPU (default: 0.9) or of the machine on CPUs (default: 0.2)",
+    "kv_memory": "memory for keys and values in GiB, in place of memory_fraction",
     "max_model_len": "maximum length of prompt and completion in tokens; default: the checkpoint's",
     "max_num_seqs": "maximum number of concurrent requests; default: vLLM's",
     "tensor_parallel_size": "number of GPUs that share one model; default: 1",
     "enforce_eager": "1 to disable compilation and CUDA graphs, which saves memory and start-up time",
 }
 COUNTS = ("max_model_len", "max_num_seqs", "tensor_parallel_size")
+_NO_MEMORY = re.compile(r"(?i)\bmemory\b.*\b(kv|cache|less than desired)\b")
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 
 
@@ -110,7 +113,7 @@ def start(serving: Serving) -> Iterator[Endpoint]:
         context = _wait_ready(guard, f"http://127.0.0.1:{port}/v1/models", key, name)
         if guard.poll() is not None:
             fault = faulty_file(serving.checkpoint) or root_cause(output()) or f"vLLM exited: {_exit(guard.returncode)}"
-            raise EngineLoadError(fault)
+            raise EngineLoadError(fault + memory_hint(fault))
         platform = re.search(rf"^{PLATFORM_MARK}(\S+)$", output(), re.MULTILINE)
         yield Endpoint(
             base_url=f"http://127.0.0.1:{port}/v1",
@@ -134,6 +137,13 @@ def start(serving: Serving) -> Iterator[Endpoint]:
         )
     finally:
         stop(guard, STOP_SECONDS)
+
+
+def memory_hint(cause: str) -> str:
+    """Return which of our settings changes how much memory vLLM asks for, if that is why it failed; else ""."""
+    if _NO_MEMORY.search(cause):
+        return " (the engine setting kv_memory or memory_fraction changes how much memory vLLM asks for)"
+    return ""
 
 
 def generation_config(serving: Serving) -> dict[str, Any]:
@@ -168,10 +178,11 @@ def options(serving: Serving, installed: Mapping[str, str], decoding: Mapping[st
     settings = serving.settings
     check_values(settings)
     on_cpu = _on_cpu(installed)
-    flags: dict[str, str | None] = {
-        "dtype": serving.dtype,
-        "gpu-memory-utilization": settings.get("memory_fraction", "0.2" if on_cpu else "0.9"),
-    }
+    flags: dict[str, str | None] = {"dtype": serving.dtype}
+    if (limit := kv_memory("vllm", settings)) is not None:
+        flags["kv-cache-memory-bytes"] = str(limit)
+    else:
+        flags["gpu-memory-utilization"] = settings.get("memory_fraction", "0.2" if on_cpu else "0.9")
     for setting in COUNTS:
         if setting in settings:
             flags[setting.replace("_", "-")] = settings[setting]
@@ -195,6 +206,8 @@ def check_values(settings: Mapping[str, str]) -> None:
     Raises:
         InputError: a value is invalid.
     """
+    if kv_memory("vllm", settings) is not None and "memory_fraction" in settings:
+        raise InputError("The engine vllm takes `kv_memory` or `memory_fraction`, not both.")
     for name, value in settings.items():
         if name in COUNTS and not re.fullmatch(r"[1-9][0-9]{0,8}", value):
             raise _invalid(name, value, "a whole number above zero")

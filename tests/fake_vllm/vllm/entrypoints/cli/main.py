@@ -28,7 +28,8 @@ def main() -> None:
     for option in OPTIONS:
         serve.add_argument(f"--{option}", required=True)
     serve.add_argument("--port", type=int, required=True)
-    serve.add_argument("--gpu-memory-utilization", type=float, required=True)
+    serve.add_argument("--gpu-memory-utilization", type=float)
+    serve.add_argument("--kv-cache-memory-bytes", type=int)
     serve.add_argument("--max-model-len", type=int)
     serve.add_argument("--max-num-seqs", type=int)
     serve.add_argument("--tensor-parallel-size", type=int)
