@@ -68,6 +68,7 @@ def decide(
                         confirmed.append(finding)
             if counts:
                 counting.append(finding)
+        counting.sort(key=lambda finding: _kind(finding) != "proof")  # reasons and evidence begin with what decides
         missing = _unchecked(name, coverage, tolerated)
         if confirmed or _are_enough(counting, rule, rule_set):
             states[name] = "flagged"

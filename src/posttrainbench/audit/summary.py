@@ -75,9 +75,8 @@ def summarize(
                 adjudication=f"{describe(adjudication)} ({signature_state(adjudication)})" if adjudication else "",
             )
         )
-    summaries.sort(
-        key=lambda finding: (finding.id not in {*verdict.flagging, *verdict.suspecting}, -finding.level.rank)
-    )
+    deciding = {*verdict.flagging, *verdict.suspecting}
+    summaries.sort(key=lambda one: (one.id not in deciding, one.kind != "proof", -one.level.rank))
     return AuditSummary(
         path=path,
         rule_set=rule_set.id,

@@ -138,10 +138,10 @@ def _given_back(outcome: Outcome) -> list[str]:
 
 
 def _evidence(audited: Path, verdict: Verdict) -> list[Quote]:
-    """Return the quotations of the findings that flag a rule or make it suspected, highest level first."""
+    """Return the quotations of the findings that flag a rule or make it suspected, proofs first."""
     rules = catalog.find(catalog.rule_sets(), verdict.rule_set, "rule set")
     findings, _, _ = read_audit(audited)
     counting = {*verdict.flagging, *verdict.suspecting}
     flagging = [apply_thresholds(finding, rules) for finding in findings if finding.id in counting]
-    flagging.sort(key=lambda finding: (finding.id in verdict.flagging, finding.level.rank), reverse=True)
+    flagging.sort(key=lambda one: (one.id not in verdict.flagging, one.kind != "proof", -one.level.rank))
     return [quotation for finding in flagging for quotation in finding.evidence][:MAX_QUOTES]

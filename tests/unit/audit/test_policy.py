@@ -135,6 +135,13 @@ def test_reasons_say_what_and_why() -> None:
     assert reason == "data was not checked: the disk was gone."
 
 
+def test_proof_comes_before_indications() -> None:
+    found = [finding("USED", 4, kind="indication"), finding("USED", 5), finding("USED", 6, kind="indication")]
+    verdict = decide(RULES, found, [coverage(True)], [])
+    assert verdict.flagging == [found[1].id, found[0].id, found[2].id]
+    assert "(proof, USED, count 5" in verdict.reasons[0]
+
+
 def test_an_adjudication_without_its_finding_is_reported() -> None:
     decision = Adjudication(
         time="t", run="r", finding="0123456789ab", decision="dismiss", why="Chance.", name="Ada", email="a@b.c",
