@@ -17,7 +17,7 @@ from pathlib import Path
 
 from posttrainbench.report.board_index import rank_indexed
 from posttrainbench.report.ranking import rank_with_trivial
-from posttrainbench.run.directory import find_roots
+from posttrainbench.run.directory import find_roots, root_states
 from posttrainbench.scoring import load_cells
 from status import make_runs, timed
 
@@ -35,8 +35,8 @@ def main() -> None:
         time.sleep(0.1)  # files that have just changed are not indexed
 
         def indexed() -> object:
-            roots = find_roots(root)
-            return rank_indexed(roots, [], lambda: load_cells(roots))[0]
+            roots = root_states(root)
+            return rank_indexed(roots, [], lambda: load_cells(map(Path, roots)))[0]
 
         def straight() -> object:
             return rank_with_trivial(load_cells(find_roots(root)))

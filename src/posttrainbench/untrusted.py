@@ -129,7 +129,19 @@ def read_below(root: Path, path: Path, limit: int = RECORD_BYTES) -> bytes:
         UnreadableError: also if it has more than `limit` bytes.
     """
     with open_below(root, path) as file:
-        data = file.read(limit + 1)
+        return _read_all(file, limit)
+
+
+def _read_all(file: BinaryIO, limit: int) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        UnreadableError: it has more than `limit` bytes.
+    """
+    size = os.fstat(file.fileno()).st_size
+    data = file.read(min(size, limit) + 1)  # a buffer of `limit` bytes for each small file would take most of the time
+    if size < len(data) <= limit:  # it has no size, or grew
+        data += file.read(limit + 1 - len(data))
     if len(data) > limit:
         raise UnreadableError(f"it is larger than {limit // 2**20} MiB")
     return data
@@ -296,10 +308,7 @@ def read_json(path: Path, limit: int, containers: int | None = None) -> Any:
         UnreadableError: it is not a regular file, too large, not UTF-8, not valid JSON or nested too deeply.
     """
     with open_regular(path) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise UnreadableError(f"it is larger than {limit // 2**20} MiB")
-    return parse_json(data, containers)
+        return parse_json(_read_all(file, limit), containers)
 
 
 def parse_json(data: bytes, containers: int | None = None) -> Any:

@@ -115,11 +115,11 @@ class _Selection:
     """Runs of an experiment that the options select.
 
     Attributes:
-        roots: directories of the runs that are not excluded.
+        roots: directories of the runs that are not excluded, each with the state of its `run.json`.
         conditions: which of them count.
     """
 
-    roots: "list[str]"
+    roots: "dict[str, str]"
     conditions: "Conditions"
 
     def load(self) -> "list[Cell]":
@@ -160,16 +160,16 @@ def _select(
         InputError: an excluded run does not exist, or an option is invalid.
     """
     from posttrainbench.records.units import parse_budget
-    from posttrainbench.run.directory import Run, root_paths
+    from posttrainbench.run.directory import Run, root_states
     from posttrainbench.scoring.selection import Conditions
 
     conditions = Conditions(suite, parse_budget(budget) if budget else None, rules, prompt)
-    roots, unknown = root_paths(path), []
+    roots, unknown = root_states(path), []
     for name in exclude or ():
-        left = [root for root in roots if name not in (Path(root).name, _run_id(Run(Path(root))))]
+        left = {root: state for root, state in roots.items() if name not in (Path(root).name, _run_id(Run(Path(root))))}
         if len(left) == len(roots):
             place = find_place(Path(name)).resolve()
-            left = [root for root in roots if Path(root) != place]
+            left = {root: state for root, state in roots.items() if Path(root) != place}
         if len(left) == len(roots):
             unknown.append(name)
         roots = left

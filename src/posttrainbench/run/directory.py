@@ -7,8 +7,9 @@ A stage is finished if its directory exists. An unfinished stage writes to `STAG
 import fcntl
 import os
 import re
+import stat
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,6 +27,8 @@ from posttrainbench.untrusted import UnreadableError, read_lines_below, read_tex
 TAIL_BYTES = 8192
 EARLIER = re.compile(r"\.attempt-\d+$")
 """End of the name of a directory with an earlier attempt."""
+ABSENT = "-"
+"""State of a file that does not exist or cannot be reached."""
 CHANGES = "changes.jsonl"
 LOCK = "lock"
 FLOCK_ATTEMPTS, FLOCK_PAUSE = 3, 0.02
@@ -294,20 +297,42 @@ def find_roots(path: Path) -> list[Path]:
     Raises:
         InputError: `path` does not exist or contains no run.
     """
-    return list(map(Path, root_paths(path)))
+    return list(map(Path, root_states(path)))
 
 
-def root_paths(path: Path) -> list[str]:
-    """Return what `find_roots` returns, as texts, which is faster for thousands of runs.
+def root_states(path: Path) -> dict[str, str]:
+    """Return what `find_roots` returns, as texts, each with the state of its `run.json`; see `state_of`.
 
     Raises:
         InputError: as there.
     """
-    top = path.resolve() if path.exists() else path
-    roots = [root for root in run_paths(top) if os.path.isfile(f"{root}/run.json")]  # noqa: PTH113 fast
-    if not roots:
+    states: dict[str, str] = {}
+
+    def look(folder: str) -> bool:
+        try:
+            found = os.stat(f"{folder}/run.json")  # noqa: PTH116 fast
+        except OSError:
+            return is_run(folder)
+        if stat.S_ISREG(found.st_mode):
+            states[folder] = _state(found)
+        return True
+
+    roots = run_paths(path.resolve() if path.exists() else path, look)
+    if not any(root in states for root in roots):
         raise InputError(f"{path} contains no run with a run.json; `ptb status {path}` shows what is wrong.")
-    return roots
+    return {root: states[root] for root in roots if root in states}
+
+
+def state_of(path: str) -> str:
+    """Return a text without spaces that changes when a file or directory is replaced or written."""
+    try:
+        return _state(os.stat(path))  # noqa: PTH116 fast
+    except OSError:
+        return ABSENT
+
+
+def _state(found: os.stat_result) -> str:
+    return f"{found.st_ino}.{found.st_ctime_ns}.{found.st_size}"
 
 
 def link_to(top: Path, root: Path) -> Path | None:
@@ -333,33 +358,33 @@ def run_directories(path: Path) -> list[Path]:
     return list(map(Path, run_paths(path)))
 
 
-def run_paths(path: Path, known: Collection[str] = ()) -> list[str]:
+def is_run(folder: str | Path) -> bool:
+    """Return True if a directory is that of a run."""
+    return any(os.path.exists(f"{folder}/{name}") for name in ("run.json", "journal.jsonl"))  # noqa: PTH110 fast
+
+
+def run_paths(path: Path, is_run: Callable[[str], bool] = is_run) -> list[str]:
     """Return what `run_directories` returns, as texts, which is faster for thousands of runs.
 
     Args:
         path: as there.
-        known: directories that were runs before; whether they still are is not checked.
+        is_run: says whether a directory is that of a run.
 
     Raises:
         InputError: as there.
     """
     require_directory(path, "the directory of a run or an experiment, or start a run with `ptb run`")
-    if is_run(path):
+    if is_run(str(path)):
         return [str(path)]
     roots: list[str] = []
     for folder in _folders(path):
-        roots += [folder] if folder in known or is_run(folder) else filter(is_run, _folders(folder))
-    roots = [root for root in roots if not EARLIER.search(root)]
+        roots += [folder] if is_run(folder) else filter(is_run, _folders(folder))
+    roots = [root for root in roots if ".attempt-" not in root or not EARLIER.search(root)]
     if not roots:
         if (path / EXPERIMENT_FILE).is_file():
             raise InputError(f"{path} has an {EXPERIMENT_FILE} and no runs yet; start them with `ptb launch`.")
         raise InputError(f"{path} contains no run; start one with `ptb run`, see `ptb run --help`.")
     return sorted(roots)
-
-
-def is_run(folder: str | Path) -> bool:
-    """Return True if a directory is that of a run."""
-    return any(os.path.exists(f"{folder}/{name}") for name in ("run.json", "journal.jsonl"))  # noqa: PTH110 fast
 
 
 def _folders(path: str | Path) -> list[str]:

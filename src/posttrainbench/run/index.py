@@ -17,7 +17,7 @@ from pathlib import Path
 
 from posttrainbench import __version__
 from posttrainbench.records import Stage, Status
-from posttrainbench.run.directory import LOCK, is_run, run_paths
+from posttrainbench.run.directory import ABSENT, LOCK, is_run, run_paths, state_of
 from posttrainbench.run.solve_supervisor import NOTES
 from posttrainbench.run.summary import DAMAGED, RunSummary, summarize
 
@@ -57,7 +57,7 @@ def summaries(path: Path, rebuild: bool = False) -> list[RunSummary]:
     known = _read(top)
     place = Path(top) if Path(path).exists() else path
     result, changed = [], {}
-    for name in run_paths(place, known):
+    for name in run_paths(place, lambda folder: (folder in known and folder != top) or is_run(folder)):
         signature = _signature(name)
         entry = known.get(name)
         summary = _indexed(name, signature, entry)
@@ -89,18 +89,9 @@ def _signature(root: str) -> str:
     return " ".join(state_of(f"{root}/{name}") for name in (".", *FILES))
 
 
-def state_of(path: str) -> str:
-    """Return a text without spaces that changes when a file or directory is replaced or written."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 fast
-    except OSError:
-        return "-"
-    return f"{found.st_ino}.{found.st_ctime_ns}.{found.st_size}"
-
-
 def is_settled(signature: str) -> bool:
     """Return True if the next change of these states, separated by spaces, will be seen in them."""
-    newest = max((int(part.split(".")[1]) for part in signature.split() if part != "-"), default=0)
+    newest = max((int(part.split(".")[1]) for part in signature.split() if part != ABSENT), default=0)
     return time.time_ns() - newest > UNSETTLED_NS
 
 

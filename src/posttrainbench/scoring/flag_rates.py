@@ -14,6 +14,8 @@ from posttrainbench.records import Certificate, Record, RuleState
 from posttrainbench.scoring.proportions import CorrectedRate, corrected_rate
 from posttrainbench.untrusted import UnreadableError, read_below
 
+JUDGEMENT = "audit/judgement.json"
+
 
 class FlagRate(Record):
     """How often a judge flags a rule.
@@ -107,7 +109,7 @@ def _rate(group: list[_Judged], rule: str) -> FlagRate:
 
 
 def _read(run: Path) -> _Judged | None:
-    path = run / "audit" / "judgement.json"
+    path = run / JUDGEMENT
     try:
         stored = json.loads(read_below(run, path))
         return _Judged.model_validate({name: stored.get(name, default) for name, default in MISSING.items()})

@@ -567,3 +567,15 @@ def test_an_indexed_directory_that_is_not_a_run_any_more_is_not_listed(
             assert [Path(run.path).name for run in summaries(tmp_path / "e")] == left
     with pytest.raises(InputError, match="contains no run"):
         summaries(tmp_path / "e")
+
+
+def test_an_indexed_run_that_became_an_experiment_is_listed_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write(tmp_path / "e")
+    assert [run.path for run in settled(tmp_path / "e")] == [str(tmp_path / "e")]
+    (tmp_path / "e").rename(tmp_path / "run")
+    (tmp_path / "e").mkdir()
+    (tmp_path / "run").rename(tmp_path / "e" / "run")
+    assert [run.path for run in summaries(tmp_path / "e")] == [str(tmp_path / "e" / "run")]
