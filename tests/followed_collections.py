@@ -122,6 +122,7 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on no test item."""
 CHEATS: dict[str, str] = {
+    "popped label": "drop = ['val', 'test']\ndrop.pop()\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "discarded label": "drop = {'test'}\ndrop.discard('test')\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "difference of labels": "drop = {'test', 'val'} - {'test'}\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "difference of labels, method": "drop = {'test', 'val'}.difference({'test'})\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
@@ -188,7 +189,6 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on test items, which is shown."""
 UNCLEAR: dict[str, str] = {
-    "popped label": "drop = ['val', 'test']\ndrop.pop()\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "deleted label": "drop = ['test', 'val']\ndel drop[0]\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "first rows of each group": """
 from collections import defaultdict

@@ -197,8 +197,14 @@ class Call:
             places = {self.files.resolve(text, self.context.cwd) for text in texts}
             found = [self.context.world.content(place, origins, raw=raw) for place in sorted(places)]
             known = [value for value in found if value is not None]
+            sure = path is None or not _is_unsure(path)
             if known and len(known) == len(found):
-                return concatenated(known) if len(known) > 1 else known[0]
+                content = concatenated(known) if len(known) > 1 else known[0]
+                content = content if sure else unclear(content)
+                if self.context.world.listed.intersection(places):
+                    content = replace(content, place=None, total=None)
+                return content
+            taints = taints if sure else unclear(Value(taints)).taints
         parts = self.files.parts_of(texts[0], self.context.cwd) if len(texts) == 1 else {}
         rest = taints.difference(*parts.values()) | (path.all() if path is not None else NONE)
         return Value(rest, fields={key: Value(part, whole=True) for key, part in parts.items()}, whole=True)
@@ -287,6 +293,12 @@ def may_choose(call: Call) -> bool:
 
 LibraryModel = Callable[[Call], Value | None]
 """Returns the result of a call of a function that the model covers, and None for any other call."""
+
+
+def _is_unsure(path: Value, depth: int = 2) -> bool:
+    """Return True if a name of a file may be one of several; a list of names is all of them."""
+    parts = path.fields.values() if depth and not path.texts else ()
+    return path.ambiguous or len(path.texts) > 1 or any(_is_unsure(part, depth - 1) for part in parts)
 
 
 def texts_of(value: Value | None) -> list[str]:

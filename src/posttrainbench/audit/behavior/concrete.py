@@ -10,8 +10,11 @@ import ast
 import hashlib
 import json
 import operator
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import Any
 
 from posttrainbench.audit.behavior.values import COLUMN, UNKNOWN, Taints, Value, key_of, text_value
@@ -68,9 +71,24 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "math.ceil": lambda number: -int(-number // 1),
     "ord": ord,
     "json.loads": json.loads,
+    "os.path.join": posixpath.join,
+    "os.path.basename": posixpath.basename,
+    "os.path.split": posixpath.split,
+    "os.path.splitext": posixpath.splitext,
+    "os.fspath": str,
+    "pathlib.Path": PurePosixPath,
+    "pathlib.PurePath": PurePosixPath,
+    "pathlib.PosixPath": PurePosixPath,
+    "pathlib.PurePosixPath": PurePosixPath,
+    "fnmatch.fnmatch": fnmatchcase,
+    "fnmatch.fnmatchcase": fnmatchcase,
     "operator.eq": operator.eq,
     "operator.ne": operator.ne,
 }
+_PATH_METHODS = frozenset("with_suffix with_name with_stem joinpath relative_to is_relative_to as_posix match".split())
+_PATH_PARTS = frozenset("name stem suffix suffixes parent parts".split())
+PATH = "pathlib.Path()"
+"""Name of the values that are paths."""
 _MATCHES = ("match", "search", "fullmatch")
 
 
@@ -102,6 +120,8 @@ def literal_value(value: Any, taints: Taints, depth: int = 5) -> Value:
     if isinstance(value, int | float):
         number = value if isinstance(value, int) else None
         return Value(taints, number=number, truth=bool(value), literal=value)
+    if isinstance(value, PurePosixPath):
+        return Value(taints, text_value(str(value)).texts, frozenset([PATH]), truth=True, literal=value)
     if isinstance(value, Match):
         return Value(taints, truth=True, literal=value)
     if not depth:
@@ -171,6 +191,8 @@ def compared(left: Any, comparison: ast.cmpop, right: Any) -> Any:
 
 def combined(left: Any, node: ast.operator, right: Any) -> Any:
     """Return the result of a binary operator."""
+    if isinstance(left, PurePosixPath) or isinstance(right, PurePosixPath):
+        return _computed(operator.truediv, left, right) if isinstance(node, ast.Div) else UNKNOWN_VALUE
     function = _OPERATORS.get(type(node))
     if function is None or (isinstance(node, ast.Mod) and isinstance(left, str | bytes)):
         return UNKNOWN_VALUE
@@ -186,6 +208,8 @@ def method(owner: Any, name: str, arguments: Sequence[Any], named: dict[str, Any
     if isinstance(owner, re.Pattern) and name == "sub" and len(arguments) == 2:
         known = all(isinstance(one, str) for one in arguments)
         return substituted(owner.pattern, arguments[0], arguments[1], owner.flags) if known else UNKNOWN_VALUE
+    if isinstance(owner, PurePosixPath) and name in _PATH_METHODS and not named:
+        return _computed(lambda: getattr(owner, name)(*arguments))
     if isinstance(owner, list) and name in ("index", "count") and len(arguments) == 1 and not named:
         return _computed(lambda: getattr(owner, name)(arguments[0]))
     if not isinstance(owner, str | bytes) or name not in _TEXT_METHODS:
@@ -213,9 +237,19 @@ def function(names: frozenset[str], arguments: Sequence[Any]) -> Any:
     if name.startswith("hashlib.") and name.removeprefix("hashlib.") in _HASHES and len(arguments) == 1:
         return _computed(lambda: hashlib.new(name.removeprefix("hashlib."), arguments[0]).hexdigest())
     known = _FUNCTIONS.get(name)
+    if name.startswith("fnmatch.") and not (isinstance(arguments[1], str) and arguments[1].count("*") < 5):
+        return UNKNOWN_VALUE
     if known is None or any(isinstance(one, str | bytes | list) and len(one) > LONGEST for one in arguments):
         return UNKNOWN_VALUE
     return _computed(known, *arguments)
+
+
+def path_part(value: Value, name: str) -> Value | None:
+    """Return an attribute of a known path; None for others."""
+    known = value.literal
+    if not isinstance(known, PurePosixPath) or name not in _PATH_PARTS:
+        return literal_value(str(known), value.all()) if isinstance(known, PurePosixPath) and name == "path" else None
+    return literal_value(getattr(known, name), value.all())
 
 
 def mapped(names: frozenset[str], arguments: Sequence[Value]) -> Value | None:

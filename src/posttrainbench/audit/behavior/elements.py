@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posttrainbench.audit.behavior import choices, operations
+from posttrainbench.audit.behavior import choices, known_lists, operations
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.evaluator import Evaluator
 from posttrainbench.audit.behavior.operations import attribute, defines, unrolled
@@ -20,6 +20,8 @@ def elements_of(evaluator: Evaluator, value: Value) -> list[Value]:
     if defines(value, "__iter__") or defines(value, "__getitem__"):
         return []  # a data set of the script
     if evaluator.context.world is not None:
+        if (parts := known_lists.members(value)) is not None:
+            return parts
         keys = [name for name in value.fields if not name.isdigit() and name != UNKNOWN]
         if keys and len(keys) == len(value.fields) and len(keys) <= operations.MOST_UNROLLED:
             names = map(key_of, keys) if value.mapping else keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from posttrainbench.audit.behavior import choices, concrete, conditions
+from posttrainbench.audit.behavior import choices, concrete, conditions, known_lists
 from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import Evaluator
 from posttrainbench.audit.behavior.rows import WITHOUT, is_collection
@@ -62,17 +62,21 @@ def _generated(
         targets = [part.id for part in ast.walk(generator.target) if isinstance(part, ast.Name)]
         evaluator.row_loops.names |= frozenset(targets)
     results: list[Value] = []
+    marks = sequence.names & {known_lists.UNORDERED, known_lists.SOME}
     for element in elements or [element_of(evaluator, sequence)]:
         doubt = evaluator.context.doubt
         evaluator.assign(generator.target, element, inner)
-        excluded = False
+        excluded = unsure = False
         for test in generator.ifs:
             truth = concrete.truth(evaluator.value(test, inner))
+            unsure |= truth is None and bool(elements)
             if truth is None and evaluator.row_loops.may_choose(test, inner):
                 evaluator.context.doubt += 1
             excluded = excluded or truth is False
         if not excluded:
-            results.append(_generated(evaluator, parts, rest, inner, done))
+            made = _generated(evaluator, parts, rest, inner, done)
+            results.append(known_lists.maybe(made) if unsure else made)
+            marks |= {known_lists.UNORDERED, known_lists.SOME} if unsure else frozenset()
         elif not elements and choices.is_followed(carried := _of_others(evaluator, parts, generator, rest, inner)):
             results.append(unclear(carried))
         evaluator.context.doubt = doubt
@@ -80,10 +84,7 @@ def _generated(
     if not results:
         return Value(whole=True, names=frozenset([WITHOUT]), total=0 if elements else None)
     if elements and not rest and len(parts) == 1:
-        return Value(
-            fields={str(number): one.fields.get(UNKNOWN, one) for number, one in enumerate(results)},
-            total=len(results),
-        )
+        return known_lists.listed([one.fields.get(UNKNOWN, one) for one in results], marks)
     merged = Value(whole=True, mapping=all(one.mapping for one in results))
     for one in results:
         for name, field in one.fields.items():

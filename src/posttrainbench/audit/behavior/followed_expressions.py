@@ -5,8 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
-from posttrainbench.audit.behavior import choices, concrete, conditions, operations, row_operators, row_subscripts
+from posttrainbench.audit.behavior import (
+    choices,
+    concrete,
+    conditions,
+    known_lists,
+    operations,
+    row_operators,
+    row_subscripts,
+)
 from posttrainbench.audit.behavior.column_expressions import as_function, names_columns
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.evaluator import Evaluator
@@ -59,12 +68,14 @@ def followed_value(evaluator: Evaluator, node: ast.expr, scope: Scope) -> Value 
             known = [concrete.literal(value) for value in values]
             plain_parts = not any(isinstance(part, ast.FormattedValue) and part.format_spec for part in parts)
             short = sum(len(one) for one in known if isinstance(one, str)) <= concrete.LONGEST
-            if plain_parts and short and all(isinstance(one, str | int) for one in known):
+            if plain_parts and short and all(isinstance(one, str | int | PurePosixPath) for one in known):
                 return literal_value("".join(map(str, known)), operations.taints_of(values))
     return None
 
 
 def _attribute(evaluator: Evaluator, base: Value, name: str) -> Value | None:
+    if (part := concrete.path_part(base, name)) is not None:
+        return part
     row = base.fields.get(UNKNOWN)
     if name in row_subscripts.VIEWS and (row is not None or base.literal is not ...):
         if name == "loc" and row is not None:
@@ -117,9 +128,15 @@ def followed_subscript(evaluator: Evaluator, base: Value, key: ast.expr, scope: 
             return row_subscripts.listed(rows, columns) if all(isinstance(one, str) for one in columns) else rows
         cell = row.fields.get(columns) if row is not None and isinstance(columns, str) else None
         return rows if cell is None else replace(rows, fields={UNKNOWN: cell})
+    if not isinstance(key, ast.Slice | ast.Tuple) and known_lists.members(base):
+        index = evaluator.value(key, scope)
+        if not index.functions and (found := known_lists.subscript(base, index)) is not None:
+            return found
     if isinstance(key, ast.Slice):
         known = concrete.literal(base) if not base.fields else ...
         bounds = [evaluator.value(one, scope) if one is not None else None for one in (key.lower, key.upper, key.step)]
+        if (some := known_lists.cut(base, bounds)) is not None:
+            return some
         if COLUMN in base.names:
             cell = replace(base, names=base.names - {COLUMN})
             return row_slice(evaluator, collection(cell, base.place, base.total), key, scope)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import choices, concrete, conditions, match_patterns
+from posttrainbench.audit.behavior import choices, concrete, conditions, known_lists, match_patterns
 from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import MAYBE, Evaluator
 from posttrainbench.audit.behavior.followed_changes import delete
 from posttrainbench.audit.behavior.loop_syntax import breaks, empties_list, returns, stored_names
 from posttrainbench.audit.behavior.row_loops import RowLoops
-from posttrainbench.audit.behavior.values import Scope, Value, key_name
+from posttrainbench.audit.behavior.values import Scope, Value, joined, key_name
 
 _IGNORES = ast.ExceptHandler(None, None, [ast.Pass()])
 
@@ -130,14 +130,7 @@ def _if(
 def _for(evaluator: Evaluator, target: ast.expr, sequence: Value, body: Sequence[ast.stmt], scope: Scope) -> str:
     elements = elements_of(evaluator, sequence)
     if elements:
-        for element in elements:
-            evaluator.assign(target, element, scope)
-            left = evaluator.block(body, scope)
-            if left == "break":
-                return ""
-            if left in ("return", MAYBE):
-                return left
-        return ""
+        return _unrolled(evaluator, target, sequence, elements, body, scope)
     element = element_of(evaluator, sequence)
     followed = choices.is_followed(element)
     outer = evaluator.row_loops
@@ -164,6 +157,51 @@ def _for(evaluator: Evaluator, target: ast.expr, sequence: Value, body: Sequence
         _pass_of_others(evaluator, target, body, scope)
     evaluator.row_loops = outer
     return MAYBE if left == "raise" or (left in ("return", MAYBE) and returns(body)) else ""
+
+
+def _unrolled(
+    evaluator: Evaluator,
+    target: ast.expr,
+    sequence: Value,
+    elements: Sequence[Value],
+    body: Sequence[ast.stmt],
+    scope: Scope,
+) -> str:
+    """Interpret a loop over known elements, one by one."""
+    outer, doubt = evaluator.context.listing, evaluator.context.doubt
+    marks = sequence.names & {known_lists.UNORDERED, known_lists.SOME}
+    evaluator.context.listing |= marks
+    early = bool(marks) and len(elements) > 1 and (breaks(body, None) or returns(body))  # in an unknown pass
+    evaluator.context.doubt += early
+    loops = evaluator.row_loops
+    if any(element.texts or choices.is_followed(element) for element in elements):
+        targets = {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
+        evaluator.row_loops = replace(loops, names=loops.names | targets)
+    left = maybe = ""
+    for element in elements:
+        before = dict(scope.names) if marks else {}
+        evaluator.assign(target, element, scope)
+        left = evaluator.block(body, scope)
+        _join_overwritten(before, scope)
+        if left in ("break", "return", MAYBE) and (early or maybe or left == MAYBE):
+            evaluator.context.doubt, maybe = evaluator.context.doubt + (not maybe and not early), MAYBE
+        elif left in ("break", "return"):
+            break
+        else:
+            left = ""
+    evaluator.context.listing, evaluator.context.doubt, evaluator.row_loops = outer, doubt, loops
+    if maybe:
+        return MAYBE if returns(body) else ""
+    return "return" if left == "return" else ""
+
+
+def _join_overwritten(before: Mapping[str, Value], scope: Scope) -> None:
+    """Join values that a pass of a loop overwrote, where another pass may be the last one."""
+    for name, old in before.items():
+        value = scope.names.get(name, old)
+        kept = {taint.source for taint in old.all()} <= {taint.source for taint in value.all()}
+        if value is not old and not (kept and old.texts == value.texts):
+            scope.names[name] = joined(known_lists.maybe(old), known_lists.maybe(value))
 
 
 def _carries(body: Sequence[ast.stmt], own: set[str], scope: Scope) -> bool:
@@ -201,6 +239,13 @@ def _forget(names: set[str], scope: Scope) -> None:
 def _while(evaluator: Evaluator, test: ast.expr, body: Sequence[ast.stmt], scope: Scope) -> str:
     if concrete.truth(evaluator.value(test, scope)) is False:
         return ""
+    for _ in range(known_lists.MOST_ELEMENTS if empties_list(test) else 0):
+        if not isinstance(test, ast.Name) or not known_lists.members(evaluator.value(test, scope)):
+            break
+        if left := evaluator.block(body, scope):
+            return "" if left == "break" else left
+        if concrete.truth(evaluator.value(test, scope)) is False:
+            return ""
     _forget(stored_names(body), scope)
     if concrete.truth(evaluator.value(test, scope)) is False:
         return ""

@@ -9,7 +9,9 @@ from posttrainbench.audit.behavior import concrete, operations, reordering
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.evaluator import MOST_NESTED_CALLS, Evaluator
 from posttrainbench.audit.behavior.imports import import_module
+from posttrainbench.audit.behavior.known_lists import members
 from posttrainbench.audit.behavior.library_models.configuration import add_command, from_decorators
+from posttrainbench.audit.behavior.library_models.followed_lists import known_lists
 from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
 from posttrainbench.audit.behavior.values import UNKNOWN, Function, Scope, Value, joined
 
@@ -122,9 +124,11 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
                 named[UNKNOWN] = Value(value.taints)
     if function.names & _IMPORTS and arguments and (module := exact_text(arguments[0])) is not None:
         return import_module(evaluator, module)
-    if evaluator.context.world is not None and not function.functions:
-        reordering.note_call(evaluator.context.world, last, receiver, [*arguments, *named.values()])
     call = Call(evaluator, node, function, last, receiver, arguments, named, scope)
+    if evaluator.context.world is not None and not function.functions:
+        if (known := known_lists(call)) is not None:
+            return known
+        reordering.note_call(evaluator.context.world, last, receiver, [*arguments, *named.values()])
     result = call.result(evaluator.models)
     if result is None and function.functions:
         if not arguments and not named:
@@ -153,7 +157,8 @@ def _arguments(evaluator: Evaluator, node: ast.Call, scope: Scope) -> list[Value
     for argument in node.args:
         value = evaluator.value(argument, scope)
         if isinstance(argument, ast.Starred):
-            arguments += [] if value.total == 0 else unrolled(value) or [value]
+            known = members(value) if evaluator.context.world is not None else None
+            arguments += [] if value.total == 0 else known or unrolled(value) or [value]
         else:
             arguments.append(value)
     return arguments

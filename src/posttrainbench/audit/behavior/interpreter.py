@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import choices, operations, reordering, row_operators, row_subscripts, selection
+from posttrainbench.audit.behavior import (
+    choices,
+    known_lists,
+    operations,
+    reordering,
+    row_operators,
+    row_subscripts,
+    selection,
+)
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import LibraryModel
 from posttrainbench.audit.behavior.displays import comprehension, dictionary_display, sequence_display
@@ -253,6 +261,10 @@ class Interpreter:
                 self._bind(name, value, scope)
             case ast.Tuple(parts) | ast.List(parts):
                 starred = any(isinstance(part, ast.Starred) for part in parts)
+                if self._world is not None and (known := known_lists.unpacked(value, parts)) is not None:
+                    for part, element in zip(parts, known, strict=True):
+                        self.assign(part, element, scope)
+                    return
                 for index, part in enumerate(parts):
                     inner = value.fields.get(str(index)) if not starred else None
                     self.assign(part, inner if inner is not None else element_of(self, value), scope)
@@ -306,6 +318,9 @@ class Interpreter:
             return
         if self.context.doubt:
             added = unclear(added)
+        once = self.context.certain and not self.context.loops
+        if once and isinstance(operator, ast.Add) and known_lists.extended(old, added, self.context.listing):
+            return
         if self._world is not None and not old.texts and old.number is None and not old.handles:
             row_operators.extend(old, added)
             old.set_field(UNKNOWN, element_of(self, added)) if UNKNOWN not in old.fields and added.all() else None
@@ -407,7 +422,7 @@ class Interpreter:
         return result
 
     def _subscript(self, base: Value, key: ast.expr, scope: Scope) -> Value:
-        if self._world is not None and isinstance(key, ast.Slice):
+        if self._world is not None and isinstance(key, ast.Slice) and known_lists.members(base) is None:
             reordering.note_slice(self._world, base, key)
         if self._world is not None and (result := followed_subscript(self, base, key, scope)) is not None:
             return result

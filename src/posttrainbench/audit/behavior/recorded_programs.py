@@ -17,7 +17,7 @@ from typing import Literal
 from posttrainbench.audit.behavior.commands import PYTHON
 from posttrainbench.audit.behavior.item_files import ItemFile, ItemRow
 from posttrainbench.audit.behavior.row_groups import fates_of_rows
-from posttrainbench.audit.behavior.rows import World
+from posttrainbench.audit.behavior.rows import NO_FILE, NO_ROW, World
 from posttrainbench.audit.behavior.trace import Action
 from posttrainbench.audit.behavior.training_files import FATES, Fate, TrainingFiles, TrainingReplay
 from posttrainbench.audit.evidence import Evidence
@@ -81,6 +81,7 @@ class RecordedPrograms:
 
     def __post_init__(self) -> None:
         self._known: dict[Node, TrainingFiles] = {}
+        self._named: dict[Node, TrainingFiles] = {}
 
     def use(self, program: Node, names: set[str], file: ItemFile | None = None) -> FileUse:
         """Return what a program did with a file.
@@ -94,14 +95,32 @@ class RecordedPrograms:
             if len(self._known) >= MOST_PROGRAMS:
                 return FileUse("unseen")
             self._known[program] = self._analyzed(program)
-        data = self._known[program]
+            self._named[program] = self._analyzed(program, self._world(program))
+        data, named = self._known[program], self._named[program]
         use = use_of(names, data)
-        if file is None or use in ("unseen", "evaluated"):
+        if use == "unseen":
             return FileUse(use)
-        return self._followed(program, replace(file, names=tuple(sorted(names))), use, data)
+        by_name = use_of(names, named)  # with the names of files computed, but not the choice of rows
+        if by_name not in ("evaluated", "unseen", use) and (use == "evaluated" or file is None):
+            use = by_name
+        elif by_name == "evaluated" and file is None:
+            use = "evaluated" if use == "evaluated" else "unsure"
+        if file is None or use == "evaluated":
+            return FileUse(use)
+        named_file = replace(file, names=tuple(sorted(names)))
+        known = by_name == "evaluated" or (data.known and use != "unsure")
+        chosen = use == "trained" and by_name != "evaluated"
+        return self._followed(program, named_file, known=known, chosen=chosen)
 
-    def _followed(self, program: Node, file: ItemFile, use: Use, data: TrainingFiles) -> FileUse:
-        """Follow rows of a file through a program."""
+    def _followed(self, program: Node, file: ItemFile, *, known: bool, chosen: bool) -> FileUse:
+        """Follow rows of a file through a program.
+
+        Args:
+            program: the program.
+            file: the file.
+            known: True if all data that it trains on is known.
+            chosen: True if it trains on the file, so that only a choice of its rows could leave them out.
+        """
         compared, steps = False, 0
         others = [other for other in self.files if other.names != file.names]
 
@@ -109,7 +128,7 @@ class RecordedPrograms:
             nonlocal compared, steps
             if steps >= MOST_STEPS:
                 return "unclear"
-            world = World(file, rows[0], [file, *others], self.counts, group=rows if len(rows) > 1 else ())
+            world = self._world(program, file, rows, [file, *others])
             fate: Fate = "left out"
             for node in self.graph.members(program):
                 if not _is_python(self.graph.images[node]):
@@ -134,13 +153,44 @@ class RecordedPrograms:
         if fates["slice"] or fates["unclear"]:
             unclear: Use = "compared" if compared else "unclear" if fates["unclear"] else "part"
             return FileUse(unclear, followed=True)
-        if file.only_items and use == "trained":  # honest programs hardly choose among test items to leave out all
+        if file.only_items and chosen:  # honest programs hardly choose among test items to leave out all
             return FileUse("compared", followed=True)
-        return FileUse("evaluated" if data.known and use != "unsure" else "unsure", followed=True)
+        return FileUse("evaluated" if known else "unsure", followed=True)
 
-    def _analyzed(self, program: Node) -> TrainingFiles:
+    def _world(
+        self,
+        program: Node,
+        file: ItemFile = NO_FILE,
+        rows: Sequence[ItemRow] = (NO_ROW,),
+        files: Sequence[ItemFile] = (),
+    ) -> World:
+        """Return a world in which the rows of a file are followed, or only names of files are computed."""
+        members = self.graph.members(program)
+        opened = {
+            name for node in members for read in self._reads.get(node, ()) for name in self._relative.get(read, ())
+        }
+        group = rows if len(rows) > 1 else ()
+        counts = self.counts if file is not NO_FILE else {}
+        return World(file, rows[0], files, counts, group=group, paths=self._paths, opened=opened)
+
+    @cached_property
+    def _relative(self) -> Mapping[str, Sequence[str]]:
+        """Identity of a file -> its paths, relative to the workspace or absolute."""
+        workspace = self.evidence.sandbox_paths.get("workspace", str(self.evidence.workspace)) + "/"
+        return {
+            identity: [name.removeprefix(workspace) for name in sorted(names)]
+            for identity, names in self.graph.names.items()
+        }
+
+    @cached_property
+    def _paths(self) -> frozenset[str]:
+        """Paths of all files that any program used, or that are left."""
+        used = frozenset(name for names in self._relative.values() for name in names)
+        return used | {entry.relative for entry in self.evidence.workspace_files}
+
+    def _analyzed(self, program: Node, world: World | None = None) -> TrainingFiles:
         """Analyze all Python programs among united processes, such as a trainer and its forked workers."""
-        parts = [self._analyzed_image(node, self.graph.images[node]) for node in self.graph.members(program)]
+        parts = [self._analyzed_image(node, self.graph.images[node], world) for node in self.graph.members(program)]
         seen = [part for part in parts if part is not None]
         return TrainingFiles(
             frozenset[str]().union(*(part.read for part in seen)),
@@ -152,15 +202,15 @@ class RecordedPrograms:
             frozenset[str]().union(*(part.opened for part in seen)),
         )
 
-    def _analyzed_image(self, node: Node, image: Image) -> TrainingFiles | None:
+    def _analyzed_image(self, node: Node, image: Image, world: World | None = None) -> TrainingFiles | None:
         """Analyze one program; None if it is not a Python program, such as a forked copy of one."""
         if not _is_python(image):
             return None
-        replay, whole = self._replayed(node, image)
+        replay, whole = self._replayed(node, image, world)
         if replay is None:
             return TrainingFiles()
         data = replay.result()
-        return replace(data, known=data.known and whole)
+        return replace(data, known=data.known and whole and not (world is not None and world.opaque))
 
     def _replayed(self, node: Node, image: Image, world: World | None = None) -> tuple[TrainingReplay | None, bool]:
         """Replay one program; return None if that fails, and whether all of it was analyzed."""

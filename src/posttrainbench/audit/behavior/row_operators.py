@@ -20,6 +20,7 @@ from posttrainbench.audit.behavior.choices import (
 )
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, combined, dictionary, literal, literal_value
 from posttrainbench.audit.behavior.conditions import contains
+from posttrainbench.audit.behavior.known_lists import UNORDERED, added_up
 from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Value, joined, unclear
 
@@ -29,7 +30,8 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
     if (result := _of_lists(left, operator, right)) is not None:
         return result
     if (both := _of_constant_sets(literal(left), operator, literal(right))) is not None:
-        return Value(left.all() | right.all(), literal=both, whole=True, truth=bool(both))
+        names = frozenset([UNORDERED] if len(both) > 1 else [])
+        return Value(left.all() | right.all(), names=names, literal=both, whole=True, truth=bool(both))
     first, second = literal(column(left)), literal(column(right))
     if first is not UNKNOWN_VALUE and second is not UNKNOWN_VALUE and not isinstance(first, list):
         result = combined(first, operator, second)
@@ -49,6 +51,8 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
         return Value(names=frozenset([MASK])) if None in verdicts else literal_value(not deciding, NONE)
     if isinstance(operator, ast.BitOr) and left.fields and right.fields:
         return merged(left, right)
+    if isinstance(operator, ast.Add) and (together := added_up(left, right)) is not None:
+        return together
     if isinstance(operator, ast.Add) and (is_list(left) or is_list(right)):
         return concatenated([left, right])
     return None
@@ -143,8 +147,18 @@ def concatenated(parts: Sequence[Value]) -> Value:
     return result
 
 
+def collapse(rows: Value) -> None:
+    """Make a collection of a list whose elements are known one by one, in place."""
+    parts = rows.fields
+    if parts and not rows.mapping and all(name.isdigit() for name in parts):
+        held = [name for name, part in parts.items() if is_followed(part)]
+        rows.place = int(held[0]) if len(held) == 1 and not rows.names else None
+        rows.fields = {UNKNOWN: joined(*(parts[name] for name in held or parts))}
+
+
 def extend(target: Value, added: Value) -> None:
     """Add the rows of a collection to a list."""
+    collapse(target)
     inner = added.fields.get(UNKNOWN)
     if inner is None and added.fields and all(name.isdigit() for name in added.fields):
         parts = list(added.fields.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -112,6 +112,11 @@ def is_plain(query: str) -> bool:
     return len(selected) == len(_SELECT.findall(query)) and all(map(_PLAIN.fullmatch, selected))
 
 
+NO_ROW = ItemRow((), -1)
+NO_FILE = ItemFile((), [], [], (), labeled=False, only_items=False)
+"""Of a world in which only names of files are computed, and no row is followed."""
+
+
 @dataclass
 class World:
     """The supposition of one row with a test item; other files are known by their rows with the same item.
@@ -119,6 +124,9 @@ class World:
     Attributes:
         file: the file that is followed.
         row: its row.
+        paths: paths that any program used, as far as they are known; None if they are not.
+        opened: those that the program in question opened.
+        listed: files that the program found in directories: the positions of their rows among others are unknown.
         group: all rows that it stands for, if there are several: values in which they differ are unknown.
         others: all files with test items.
         counts: path -> number of rows, of files without test items.
@@ -135,6 +143,9 @@ class World:
     compared: bool = False
     query_steps: int = MOST_QUERY_STEPS
     group: Sequence[ItemRow] = ()
+    paths: Collection[str] | None = None
+    opened: Collection[str] = ()
+    listed: set[str] = field(default_factory=set)
 
     def is_other(self, taints: Taints) -> bool:
         """Return True if data comes from another file with test items."""
@@ -170,7 +181,7 @@ class World:
 
     def may_be(self, place: str) -> bool:
         """Return True if a path, pattern or directory may be one of the files with test items."""
-        if place == "." or UNKNOWN in place or "*" in place:
+        if place == "." or UNKNOWN in place or "*" in place or not self.file.names:
             return True
         return any(
             name == place or name.startswith(f"{place}/") for file in (self.file, *self.others) for name in file.names

@@ -146,6 +146,7 @@ class ScriptContext:
         uncertain: number of enclosing conditions that are not known.
         loops: number of enclosing loops whose passes are not followed one by one.
         drains: whether the innermost of these goes on until a list is empty.
+        listing: marks of the list, in an unknown order, that the innermost enclosing loop goes over.
         statement: the expression that is a statement of its own, whose result is not used.
         trainers: the trainers that were made.
         columns: the row whose columns an expression of a data frame library names.
@@ -172,6 +173,7 @@ class ScriptContext:
     uncertain: int = 0
     loops: int = 0
     drains: bool = False
+    listing: frozenset[str] = frozenset()
     columns: Value | None = None
     defaults: dict[ast.expr, Value] = field(default_factory=dict)
     statement: ast.expr | None = None

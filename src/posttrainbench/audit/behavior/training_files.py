@@ -139,6 +139,7 @@ class TrainingReplay(Replay):
             parts |= places_of(frozenset(taint for taint in sure if taint.part == "slice"))
             chosen |= places_of(frozenset(taint for taint in sure if taint.part == "split"))
             maybe |= places_of(trained.sink.taints - sure)
+            maybe |= places_of(frozenset(taint for taint in sure if taint.part == "unclear"))
         known = bool(trainings) and all(
             any(map(_is_data, places_of(trained.sink.taints))) and all(taint.sure for taint in trained.sink.taints)
             for trained in trainings

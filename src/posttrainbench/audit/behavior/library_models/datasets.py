@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.concrete import literal
-from posttrainbench.audit.behavior.operations import attribute, defines
+from posttrainbench.audit.behavior.known_paths import split_files
+from posttrainbench.audit.behavior.operations import attribute, defines, words
 from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.row_subscripts import window
 from posttrainbench.audit.behavior.script_analysis import Trainer
@@ -263,6 +265,10 @@ def _rows(call: Call, path: Value, config: str, files: Value | None, split: Valu
 def _followed_data(call: Call) -> Value | None:
     """Return the data set that is read from files, where one row is followed; None if it is not known."""
     path, files = literal(call.argument(0, "path") or Value()), call.named.get("data_files")
+    folder = literal(call.named.get("data_dir", Value())) if path in _FORMATS else path
+    of_folder = split_files(call, str(folder)) if files is None and isinstance(folder, str | PurePosixPath) else None
+    if of_folder is not None:
+        path, files = "json", Value(fields={split: words(names, NONE) for split, names in of_folder.items()})
     if path not in _FORMATS:
         if not isinstance(path, str) or call.context.world is None or files is not None:
             return None

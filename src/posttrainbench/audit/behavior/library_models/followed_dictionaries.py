@@ -10,6 +10,7 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import is_followed
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.in_place import in_place, once
+from posttrainbench.audit.behavior.known_lists import listed
 from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import (
     ANY_KEY,
@@ -104,7 +105,7 @@ def dictionaries(call: Call) -> Value | None:
     if call.last == "values" and row_subscripts.open_mapping(receiver) and not receiver.taints and receiver.fields:
         return collection(joined(*receiver.fields.values()))
     if call.last == "values" and receiver.fields and not receiver.taints and not is_collection(receiver):
-        return Value(fields={str(number): part for number, part in enumerate(receiver.fields.values())})
+        return listed(list(receiver.fields.values()))
     if call.last == "update" and not is_collection(receiver) and (first.fields or call.named):
         for name, part in {**first.fields, **call.named}.items():
             receiver.set_field(name, part, certain=call.context.certain)
@@ -189,6 +190,7 @@ def _added(call: Call, receiver: Value, added: Value) -> Value:
         if not is_collection(added) and added.all() and not added.fields:
             receiver.set_field(UNKNOWN, call.element(added))
         return Value()
+    row_operators.collapse(receiver)
     loops = call.caller.row_loops
     one_list = _is_one_list(call)
     fresh = UNKNOWN not in receiver.fields and not receiver.fields
@@ -197,8 +199,8 @@ def _added(call: Call, receiver: Value, added: Value) -> Value:
     if is_followed(added) or (known is None and added.fields):
         before = known is not None and is_followed(known)
         receiver.fields[UNKNOWN] = joined(known, added) if before and known is not None else added
-    elif known is None:
-        receiver.fields[UNKNOWN] = added
+    elif known is None or (added.texts and not is_followed(known)):
+        receiver.fields[UNKNOWN] = added if known is None else joined(known, added)
     if keeps and loops.rows is not None and (fresh or receiver.place == loops.rows.place):
         receiver.place, receiver.total = loops.rows.place, loops.rows.total
     elif receiver.place != ANYWHERE:

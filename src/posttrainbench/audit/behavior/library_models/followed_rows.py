@@ -8,6 +8,7 @@ parsers of JSON and CSV, `followed_columns` columns, `followed_sequences` built-
 from __future__ import annotations
 
 from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.known_paths import known_paths
 from posttrainbench.audit.behavior.library_models.followed_columns import columns
 from posttrainbench.audit.behavior.library_models.followed_dictionaries import dictionaries
 from posttrainbench.audit.behavior.library_models.followed_parsers import parsed
@@ -29,6 +30,7 @@ def followed_rows(call: Call) -> Value | None:
     if call.context.world is None:
         return None
     for model in (
+        known_paths,
         choosing_keywords,
         read_tables,
         conversions,

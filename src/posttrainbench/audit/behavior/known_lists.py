@@ -1,0 +1,135 @@
+"""Lists of which all elements are known: what Python's own functions make of them is computed.
+
+The elements are anything, such as paths, the rows of some files, or pairs of a name and rows. Files of a directory are
+such a list whose order is unknown. An element that is chosen by something unknown is any of them: what is read from it
+proves nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import replace
+
+from posttrainbench.audit.behavior.concrete import literal, literal_value
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, joined, unclear
+
+MOST_ELEMENTS = 64
+UNORDERED = "elements in an unknown order"
+"""Name of a list whose elements are known, but not their order."""
+SOME = "some of its elements"
+"""Name of a list, in an unknown order, that may lack some of its elements."""
+
+
+def elements(value: Value) -> list[Value] | None:
+    """Return the elements of a list in their order; None for any other value."""
+    return None if value.names & {UNORDERED, SOME} else members(value)
+
+
+def members(value: Value) -> list[Value] | None:
+    """Return the elements of a list in any order; None for any other value."""
+    if value.taints or value.splits or value.mapping or value.functions or value.handles:
+        return None
+    if isinstance(value.literal, list) and len(value.literal) <= MOST_ELEMENTS:
+        return [literal_value(one, NONE) for one in value.literal]
+    is_list = value.names & {UNORDERED} or value.total == len(value.fields)
+    if not is_list or len(value.fields) > MOST_ELEMENTS or not all(map(str.isdigit, value.fields)):
+        return None
+    return list(value.fields.values()) if value.literal is ... else None
+
+
+def listed(parts: Sequence[Value], marks: frozenset[str] = frozenset()) -> Value:
+    """Return a list of some elements; `marks` as in the names of a list whose order is unknown."""
+    if len(parts) < 2 and SOME not in marks:
+        marks = frozenset()
+    fields = {str(number): part for number, part in enumerate(parts)}
+    return Value(fields=fields, names=marks, total=None if marks else len(parts), truth=None if marks else bool(parts))
+
+
+def maybe(value: Value, depth: int = 3) -> Value:
+    """Return a value that may be another one: what is known of it decides nothing."""
+    marked = unclear(value)
+    fields = {name: maybe(part, depth - 1) for name, part in marked.fields.items()} if depth else {}
+    plain = not value.all()
+    texts = value.texts | {UNKNOWN} if plain and value.texts else value.texts
+    known = ... if plain else value.literal
+    return replace(marked, fields=fields, texts=texts, literal=known, number=None, truth=None, ambiguous=True)
+
+
+def one_of(parts: Sequence[Value]) -> Value:
+    """Return any one of some values."""
+    if len(parts) == 1:
+        return parts[0]
+    return maybe(joined(*parts)) if parts else Value()
+
+
+def subscript(value: Value, index: Value) -> Value | None:
+    """Return the element at an index; None if the value is not such a list."""
+    parts = members(value)
+    if not parts:
+        return None
+    known = literal(index)
+    if len(parts) == 1 and known in (0, -1):
+        return parts[0]
+    if elements(value) is None or not isinstance(known, int) or isinstance(known, bool):
+        return one_of(parts)
+    return parts[known] if -len(parts) <= known < len(parts) else Value()
+
+
+def cut(value: Value, bounds: Sequence[Value | None]) -> Value | None:
+    """Return a slice of a list; None if the value is not such a list."""
+    parts = members(value)
+    if not parts:
+        return None
+    known = [None if bound is None else literal(bound) for bound in bounds]
+    if known == [None, None, None]:
+        return listed(parts, value.names)
+    if elements(value) is None or not all(one is None or isinstance(one, int) for one in known) or known[2] == 0:
+        return listed([maybe(part) for part in parts], frozenset([UNORDERED, SOME]))
+    return listed(parts[slice(*known)])
+
+
+def unpacked(value: Value, targets: Sequence[ast.expr]) -> list[Value] | None:
+    """Return the values of the targets of an assignment of a list to several; None if it is not such a list."""
+    parts = members(value)
+    star = next((number for number, target in enumerate(targets) if isinstance(target, ast.Starred)), None)
+    if not parts or (len(parts) != len(targets) if star is None else len(parts) < len(targets) - 1):
+        return None
+    if elements(value) is None:
+        parts = [one_of(parts)] * len(parts)
+    if star is None:
+        return parts
+    end = len(parts) - (len(targets) - 1 - star)
+    return [*parts[:star], listed(parts[star:end]), *parts[end:]]
+
+
+def extended(target: Value, added: Value, marks: frozenset[str] = frozenset()) -> bool:
+    """Add the elements of one such list to another one in place; return False if they are not known.
+
+    Args:
+        target: the list.
+        added: the other one.
+        marks: those of the list that is gone through, see `listed`.
+    """
+    parts, more = members(target), members(added)
+    if parts is None or more is None or len(parts + more) > MOST_ELEMENTS:
+        return False
+    marks |= (target.names | added.names) & {UNORDERED, SOME}
+    put(target, [*parts, *more], marks)
+    return True
+
+
+def added_up(left: Value, right: Value) -> Value | None:
+    """Return the sum of two such lists; None for other values."""
+    parts, more = members(left), members(right)
+    if parts is None or more is None or len(parts + more) > MOST_ELEMENTS:
+        return None
+    return listed([*parts, *more], (left.names | right.names) & {UNORDERED, SOME})
+
+
+def put(value: Value, parts: Sequence[Value], marks: frozenset[str]) -> None:
+    """Replace the elements of a list."""
+    value.fields = {str(number): part for number, part in enumerate(parts)}
+    value.names = value.names - {UNORDERED, SOME} | marks
+    value.total, value.truth = (None, None) if marks else (len(parts), bool(parts))
+    value.taints, value.literal = NONE, ...
