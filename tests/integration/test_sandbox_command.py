@@ -35,7 +35,7 @@ def test_interpreter_that_was_started_by_a_path_with_parents_is_found_in_the_san
     relative = os.path.relpath(sys.executable, tmp_path)
     program = (
         "import sys; from posttrainbench import cli; from posttrainbench.sandbox.bubblewrap import Bubblewrap\n"
-        "cli.app = lambda: Bubblewrap().check()\ncli.main()\nprint(sys.executable)"
+        "cli.run_command = lambda: Bubblewrap().check()\ncli.main()\nprint(sys.executable)"
     )
     said = subprocess.run([relative, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stderr, os.pardir in said.stdout) == (0, "", False)

@@ -12,9 +12,9 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from posttrainbench.cli.app import NO_INPUT, app
 from posttrainbench.cli.console import outlive_reader
 from posttrainbench.cli.interrupt import STOPPED, TERMINATED
+from posttrainbench.cli.usage import NO_INPUT
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.untrusted import printable
 
@@ -30,7 +30,7 @@ def main() -> None:
     sys.executable = without_parents(sys.executable)
     gc.set_threshold(100_000, 50, 50)  # with the default, collections take a quarter of the time of a long list
     try:
-        app()
+        run_command()
     except InputError as error:
         print(f"ptb: {error}", file=sys.stderr)
         sys.exit(2)
@@ -62,6 +62,17 @@ def without_parents(path: str) -> str:
     """
     given = Path(path)
     return str(given.parent.resolve() / given.name) if ".." in given.parts else path
+
+
+def run_command() -> None:
+    """Run the command that the command line names."""
+    from posttrainbench.cli.job import run_light
+
+    if (code := run_light(sys.argv[1:])) is not None:
+        sys.exit(code)
+    from posttrainbench.cli.app import app
+
+    app()
 
 
 def missing(error: EOFError | ImportError) -> str:

@@ -44,7 +44,7 @@ from posttrainbench.cli import (
     view,
 )
 from posttrainbench.cli.console import outlive_reader
-from posttrainbench.cli.usage import is_request_for_help, is_usage_error, usage_sentence
+from posttrainbench.cli.usage import NO_INPUT, is_request_for_help, is_usage_error, usage_sentence
 from posttrainbench.errors import InfrastructureError, InputError
 
 VERDICT_COMMANDS = ("audit", "scan", "check-submission", "lineage", "judge", "verify", "reproduce")
@@ -73,8 +73,6 @@ STREAMS = ("logs", "trace", "status")
 
 VALUES = {bool: "", str: "TEXT", Path: "PATH", int: "N", float: "NUMBER"}
 """Text that the help shows beside an option, by the type of its value. Flags have no value."""
-
-NO_INPUT = "The command asks a question, and standard input is closed; run it in a terminal."
 
 
 class PlainHelp:

@@ -325,23 +325,10 @@ def job(
     job: Annotated[str, typer.Option()] = "",
     off_target: Annotated[list[str] | None, typer.Option()] = None,
 ) -> None:
-    """Execute a part of a run as a job of a launcher; see `posttrainbench.launch.job`."""
-    import sys
-    from typing import cast, get_args
+    """Execute a part of a run as a job of a launcher; see `cli.job`, which reads the usual command line of a job."""
+    from posttrainbench.cli.job import execute_job
 
-    from posttrainbench.cli.progress import Progress
-    from posttrainbench.launch.job import EXIT_CODES, execute
-    from posttrainbench.records import Part
-    from posttrainbench.run import Run
-
-    if part not in get_args(Part):
-        raise InputError(f"Unknown part `{part}`; choose from {', '.join(get_args(Part))}.")
-    run = Run(path)
-    with Progress(f"{run.root.name}, {part}") as listener:
-        end = execute(run, cast("Part", part), retries, listener, launcher, job, off_target or [])
-    if end.text:
-        print(f"ptb: {end.text}", file=sys.stderr)
-    raise typer.Exit(EXIT_CODES[end.ending or "failed"])
+    raise typer.Exit(execute_job(path, part, retries, launcher, job, off_target or []))
 
 
 def check_node(

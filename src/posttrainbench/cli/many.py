@@ -12,7 +12,8 @@ from typing_extensions import override
 from posttrainbench.cli.console import Console
 from posttrainbench.cli.heartbeat import Heartbeat
 from posttrainbench.cli.interrupt import STOPPED, agents_at_work, ask
-from posttrainbench.launch.base import LOG, LaunchOrder, Watch, last_log_line, load_launcher
+from posttrainbench.launch.base import LaunchOrder, Watch, last_log_line, load_launcher
+from posttrainbench.launch.job_process import LOG
 from posttrainbench.records import Placement, Status
 from posttrainbench.records.units import short_duration
 from posttrainbench.report.text import percent, plain

@@ -8,6 +8,8 @@ from typing import Any
 
 from posttrainbench.untrusted import printable
 
+NO_INPUT = "The command asks a question, and standard input is closed; run it in a terminal."
+
 
 def is_usage_error(error: Exception) -> bool:
     """Return True for an error that Typer found in the command line."""

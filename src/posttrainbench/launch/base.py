@@ -1,26 +1,18 @@
 """The interface of launchers. A launcher holds no state that matters: everything is in the directories of the runs."""
 
-import ctypes
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from posttrainbench.launch.job import EXIT_CODES, executions
+from posttrainbench.launch.job_process import LOG
 from posttrainbench.launch.node_answers import NodeAnswer
 from posttrainbench.plugins import load_plugin
-from posttrainbench.records import Ending, Part, Placement
+from posttrainbench.records import Placement
 from posttrainbench.run.directory import Run, last_lines
 from posttrainbench.run.preflight import CheckResult
 from posttrainbench.run.progress import InterruptChoice
 
-PR_SET_PDEATHSIG = 1
-LOG = "launch.log"
-"""File in a run's directory with the output of its jobs."""
 MACHINE_CHECKS = frozenset({"GPUs", "sandbox", "limits", "provenance"})
 """Checks that hold for this machine only; those of other machines are made there, before the agent starts."""
 
@@ -114,63 +106,6 @@ def load_launcher(name: str) -> Launcher:
     """
     launcher: Launcher = load_plugin("launchers", name)
     return launcher
-
-
-def job_command(
-    run: Run, part: Part, retries: int, launcher: str, job: str = "", off_target: Sequence[str] = ()
-) -> list[str]:
-    """Return the command line of a job; see `posttrainbench.launch.job`."""
-    words = ["job", str(run.root), "--part", part, "--retries", str(retries), "--launcher", launcher]
-    words += [word for name in off_target for word in ("--off-target", name)]
-    return [sys.executable, "-m", "posttrainbench", *words, *(["--job", job] if job else [])]
-
-
-def start_job(
-    run: Run,
-    part: Part,
-    retries: int,
-    launcher: str,
-    job: str = "",
-    off_target: Sequence[str] = (),
-    variables: Mapping[str, str] | None = None,
-    ignored: Sequence[int] = (),
-) -> "subprocess.Popen[bytes]":
-    """Start a job as a child process. Its output goes to the run's `launch.log`.
-
-    When this process dies, the job is interrupted, so that it detaches from its agent.
-
-    Args:
-        off_target: benchmarks on which the submission is also evaluated.
-        variables: additional environment variables.
-        ignored: signals that the job and its agent ignore.
-    """
-
-    def prepare() -> None:
-        signal.pthread_sigmask(
-            signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM}
-        )  # which a scheduler's worker may block
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-
-    with (run.root / LOG).open("ab") as log:
-        return subprocess.Popen(
-            job_command(run, part, retries, launcher, job, off_target),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            env={**os.environ, **(variables or {})},
-            start_new_session=True,  # Ctrl-C reaches only the launcher, which asks what to do
-            preexec_fn=prepare,
-        )
-
-
-def ending_of(run: Run, code: int) -> Ending:
-    """Return how a job ended, by its last line in `executions.jsonl`: a process that was killed has none."""
-    if code == EXIT_CODES["busy"]:
-        return "busy"
-    last = next(reversed(executions(run.root)), None)
-    return last.ending if last is not None and last.event == "end" and last.ending else "failed"
 
 
 def left_out_message(runs: int) -> str:

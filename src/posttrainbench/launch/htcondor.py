@@ -12,12 +12,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.files import write_text
-from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, left_out_message, start_job
-from posttrainbench.launch.job import EXIT_CODES, executions, failures, record_submission
+from posttrainbench.launch.base import LaunchOrder, Watch, left_out_message
+from posttrainbench.launch.htcondor_job import NAME
+from posttrainbench.launch.job import executions, failures, record_submission
+from posttrainbench.launch.job_process import EXIT_CODES
 from posttrainbench.launch.node_answers import NodeAnswer
 from posttrainbench.launch.standing import next_part
 from posttrainbench.records import Part
@@ -44,7 +46,7 @@ MISSING = (
 class HTCondor:
     """Submits the runs, and returns."""
 
-    name = "htcondor"
+    name = NAME
     options = frozenset({"account", "constraint", "split_evaluation"})
     elsewhere = True
     waits = False
@@ -163,7 +165,15 @@ def _submit_description(condor: Any, order: LaunchOrder, part: Part, retries: in
         "evaluation": evaluation,
         "all": order.budget + AGENT_MARGIN + evaluation,
     }[part]
-    words = ["-m", "posttrainbench.launch.htcondor", "$(root)", part, str(retries), "$(ClusterId)", *order.off_target]
+    words = [
+        "-m",
+        "posttrainbench.launch.htcondor_job",
+        "$(root)",
+        part,
+        str(retries),
+        "$(ClusterId)",
+        *order.off_target,
+    ]
     for text in (sys.executable, str(Path.cwd()), *order.off_target):
         _require_plain(text)
     values = {
@@ -246,16 +256,4 @@ def _ask(question: Any) -> Any:
         raise InfrastructureError("unexpected", text) from error
 
 
-def main(words: Sequence[str]) -> int:
-    """Execute a part of a run in a job of HTCondor. Return its exit code."""
-    root, part, retries, job, *off_target = words
-    run = Run(Path(root))
-    process = start_job(run, cast("Part", part), int(retries), HTCondor.name, job, off_target)
-    ending = ending_of(run, process.wait())
-    return EXIT_CODES[ending]
-
-
 LAUNCHER = HTCondor()
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -13,12 +13,10 @@ from posttrainbench.files import append_json, read_jsonl
 from posttrainbench.records import Ending, Execution, Part, Stage, Status
 from posttrainbench.run.attempts import count_own_restarts, needs_again, start_over
 from posttrainbench.run.directory import BusyError, Run, is_busy, now
-from posttrainbench.run.off_target import evaluate_off_target
 from posttrainbench.run.pipeline import advance, work
 from posttrainbench.run.progress import ProgressListener
 
 FILE = "executions.jsonl"
-EXIT_CODES: dict[Ending, int] = {"done": 0, "failed": 1, "refused": 2, "busy": 75, "interrupted": 130}
 
 
 def execute(
@@ -66,6 +64,8 @@ def execute(
     try:
         ending, text = _execute(run, part, retries, listener)
         if ending == "done" and part != "agent" and off_target:
+            from posttrainbench.run.off_target import evaluate_off_target
+
             evaluate_off_target(run, off_target, listener)
     except BusyError as error:
         ending, text = "busy", str(error)

@@ -10,7 +10,8 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 
-from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
+from posttrainbench.launch.base import LaunchOrder, Watch
+from posttrainbench.launch.job_process import ending_of, start_job
 from posttrainbench.launch.node_answers import NodeAnswer
 from posttrainbench.launch.queue import Job
 from posttrainbench.launch.session import Session
@@ -83,18 +84,23 @@ class _Processes:
     def start(self, run: Run, job: Job, gpus: tuple[int, ...]) -> None:
         visible = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
         order = self.order
-        process = start_job(run, job.part, order.retries, Local.name, off_target=order.off_target, variables=visible)
+        process = start_job(
+            run.root, job.part, order.retries, Local.name, off_target=order.off_target, variables=visible
+        )
         self.processes[job.key] = (run, process)
 
     def ended(self) -> list[tuple[str, Ending]]:
         done = [
-            (key, ending_of(run, code))
+            (key, ending_of(run.root, code))
             for key, (run, one) in self.processes.items()
             if (code := one.poll()) is not None
         ]
         for key, _ in done:
             del self.processes[key]
         return done
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def detach(self) -> None:
         for _, process in self.processes.values():

@@ -6,21 +6,19 @@ Ray kills the jobs, which counts as a failure of their runs.
 """
 
 import logging
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
-from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, start_job
+from posttrainbench.launch.base import LaunchOrder, Watch
 from posttrainbench.launch.node_answers import NodeAnswer, choose_nodes, read_answer
 from posttrainbench.launch.queue import Job
+from posttrainbench.launch.ray_job import NAME, run_check, run_job
 from posttrainbench.launch.session import Session
-from posttrainbench.records import Ending, Part
+from posttrainbench.records import Ending
 from posttrainbench.run.directory import Run
 from posttrainbench.run.preflight import CheckResult
 
@@ -33,7 +31,7 @@ MISSING = "Ray is not installed in this environment; install it: pip install 'po
 class RayLauncher:
     """Executes runs on a Ray cluster, or on this machine."""
 
-    name = "ray"
+    name = NAME
     options = frozenset({"address", "split_evaluation"})
     elsewhere = True
     waits = True
@@ -102,6 +100,7 @@ class _Tasks:
             num_cpus=needed["CPU"],
             memory=needed.get("memory", 0),
             max_retries=0,  # the queue counts the failures of a run, whatever their cause
+            max_calls=0,  # a worker takes the next run, with other GPUs: the job, not the worker, has memory on them
         )(run_job)
 
     def gpus(self, run: Run) -> int:
@@ -131,39 +130,19 @@ class _Tasks:
             done.append((str(run.root), ending))
         return done
 
+    def wait(self, seconds: float) -> None:
+        """Wait until a task ends, for some seconds at most."""
+        if self.tasks:
+            self.ray.wait(list(self.tasks), num_returns=1, timeout=seconds)
+        else:
+            time.sleep(seconds)
+
     def detach(self) -> None:
         """End the tasks, and wait until their jobs have recorded it."""
         for reference in self.tasks:
             self.ray.cancel(reference)
         if self.tasks:
             self.ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=STOP_SECONDS)
-
-
-def run_job(root: str, part: str, retries: int, off_target: list[str]) -> Ending:
-    """Execute a part of a run in a task of Ray. Return how it ended."""
-    import ray
-
-    run, job = Run(Path(root)), str(ray.get_runtime_context().get_task_id())
-    process = start_job(run, cast("Part", part), retries, RayLauncher.name, job, off_target)
-    try:
-        while process.poll() is None:
-            time.sleep(POLL_SECONDS)  # Ray cancels a task only between two statements
-        return ending_of(run, process.returncode)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(STOP_SECONDS)
-
-
-def run_check(command: list[str], seconds: float) -> tuple[str, str]:
-    """Run a command in a task of Ray. Return what it printed on standard output and standard error."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    except OSError as error:
-        return "", f"{error.filename}: {error.strerror}"
-    except subprocess.TimeoutExpired:
-        return "", f"it did not answer within {seconds:.0f} s"
-    return done.stdout, done.stderr
 
 
 def _capacity(node: Any) -> dict[str, float]:

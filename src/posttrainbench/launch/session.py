@@ -28,6 +28,9 @@ class Workers(Protocol):
     def ended(self) -> list[tuple[str, Ending]]:
         """Return the keys of the jobs that have ended since the last call, and how."""
 
+    def wait(self, seconds: float) -> None:
+        """Wait until a job ends, as far as that is known, or for some seconds."""
+
     def detach(self) -> None:
         """End all jobs; agents that work are left running where the kind of worker permits it."""
 
@@ -85,7 +88,7 @@ class Session:
         for job, gpus in self.queue.start(now, self.workers.free_gpus() if self.queue.needs_gpus else ()):
             self.workers.start(self.runs[job.key], job, gpus)
         self.watch.on_change([self.runs[key] for key in self.queue.active], self.ended)
-        time.sleep(self.poll_seconds)
+        self.workers.wait(self.poll_seconds)
 
     def _next_job(self, run: Run) -> Job | None:
         part = next_part(run, self.order.off_target)

@@ -10,20 +10,17 @@ import io
 import math
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from posttrainbench.errors import InfrastructureError, InputError, one_line
-from posttrainbench.launch.base import LaunchOrder, Watch, ending_of, left_out_message, start_job
-from posttrainbench.launch.job import executions, failures, record_submission
+from posttrainbench.launch.base import LaunchOrder, Watch, left_out_message
+from posttrainbench.launch.job import executions, record_submission
 from posttrainbench.launch.node_answers import NodeAnswer, choose_nodes, read_answer
+from posttrainbench.launch.slurm_job import NAME, run_job
 from posttrainbench.launch.slurm_messages import explain
 from posttrainbench.launch.standing import next_part
 from posttrainbench.records import Part
@@ -35,8 +32,6 @@ AGENT_MARGIN = 15 * 60.0
 """Seconds of an agent's job, in addition to the budget: to start, and to record the end."""
 TIMEOUT = 60.0
 STOP_SECONDS = 10.0
-REQUEUE_ATTEMPTS = 5
-REQUEUE_PAUSE = 10.0
 NODE_FIELDS = "%N|%G|%f|%c|%m"
 OPTIONS = frozenset({"partition", "account", "constraint", "split_evaluation"})
 
@@ -44,7 +39,7 @@ OPTIONS = frozenset({"partition", "account", "constraint", "split_evaluation"})
 class Slurm:
     """Submits the runs, and returns."""
 
-    name = "slurm"
+    name = NAME
     options = OPTIONS
     elsewhere = True
     waits = False
@@ -102,49 +97,6 @@ class Slurm:
         if waiting:
             _slurm("scancel", "--quiet", *waiting)
         return len(waiting)
-
-
-def run_job(root: str, part: str, retries: int, off_target: list[str]) -> str:
-    """Execute a part of a run in a job of Slurm. Called by submitit.
-
-    After a failure of the machine, the job is queued again, up to the number of retries.
-
-    Returns:
-        How it ended.
-
-    Raises:
-        RuntimeError: the part is not done, so that jobs that depend on this one do not start.
-    """
-    import submitit
-
-    run, job = Run(Path(root)), submitit.JobEnvironment().job_id
-    signals = (signal.SIGUSR1, signal.SIGUSR2)
-    process = start_job(run, cast("Part", part), retries, Slurm.name, job, off_target, ignored=signals)
-    ending = ending_of(run, process.wait())
-    if ending == "done":
-        return ending
-    if ending == "failed" and failures(executions(run.root), running=False) <= retries:
-        _requeue(job)
-    raise RuntimeError(f"{root}: the job {ending}; see launch.log and executions.jsonl in the run.")
-
-
-def _requeue(job: str) -> None:
-    """Queue the job of this process again. Slurm then ends this process.
-
-    A controller that is busy or absent is asked again. If it never answers, the next launch submits the run.
-    """
-    for attempt in range(REQUEUE_ATTEMPTS):
-        time.sleep(REQUEUE_PAUSE * bool(attempt))
-        try:
-            done = subprocess.run(
-                ["scontrol", "requeue", job], capture_output=True, text=True, check=False, timeout=TIMEOUT
-            )
-        except subprocess.TimeoutExpired:
-            print(f"`scontrol requeue {job}` does not answer.", file=sys.stderr)
-            continue
-        if done.returncode == 0:
-            return
-        print(explain("scontrol", done.stderr), file=sys.stderr)
 
 
 def _submit(order: LaunchOrder, runs: Sequence[Run], part: Part, watch: Watch, after: Sequence[str] = ()) -> list[str]:

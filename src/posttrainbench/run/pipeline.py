@@ -9,11 +9,8 @@ from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import write_json
 from posttrainbench.records import Result, Stage, Status
 from posttrainbench.run.attempts import count_restarts, has_worked, require_permission
-from posttrainbench.run.collect import collect
 from posttrainbench.run.directory import Run, set_aside
 from posttrainbench.run.errors import POLICIES, cause_of, is_disk_full
-from posttrainbench.run.evaluate import evaluate
-from posttrainbench.run.prepare import prepare
 from posttrainbench.run.progress import ProgressListener
 from posttrainbench.run.solve_supervisor import STOP, exit_note, is_resumable, solve_in_subprocess
 
@@ -21,15 +18,36 @@ StageFunction = Callable[[Run, Path, ProgressListener], None]
 """Arguments: run, output directory, listener. Reads finished stages and returns when the directory is complete."""
 
 
+def prepare(run: Run, out: Path, listener: ProgressListener) -> None:
+    """Run the stage `prepare`. Each stage loads its libraries itself: a job executes only a part of the stages."""
+    from posttrainbench.run.prepare import prepare as work
+
+    work(run, out, listener)
+
+
+def collect(run: Run, out: Path, listener: ProgressListener) -> None:
+    """Run the stage `collect`; see `prepare`."""
+    from posttrainbench.run.collect import collect as work
+
+    work(run, out, listener)
+
+
 def audit(run: Run, out: Path, listener: ProgressListener) -> None:
-    """Run the stage `audit`, whose many libraries the job of an agent does not load."""
+    """Run the stage `audit`; see `prepare`."""
     from posttrainbench.run.audit import audit as work
 
     work(run, out, listener)
 
 
+def evaluate(run: Run, out: Path, listener: ProgressListener) -> None:
+    """Run the stage `evaluate`; see `prepare`."""
+    from posttrainbench.run.evaluate import evaluate as work
+
+    work(run, out, listener)
+
+
 def settle(run: Run) -> None:
-    """Run the stage `settle`; see `audit`."""
+    """Run the stage `settle`; see `prepare`."""
     from posttrainbench.run.settle import settle as work
 
     work(run)

@@ -23,7 +23,7 @@ def main_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> object:
     def app() -> None:
         raise error
 
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(cli, "run_command", app)
     monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as raised:
         cli.main()

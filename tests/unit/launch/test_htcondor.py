@@ -13,6 +13,7 @@ from launch_orders import Messages, make_order
 from posttrainbench.errors import InfrastructureError, InputError
 from posttrainbench.files import append_json
 from posttrainbench.launch import htcondor as launcher
+from posttrainbench.launch import htcondor_job
 from posttrainbench.launch.base import load_launcher
 from posttrainbench.launch.htcondor import HTCondor, write_dag
 from posttrainbench.launch.job import FILE, executions
@@ -155,9 +156,9 @@ def test_a_job_ends_with_the_code_of_its_run(tmp_path: Path, monkeypatch: pytest
         started.append(words)
         return SimpleNamespace(wait=lambda: 2)
 
-    monkeypatch.setattr(launcher, "start_job", start)
-    monkeypatch.setattr(launcher, "ending_of", lambda run, code: "refused")
-    assert launcher.main([str(order.runs[0].root), "agent", "2", "41", "gsm8k"]) == 2
+    monkeypatch.setattr(htcondor_job, "start_job", start)
+    monkeypatch.setattr(htcondor_job, "ending_of", lambda root, code: "refused")
+    assert htcondor_job.main([str(order.runs[0].root), "agent", "2", "41", "gsm8k"]) == 2
     assert started[0][1:] == ("agent", 2, "htcondor", "41", ["gsm8k"])
 
 

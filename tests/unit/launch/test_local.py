@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from posttrainbench.launch import base, local, queue
+from posttrainbench.launch import job_process, local, queue
 from posttrainbench.launch.base import LaunchOrder, Watch
 from posttrainbench.launch.job import executions
 from posttrainbench.launch.local import LAUNCHER
@@ -68,10 +68,10 @@ class Ended(Watch):
 def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
     """Launch runs with these plans; return the lines of the log."""
 
-    def command(run: Run, part: Part, *others: object) -> list[str]:
-        return [sys.executable, "-S", "-c", JOB, str(run.root), part]
+    def command(root: Path, part: Part, *others: object) -> list[str]:
+        return [sys.executable, "-S", "-c", JOB, str(root), part]
 
-    monkeypatch.setattr(base, "job_command", command)
+    monkeypatch.setattr(job_process, "job_command", command)
     monkeypatch.setattr(local, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(local, "GPU_POLL_SECONDS", 0.0)
     monkeypatch.setattr(queue, "RETRY_SECONDS", 0.05)
