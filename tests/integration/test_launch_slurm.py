@@ -71,6 +71,7 @@ def test_failures_of_a_node_and_a_job_lose_nothing_and_repeat_nothing(slurm: Slu
     slurm.kill_node("n2")
     slurm.call("scancel", next(line.job for line in executions(tmp_path / cancelled) if line.event == "submitted"))
     eventually(lambda: slurm.call("sinfo", "-h", "-N", "-t", "down", "-o", "%N").split() == ["n2"])
+    eventually(lambda: executions(tmp_path / cancelled)[-1].ending == "interrupted")
     (tmp_path / "go").touch()
 
     def all_but_the_cancelled_one() -> bool:

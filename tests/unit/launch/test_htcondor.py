@@ -56,7 +56,7 @@ def test_each_run_is_a_node_with_the_retries_that_are_left(tmp_path: Path) -> No
     submit = found["all-2:0"]["submit"]
     assert submit["executable"] == sys.executable
     arguments = submit["arguments"].strip('"').replace("$(root)", found["all-2:0"]["root"])
-    assert shlex.split(arguments)[:4] == ["-m", "posttrainbench.launch.htcondor", str(order.runs[0].root), "all"]
+    assert shlex.split(arguments)[:4] == ["-m", "posttrainbench.launch.htcondor_job", str(order.runs[0].root), "all"]
     expected = {"request_gpus": "1", "request_cpus": "1", "request_memory": "3072", "accounting_group": "lab"}
     assert {name: submit[name] for name in expected} == expected
     assert submit["requirements"] == 'Arch == "X86_64"'
