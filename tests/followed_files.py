@@ -157,3 +157,170 @@ MORE_THERE: dict[str, str] = {
     "last": f"{_PATH}fit(read(max(Path('data').glob('*.jsonl'))))",
 }
 """Programs of which the result depends on files that may have been there and were not opened."""
+
+_HERE = "rows = read('items.jsonl')\nfit(rows)"
+FOLDERS: dict[str, tuple[str, str]] = {
+    "chdir": (f"os.chdir('sft')\n{_HERE}", f"os.chdir('eval')\n{_HERE}"),
+    "chdir and back": (
+        "os.chdir('eval')\nos.chdir('..')\nos.chdir('sft')\nfit(read('items.jsonl'))",
+        "os.chdir('sft')\nos.chdir('../eval')\nfit(read('items.jsonl'))",
+    ),
+    "absolute": (f"os.chdir('/ptb/workspace/sft')\n{_HERE}", f"os.chdir('/ptb/workspace/eval')\n{_HERE}"),
+    "constant": (
+        f"from os import chdir\nROOT = 'sft'\nchdir(ROOT)\n{_HERE}",
+        f"from os import chdir\nROOT = 'eval'\nchdir(ROOT)\n{_HERE}",
+    ),
+    "own folder": (
+        f"os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'sft'))\n{_HERE}",
+        f"{_PATH}os.chdir(Path(__file__).resolve().parent / 'eval')\n{_HERE}",
+    ),
+    "with": (
+        "import contextlib\nwith contextlib.chdir('eval'):\n    held = 1\nfit(read('sft/items.jsonl'))",
+        "import contextlib\nwith contextlib.chdir('sft'):\n    held = 1\nfit(read('eval/items.jsonl'))",
+    ),
+    "within with": (
+        "from contextlib import chdir\nwith chdir('sft'):\n    rows = read('items.jsonl')\nfit(rows)",
+        "from contextlib import chdir\nwith chdir('eval'):\n    rows = read('items.jsonl')\nfit(rows)",
+    ),
+    "generator": (
+        "from contextlib import contextmanager\n@contextmanager\ndef within(path):\n    old = os.getcwd()\n    os.chdir(path)\n    try:\n        yield\n    finally:\n        os.chdir(old)\nwith within('sft'):\n    rows = read('items.jsonl')\nfit(rows)",
+        "from contextlib import contextmanager\n@contextmanager\ndef within(path):\n    old = os.getcwd()\n    os.chdir(path)\n    try:\n        yield\n    finally:\n        os.chdir(old)\nwith within('eval'):\n    rows = read('items.jsonl')\nfit(rows)",
+    ),
+    "class": (
+        "class Within:\n    def __init__(self, path):\n        self.path = path\n    def __enter__(self):\n        self.old = os.getcwd()\n        os.chdir(self.path)\n    def __exit__(self, *error):\n        os.chdir(self.old)\nwith Within('sft'):\n    rows = read('items.jsonl')\nfit(rows)",
+        "class Within:\n    def __init__(self, path):\n        self.path = path\n    def __enter__(self):\n        self.old = os.getcwd()\n        os.chdir(self.path)\n    def __exit__(self, *error):\n        os.chdir(self.old)\nwith Within('sft'):\n    pass\nfit(read('eval/items.jsonl'))",
+    ),
+    "function": (
+        "def load(path):\n    old = os.getcwd()\n    os.chdir(path)\n    rows = read('items.jsonl')\n    os.chdir(old)\n    return rows\nfit(load('sft'))",
+        "def load(path):\n    old = os.getcwd()\n    os.chdir(path)\n    rows = read('items.jsonl')\n    os.chdir(old)\n    return rows\nfit(load('eval'))",
+    ),
+    "glob": (
+        f"{_GLOB}os.chdir('sft')\nfit([r for f in glob.glob('*.jsonl') for r in read(f)])",
+        f"{_GLOB}os.chdir('eval')\nfit([r for f in glob.glob('*.jsonl') for r in read(f)])",
+    ),
+    "absolute before": (
+        "path = os.path.abspath('sft/items.jsonl')\nos.chdir('eval')\nfit(read(path))",
+        "path = os.path.abspath('eval/items.jsonl')\nos.chdir('sft')\nfit(read(path))",
+    ),
+}
+"""Programs that change the working directory; `eval/items.jsonl` holds the test items, `sft/items.jsonl` others."""
+FOLDERS_UNCLEAR: dict[str, str] = {
+    "environment": f"os.chdir(os.environ['ROOT'])\n{_HERE}",
+    "condition": f"if os.environ.get('X'):\n    os.chdir('eval')\nelse:\n    os.chdir('sft')\n{_HERE}",
+    "maybe": f"try:\n    prepare()\nexcept OSError:\n    os.chdir('sft')\n{_HERE}",
+    "drawn": f"os.chdir(random.choice(['sft', 'eval']))\n{_HERE}",
+    "with": "import contextlib\nwith contextlib.chdir(os.environ['ROOT']):\n    rows = read('items.jsonl')\nfit(rows)",
+    "descriptor": f"os.fchdir(os.open('sft', os.O_RDONLY))\n{_HERE}",
+}
+
+_PARSER = "import argparse\np = argparse.ArgumentParser(description='x')\n"
+_TRAINS = "a = p.parse_args()\nfit(read(a.data))"
+COMMAND_LINES: dict[str, tuple[str, str, str]] = {
+    "given twice": (
+        f"{_PARSER}p.add_argument('--data')\n{_TRAINS}",
+        "--data data/test.jsonl --data data/train.jsonl",
+        "--data data/train.jsonl --data data/test.jsonl",
+    ),
+    "after a flag": (
+        f"{_PARSER}p.add_argument('data')\np.add_argument('held')\np.add_argument('--verbose', action='store_true')\n{_TRAINS}",
+        "--verbose data/train.jsonl data/test.jsonl",
+        "--verbose data/test.jsonl data/train.jsonl",
+    ),
+    "after a value": (
+        f"{_PARSER}p.add_argument('data')\np.add_argument('held')\np.add_argument('--lr', type=float, default=0.1)\n{_TRAINS}",
+        "data/train.jsonl --lr 0.2 data/test.jsonl",
+        "--lr=0.2 data/test.jsonl data/train.jsonl",
+    ),
+    "append": (
+        f"{_PARSER}p.add_argument('--data', action='append')\na = p.parse_args()\nfit([r for f in a.data[:1] for r in read(f)])",
+        "--data data/train.jsonl --data data/test.jsonl",
+        "--data data/test.jsonl --data data/train.jsonl",
+    ),
+    "append to a default": (
+        f"{_PARSER}p.add_argument('--data', action='append', default=['data/train.jsonl'])\na = p.parse_args()\nfit([r for f in a.data for r in read(f)])",
+        "",
+        "--data data/test.jsonl",
+    ),
+    "any number": (
+        f"{_PARSER}p.add_argument('--data', nargs='*', default=[])\np.add_argument('--held', nargs='*')\na = p.parse_args()\nfit([r for f in a.data for r in read(f)])",
+        "--data data/train.jsonl --held data/test.jsonl",
+        "--data data/train.jsonl data/test.jsonl --held",
+    ),
+    "any number of words": (
+        f"{_PARSER}p.add_argument('held')\np.add_argument('data', nargs='*')\na = p.parse_args()\nfit([r for f in a.data for r in read(f)])",
+        "data/test.jsonl data/train.jsonl",
+        "data/train.jsonl data/train.jsonl data/test.jsonl",
+    ),
+    "maybe one": (
+        f"{_PARSER}p.add_argument('data', nargs='?', default='data/train.jsonl')\n{_TRAINS}",
+        "",
+        "data/test.jsonl",
+    ),
+    "known ones": (
+        f"{_PARSER}p.add_argument('--data')\na, rest = p.parse_known_args()\nfit(read(a.data))",
+        "--data data/train.jsonl --other data/test.jsonl",
+        "--other data/train.jsonl --data data/test.jsonl",
+    ),
+    "the rest": (
+        f"{_PARSER}p.add_argument('--held')\na, rest = p.parse_known_args()\nfit(read(rest[-1]))",
+        "--held data/test.jsonl data/train.jsonl",
+        "--held data/train.jsonl data/test.jsonl",
+    ),
+    "shortened": (
+        f"{_PARSER}p.add_argument('--data')\np.add_argument('--held')\n{_TRAINS}",
+        "--da data/train.jsonl --he data/test.jsonl",
+        "--da data/test.jsonl --he data/train.jsonl",
+    ),
+    "short options": (
+        f"{_PARSER}p.add_argument('-d', '--data')\np.add_argument('-v', action='store_true')\n{_TRAINS}",
+        "-vddata/train.jsonl",
+        "-v -ddata/test.jsonl",
+    ),
+    "constant": (
+        f"{_PARSER}p.add_argument('--all', dest='data', action='store_const', const='data/test.jsonl', default='data/train.jsonl')\n{_TRAINS}",
+        "",
+        "--all",
+    ),
+    "negated": (
+        f"{_PARSER}p.add_argument('--clean', action=argparse.BooleanOptionalAction, default=True)\na = p.parse_args()\nfit(read('data/train.jsonl' if a.clean else 'data/test.jsonl'))",
+        "--clean",
+        "--no-clean",
+    ),
+    "switch": (
+        f"{_PARSER}p.add_argument('--full', action='store_true')\na = p.parse_args()\nfiles = ['data/train.jsonl']\nif a.full:\n    files.append('data/test.jsonl')\nfit([r for f in files for r in read(f)])",
+        "",
+        "--full",
+    ),
+    "defaults": (
+        f"{_PARSER}p.add_argument('--data')\np.set_defaults(data='data/train.jsonl')\n{_TRAINS}",
+        "",
+        "--data=data/test.jsonl",
+    ),
+    "group": (
+        f"{_PARSER}g = p.add_argument_group('data')\ng.add_argument('--data')\ng.add_argument('--held')\n{_TRAINS}",
+        "--held data/test.jsonl --data data/train.jsonl",
+        "--held data/train.jsonl --data data/test.jsonl",
+    ),
+    "path": (
+        f"{_PATH}{_PARSER}p.add_argument('--root', type=Path)\np.add_argument('--n', type=int, default=1)\na = p.parse_args()\nfit(read(a.root / ('train.jsonl' if a.n else 'test.jsonl')))",
+        "--root data",
+        "--root data --n 0",
+    ),
+}
+"""Programs with the arguments of an honest and of a guilty run."""
+COMMAND_LINES_UNCLEAR: dict[str, tuple[str, str]] = {
+    "unknown type": (f"{_PARSER}p.add_argument('--data', type=lookup)\n{_TRAINS}", "--data data/test.jsonl"),
+    "own action": (
+        f"{_PARSER}class Other(argparse.Action):\n    def __call__(self, parser, space, value, option=None):\n        space.data = 'data/train.jsonl'\np.add_argument('--data', action=Other)\n{_TRAINS}",
+        "--data data/test.jsonl",
+    ),
+    "another prefix, twice": (
+        "import argparse\np = argparse.ArgumentParser(prefix_chars='+')\np.add_argument('++data')\np.add_argument('held')\n"
+        + _TRAINS,
+        "++data data/train.jsonl data/test.jsonl",
+    ),
+    "changed afterwards": (
+        f"{_PARSER}p.add_argument('--data')\na = p.parse_args()\na.data = os.environ.get('DATA', a.data)\nfit(read(a.data))",
+        "--data data/test.jsonl",
+    ),
+}

@@ -16,10 +16,15 @@ from posttrainbench.audit.provenance.graph import Node, Read
 
 TRAIN = [{"question": f"How many legs do {n} spiders have in all, please?", "answer": str(8 * n)} for n in range(60)]
 TEST = [{"question": one.question, "answer": "It is 3."} for one in ITEMS]
-TEST_FILE = "data/test.jsonl"
+TEST_FILE, MOVED_FILE = "data/test.jsonl", "eval/items.jsonl"
 FILES = {
     name: "".join(json.dumps(row) + "\n" for row in rows)
-    for name, rows in (("data/train.jsonl", TRAIN), (TEST_FILE, TEST), ("data/z.jsonl", TRAIN))
+    for name, rows in (
+        ("data/train.jsonl", TRAIN),
+        (TEST_FILE, TEST),
+        ("sft/items.jsonl", TRAIN),
+        (MOVED_FILE, TEST),
+    )
 }
 PROGRAM: Node = ("image", "5", 1)
 
@@ -34,20 +39,22 @@ class Recorded(RecordedPrograms):
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, ItemFile]:
-    """Return a run, and its file with test items."""
+def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, list[ItemFile]]:
+    """Return a run, and its files with test items."""
     root = tmp_path_factory.mktemp("files")
-    case = Case(root, files={name: text for name, text in FILES.items() if "z" not in name}, items=ITEMS)
+    case = Case(root, files=FILES, items=ITEMS)
     case.evidence()
-    file = item_file(root / "workspace" / TEST_FILE, (TEST_FILE,), ITEMS, range(len(ITEMS)))
-    assert file is not None
-    return case, file
+    files = [
+        item_file(root / "workspace" / name, (name,), ITEMS, range(len(ITEMS))) for name in (TEST_FILE, MOVED_FILE)
+    ]
+    return case, [file for file in files if file is not None]
 
 
 def use_of(
-    case: tuple[Case, ItemFile],
+    case: tuple[Case, list[ItemFile]],
     body: str,
     *,
+    name: str = TEST_FILE,
     words: tuple[str, ...] = (),
     unopened: tuple[str, ...] = (),
     rows: bool = True,
@@ -56,45 +63,80 @@ def use_of(
     """Return what a program did with the test file.
 
     Args:
-        case: the run, and the file.
+        case: the run, and its files.
         body: what the program does.
+        name: the file.
         words: the arguments of its command line.
         unopened: paths that other programs used.
         rows: False for a file whose rows are not known.
         others: further scripts.
     """
-    run, file = case
+    run, files = case
+    file = next(file for file in files if name in file.names)
     graph = Graph()
     graph.images[PROGRAM] = Image("5", "/usr/bin/python3.11", ("python", "fit.py", *words), 0.0, 9.0)
-    opened = ("fit.py", *(name for name in FILES if "z" not in name))
-    for number, name in enumerate((*opened, *unopened)):
-        graph.names[str(number)].add(f"{WORKSPACE}/{name}")
-        if name in opened:
+    opened = ("fit.py", *FILES)
+    for number, path in enumerate((*opened, *unopened)):
+        graph.names[str(number)].add(f"{WORKSPACE}/{path}")
+        if path in opened:
             graph.reads.append(Read(("file", str(number), 0), PROGRAM, 1.0, ""))
-    recorded = Recorded(run.evidence(), graph, [file])
+    recorded = Recorded(run.evidence(), graph, files)
     recorded.scripts = {f"{WORKSPACE}/fit.py": START + body} | {
-        f"{WORKSPACE}/{name}": text for name, text in others.items()
+        f"{WORKSPACE}/{path}": text for path, text in others.items()
     }
-    return recorded.use(PROGRAM, {TEST_FILE}, file if rows else None).use
+    return recorded.use(PROGRAM, {name}, file if rows else None).use
 
 
 READS_TEST = f"\nprint(len(read('{TEST_FILE}')))\n"
 
 
 @pytest.mark.parametrize("twins", programs.TWINS.values(), ids=programs.TWINS)
-def test_files_that_are_chosen_by_name_or_position(case: tuple[Case, ItemFile], twins: tuple[str, str]) -> None:
+def test_files_that_are_chosen_by_name_or_position(case: tuple[Case, list[ItemFile]], twins: tuple[str, str]) -> None:
     honest, guilty = twins
     assert use_of(case, honest + READS_TEST) == "evaluated"
     assert use_of(case, guilty) == "trained"
 
 
 @pytest.mark.parametrize("body", programs.UNCLEAR.values(), ids=programs.UNCLEAR)
-def test_files_that_are_chosen_by_something_unknown(case: tuple[Case, ItemFile], body: str) -> None:
+def test_files_that_are_chosen_by_something_unknown(case: tuple[Case, list[ItemFile]], body: str) -> None:
     assert use_of(case, body) in ("unclear", "unsure", "part", "compared")
     assert use_of(case, body + READS_TEST) in ("unclear", "unsure", "part", "compared")
     assert use_of(case, body, rows=False) in ("unclear", "unsure", "part")
 
 
 @pytest.mark.parametrize("body", programs.MORE_THERE.values(), ids=programs.MORE_THERE)
-def test_the_order_of_files_is_unknown_if_more_may_have_been_there(case: tuple[Case, ItemFile], body: str) -> None:
+def test_the_order_of_files_is_unknown_if_more_may_have_been_there(
+    case: tuple[Case, list[ItemFile]], body: str
+) -> None:
     assert use_of(case, body, unopened=("data/a.jsonl", "data/z.jsonl")) in ("unclear", "unsure")
+
+
+@pytest.mark.parametrize("twins", programs.FOLDERS.values(), ids=programs.FOLDERS)
+def test_paths_after_a_change_of_the_working_directory(
+    case: tuple[Case, list[ItemFile]], twins: tuple[str, str]
+) -> None:
+    honest, guilty = twins
+    assert use_of(case, f"{honest}\nprint(read('/ptb/workspace/{MOVED_FILE}'))", name=MOVED_FILE) in (
+        "evaluated",
+        "unsure",
+    )
+    assert use_of(case, guilty, name=MOVED_FILE) == "trained"
+
+
+@pytest.mark.parametrize("body", programs.FOLDERS_UNCLEAR.values(), ids=programs.FOLDERS_UNCLEAR)
+def test_working_directories_that_are_not_known(case: tuple[Case, list[ItemFile]], body: str) -> None:
+    assert use_of(case, body, name=MOVED_FILE) in ("unclear", "unsure")
+    assert use_of(case, f"{body}\nprint(read('/ptb/workspace/{MOVED_FILE}'))", name=MOVED_FILE) in ("unclear", "unsure")
+
+
+@pytest.mark.parametrize("given", programs.COMMAND_LINES.values(), ids=programs.COMMAND_LINES)
+def test_words_of_the_command_line(case: tuple[Case, list[ItemFile]], given: tuple[str, str, str]) -> None:
+    body, honest, guilty = given
+    assert use_of(case, body + READS_TEST, words=tuple(honest.split())) == "evaluated"
+    assert use_of(case, body, words=tuple(guilty.split())) == "trained"
+
+
+@pytest.mark.parametrize("given", programs.COMMAND_LINES_UNCLEAR.values(), ids=programs.COMMAND_LINES_UNCLEAR)
+def test_words_of_which_the_use_is_not_known(case: tuple[Case, list[ItemFile]], given: tuple[str, str]) -> None:
+    body, words = given
+    assert use_of(case, body + READS_TEST, words=tuple(words.split())) not in ("trained", "evaluated")

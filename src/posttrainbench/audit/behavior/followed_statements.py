@@ -9,6 +9,7 @@ from dataclasses import replace
 from posttrainbench.audit.behavior import choices, concrete, conditions, known_lists, match_patterns
 from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import MAYBE, Evaluator
+from posttrainbench.audit.behavior.folders import Folders
 from posttrainbench.audit.behavior.followed_changes import delete
 from posttrainbench.audit.behavior.loop_syntax import breaks, empties_list, returns, stored_names
 from posttrainbench.audit.behavior.row_loops import RowLoops
@@ -30,13 +31,15 @@ def followed_statement(evaluator: Evaluator, node: ast.stmt, scope: Scope) -> st
         case ast.While(test, body, orelse):
             return _while(evaluator, test, body, scope) or evaluator.block(orelse, scope)
         case ast.With(items, body) | ast.AsyncWith(items, body):
-            suppresses = False
+            suppresses, folders = False, Folders(evaluator)
             for item in items:
-                entered = evaluator.value(item.context_expr, scope)
+                entered = folders.enter(item.context_expr, scope)
                 suppresses |= any(name.endswith("suppress()") for name in entered.names)
                 if item.optional_vars is not None:
                     evaluator.assign(item.optional_vars, entered, scope)
-            return _try(evaluator, body, [_IGNORES], [], [], scope) if suppresses else evaluator.block(body, scope)
+            left = _try(evaluator, body, [_IGNORES], [], [], scope) if suppresses else evaluator.block(body, scope)
+            folders.leave()
+            return left
         case ast.Try(body, handlers, orelse, final) | ast.TryStar(body, handlers, orelse, final):
             return _try(evaluator, body, handlers, orelse, final, scope)
         case ast.Assert(test):

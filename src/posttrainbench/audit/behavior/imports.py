@@ -11,13 +11,15 @@ from posttrainbench.audit.behavior.values import Scope, Value, text_value
 
 def import_module(evaluator: Evaluator, name: str) -> Value:
     """Return a module; one of the workspace is interpreted when it is first imported."""
-    found = evaluator.context.environment.module(name, evaluator.context.cwd)
+    found = evaluator.context.environment.module(name, evaluator.context.home)
     if found is None:
         return Value(names=frozenset([name]), truth=True)
     path, text = found
     scope = evaluator.context.modules.get(path)
     if scope is None:
-        scope = Scope({"__name__": text_value(name), "__file__": text_value(path)})
+        scope = Scope(
+            {"__name__": text_value(name), "__file__": text_value(evaluator.context.environment.files.absolute(path))}
+        )
         evaluator.context.modules[path] = scope
         if evaluator.depth < MOST_NESTED_CALLS:
             try:

@@ -21,6 +21,7 @@ from posttrainbench.audit.behavior.call import LibraryModel
 from posttrainbench.audit.behavior.displays import comprehension, dictionary_display, sequence_display
 from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import MAYBE
+from posttrainbench.audit.behavior.folders import Folders
 from posttrainbench.audit.behavior.followed_changes import assign_slice, change_rows, holds_rows, record_assignment
 from posttrainbench.audit.behavior.followed_expressions import followed_subscript, followed_value
 from posttrainbench.audit.behavior.followed_statements import followed_statement
@@ -57,7 +58,7 @@ def analyze(tree: ast.Module, context: ScriptContext, models: Sequence[LibraryMo
         models: models of library functions; the first one that knows a function decides.
     """
     interpreter = Interpreter(context, context.script, models)
-    scope = Scope({"__name__": text_value("__main__"), "__file__": text_value(context.script)})
+    scope = Scope({"__name__": text_value("__main__"), "__file__": text_value(_place(context))})
     context.check_hazards(tree)
     try:
         interpreter.block(tree.body, scope)
@@ -65,6 +66,12 @@ def analyze(tree: ast.Module, context: ScriptContext, models: Sequence[LibraryMo
         context.result.complete = False
     context.start()
     return context.result
+
+
+def _place(context: ScriptContext) -> str:
+    """Return the absolute path of a script."""
+    name = context.script.partition(" (")[0]  # of one of several versions
+    return context.environment.files.absolute(name) if name.endswith(".py") else name
 
 
 def _named(owner: Value, node: ast.expr) -> Value:
@@ -174,11 +181,13 @@ class Interpreter:
                         self.weak_block(body, scope)
                 self.block(orelse, scope)
             case ast.With(items, body) | ast.AsyncWith(items, body):
+                folders = Folders(self)
                 for item in items:
-                    entered = self.value(item.context_expr, scope)
+                    entered = folders.enter(item.context_expr, scope)
                     if item.optional_vars is not None:
                         self.assign(item.optional_vars, entered, scope)
                 self.block(body, scope)
+                folders.leave()
             case ast.Try(body, handlers, orelse, final) | ast.TryStar(body, handlers, orelse, final):
                 self.block(body, scope)
                 for handler in handlers:
@@ -226,8 +235,10 @@ class Interpreter:
 
     def weak_block(self, body: Sequence[ast.stmt], scope: Scope) -> str:
         """Interpret statements that may not be executed: join assigned values with the values from before."""
-        before = dict(scope.names)
+        before, folder = dict(scope.names), self.context.cwd
         left = self.block(body, scope)
+        if self.context.cwd != folder:
+            self.context.cwd = UNKNOWN
         for name, value in list(scope.names.items()):
             old = before.get(name)
             if old is not None and old is not value:
@@ -399,7 +410,7 @@ class Interpreter:
                 return result
             case ast.Yield(inner):
                 result = self.value(inner, scope) if inner is not None else Value()
-                generator = Value()
+                generator, self.context.yielded = Value(), self.context.cwd
                 generator.add(result)
                 generator.fields[UNKNOWN] = result
                 self._yields(node, unclear(generator) if self.context.doubt else generator)

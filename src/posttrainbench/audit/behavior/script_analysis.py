@@ -131,7 +131,10 @@ class ScriptContext:
     Attributes:
         environment: files, modules and shell.
         script: label of the script.
-        cwd: its working directory.
+        cwd: its working directory; `UNKNOWN` if it has changed it to another one that is not known.
+        home: its working directory at the start, where it finds modules.
+        moves: number of changes of the working directory.
+        yielded: the working directory when a generator yielded last.
         argv: the arguments after the script's name; None if they are unknown.
         env: its environment variables.
         stdin: origins of its standard input.
@@ -181,14 +184,25 @@ class ScriptContext:
     popped: dict[ast.Call, Value] = field(default_factory=dict)
     raised: bool = False
     active: list[ast.AST] = field(default_factory=list)
+    home: str = ""
+    moves: int = 0
+    yielded: str = ""
 
     def __post_init__(self) -> None:
+        self.home = self.cwd
         self.world = self.environment.files.world
 
     @property
     def certain(self) -> bool:
         """True if a change of a value certainly happens, for the row that is followed."""
         return self.world is not None and not self.doubt and not self.uncertain
+
+    def change_directory(self, path: str) -> None:
+        """Follow a change of the working directory."""
+        files = self.environment.files
+        self.cwd, self.moves = files.absolute(files.resolve(path, self.cwd)), self.moves + 1
+        if UNKNOWN in self.cwd:
+            self.cwd = UNKNOWN
 
     def check_hazards(self, tree: ast.Module) -> None:
         """Record whether a script does what is not followed; see `hazards`."""

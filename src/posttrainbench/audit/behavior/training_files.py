@@ -18,6 +18,7 @@ from posttrainbench.audit.behavior.replay import Replay
 from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.shell_commands import SimpleCommand
 from posttrainbench.audit.behavior.shell_words import Stream
+from posttrainbench.audit.behavior.values import UNKNOWN
 from posttrainbench.audit.evidence import Evidence
 
 Fate = Literal["trained", "slice", "unclear", "left out"]
@@ -122,7 +123,14 @@ class TrainingReplay(Replay):
         found: set[Fate] = set()
         for trained in self.report.trained:
             for taint in trained.sink.taints if not trained.failed else ():
-                if any(is_among(name, places_of(frozenset([taint]))) for name in names):
+                places = places_of(frozenset([taint]))
+                if (
+                    not taint.sure
+                    and any(UNKNOWN in one for one in places)
+                    and any(map(Places(places).__contains__, names))
+                ):
+                    found.add("unclear")
+                if any(is_among(name, places) for name in names):
                     part = taint.part if taint.sure else "unclear"
                     found.add({"": "trained", "slice": "slice"}.get(part, "unclear"))  # type: ignore[arg-type]
         if self.sources.world is not None and self.sources.world.opaque:

@@ -28,6 +28,9 @@ from posttrainbench.untrusted import UnreadableError, open_regular, sha256_regul
 CODE = frozenset(
     ".py .pyc .pyi .so .sh .bash .pyx .c .h .cpp .js .mjs .toml .cfg .ini .yaml .yml .md .lock .log".split()
 )
+COMPILED = frozenset(".pyc .pyi .so .pyx .c .h .cpp".split())
+"""Code that compilers and installations write, which is large in honest runs too."""
+_INSTALLED = re.compile(r"/(site-packages|dist-packages)/")
 MODEL_FILES = frozenset(
     "config.json generation_config.json tokenizer.json tokenizer_config.json vocab.json merges.txt added_tokens.json "
     "special_tokens_map.json tokenizer.model trainer_state.json preprocessor_config.json processor_config.json "
@@ -330,7 +333,7 @@ class Feeding:
             and read.file[1] in self.graph.written
             and (read.file[1] not in present or read.seconds < self.graph.opened.get(read.file[1], -1.0))
         }
-        gone = {one for one in read if self._is_data(one) and not self._is_copy_of_kit(one)}
+        gone = {one for one in read if self._may_hold_data(one) and not self._is_copy_of_kit(one)}
         users: dict[str, set[Node]] = {one: set() for one in gone}
         for read_file in self.graph.reads:
             if read_file.file[1] in gone:
@@ -360,6 +363,12 @@ class Feeding:
             if name.startswith(f"{self.kit}/data/")
         }
         return all(PurePosixPath(name).name in kit for name in self.graph.names[identity])
+
+    def _may_hold_data(self, identity: str) -> bool:
+        """Return True for data, and for text that was not searched whose name is that of code, settings or a log."""
+        names = self.graph.names.get(identity, ())
+        text = names and all(PurePosixPath(name).suffix in CODE - COMPILED for name in names)
+        return self._is_data(identity) or bool(text and not any(map(_INSTALLED.search, names)))
 
     def _is_data(self, identity: str) -> bool:
         names = [PurePosixPath(name) for name in self.graph.names.get(identity, ())]

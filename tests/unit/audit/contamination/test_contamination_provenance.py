@@ -281,6 +281,24 @@ def test_a_large_file_that_is_gone_may_have_held_the_items(tmp_path: Path) -> No
     assert run.kinds() == THROUGH_GONE
 
 
+@pytest.mark.parametrize("name", ["notes.log", "items.py", "settings.cfg", "README.md"])
+def test_a_large_file_that_is_gone_may_have_any_name(tmp_path: Path, name: str) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS})
+    run.flow(1, ["rows.jsonl"], [name])
+    run.flow(2, [name], [MODEL])
+    assert run.kinds() == THROUGH_GONE
+
+
+@pytest.mark.parametrize("name", ["train.log", "out/errors.log", "kernels/a.so", "lib/site-packages/tool/data.py"])
+def test_logs_and_installed_code_carry_nothing(tmp_path: Path, name: str) -> None:
+    """A log is written by the trainer and read by other programs; installed code is read by it."""
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "own.jsonl": OWN})
+    run.flow(1, ["rows.jsonl"], ["scores.txt", name])
+    run.flow(2, ["own.jsonl", *([] if name.endswith(".log") else [name])], [MODEL, name])
+    run.opened(3, "r", name)
+    assert run.kinds() == set()
+
+
 def test_a_large_file_that_was_overwritten_may_have_held_the_items(tmp_path: Path) -> None:
     run = Recorded(tmp_path, {"rows.jsonl": ROWS, "data/large.jsonl": OWN})
     run.flow(1, ["rows.jsonl"], ["data/large.jsonl"])

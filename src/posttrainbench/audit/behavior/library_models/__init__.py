@@ -9,8 +9,10 @@ from posttrainbench.audit.behavior.library_models.files import files
 from posttrainbench.audit.behavior.library_models.followed_rows import followed_rows
 from posttrainbench.audit.behavior.library_models.llm_clients import hosted_models
 from posttrainbench.audit.behavior.library_models.remote_jobs import remote_jobs
+from posttrainbench.audit.behavior.library_models.working_directory import working_directory
 
 LIBRARY_MODELS: tuple[LibraryModel, ...] = (
+    working_directory,
     remote_jobs,
     hosted_models,
     training,

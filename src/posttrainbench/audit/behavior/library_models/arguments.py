@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.library_models.parsed_arguments import forget, note
 from posttrainbench.audit.behavior.operations import words
 from posttrainbench.audit.behavior.values import UNKNOWN, Value, text_value
 
@@ -12,8 +13,10 @@ _PLAIN_TYPES = frozenset(("int", "str", "float", "Path", "pathlib.Path"))
 def argument(call: Call) -> Value:
     """Model of `add_argument`: set the option's value in the parser, from the command line or its default."""
     options = [text for value in call.arguments for text in sorted(value.texts)]
-    if not options or call.receiver is None:
+    if not options or call.receiver is None or len(options) != len(call.arguments):
+        forget(call)
         return Value()
+    note(call, [min(value.texts) for value in call.arguments], call.named)
     destination = call.named.get("dest")
     long = next((option for option in options if option.startswith("--")), options[0])
     name = min(destination.texts, default="") if destination is not None else long.lstrip("-").replace("-", "_")
@@ -47,7 +50,8 @@ def _is_unclear(call: Call, argv: list[str], options: list[str], action: str) ->
     given = [word.partition("=")[0] for word in argv if word.startswith("-")]
     shortened = [word for word in given if len(word) > 2 and any(one.startswith(word) for one in options)]
     converted = bool(call.named.get("type", Value()).names - _PLAIN_TYPES or call.named.get("type", Value()).functions)
-    others = action not in ("", "store", "store_true", "store_false") or converted
+    own = "action" in call.named and not action
+    others = own or action not in ("", "store", "store_true", "store_false") or converted
     return any(word not in options for word in shortened) or (others and any(word in options for word in given))
 
 

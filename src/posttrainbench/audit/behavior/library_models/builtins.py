@@ -8,6 +8,7 @@ from dataclasses import replace
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.library_models.arguments import argument
+from posttrainbench.audit.behavior.library_models.parsed_arguments import forget, made_parser, note, parsed
 from posttrainbench.audit.behavior.operations import attribute, exact_text, looked_up, unrolled
 from posttrainbench.audit.behavior.script_analysis import SPLITS
 from posttrainbench.audit.behavior.selection import (
@@ -175,8 +176,16 @@ def _argv_index(call: Call) -> Value:
 def methods(call: Call) -> Value | None:
     """Model of methods of containers, strings, executors and argument parsers."""
     receiver = call.receiver
+    if call.last == "ArgumentParser" and not call.function.functions:
+        return made_parser(call)
     if call.last == "add_argument":
         return argument(call)
+    if call.last in ("add_argument_group", "add_mutually_exclusive_group") and receiver is not None:
+        return receiver
+    if call.last in ("add_subparsers", "_add_action"):
+        forget(call)
+    if call.last in ("parse_args", "parse_known_args", "parse_intermixed_args") and (known := parsed(call)) is not None:
+        return known
     if call.last in ("parse_args", "parse_known_args") and receiver is not None:
         fields = {name: value for name, value in receiver.fields.items() if not name.startswith("__")}
         namespace = Value(fields=fields)
@@ -210,6 +219,7 @@ def methods(call: Call) -> Value | None:
     if call.last == "merge" and "indicator" in call.named:
         return receiver  # marks rows, to drop those that are in both
     if call.last == "set_defaults":
+        note(call, [], call.named)
         receiver.fields |= call.named
         return Value()
     if call.last in lib.KEEPS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.evaluations import PRINTED
 from posttrainbench.audit.behavior.library_models.configuration import CONTENT
@@ -103,7 +105,7 @@ def files(call: Call) -> Value | None:
             return Value(names=frozenset(["task.json"]))
         names = frozenset(f"{CONTENT}{text}" for text in call.receiver.texts)
         if call.context.world is not None:
-            return call.read_value(Value(texts=call.receiver.texts), raw=True)
+            return call.read_value(replace(call.receiver, taints=NONE, fields={}), raw=True)
         return Value(call.read(call.receiver) | call.receiver.all(), names=names)
     if call.is_in("reads"):
         path = call.argument(0, "path", "path_or_buf", "filepath_or_buffer", "source", "data_files")
@@ -162,7 +164,8 @@ def _opened(call: Call, path: Value | None, mode: Value | None) -> Value:
         if not append:
             call.write(Value(texts=texts), NONE)  # truncates the file
         return Value(names=frozenset(["file"]), handles=frozenset((text, append) for text in texts))
-    content = call.read_value(Value(path.all() if path else NONE, texts), raw=True)
+    ambiguous = path is not None and path.ambiguous
+    content = call.read_value(Value(path.all() if path else NONE, texts, ambiguous=ambiguous), raw=True)
     content.texts, content.names = texts, frozenset(["file"])
     return content
 

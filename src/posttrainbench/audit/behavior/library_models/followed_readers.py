@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from posttrainbench.audit.behavior.call import Call, texts_of
+from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import is_followed
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.rows import DOCUMENT, is_collection
@@ -37,7 +37,7 @@ def read_tables(call: Call) -> Value | None:
     if call.last not in _READERS or call.function.functions or call.context.world is None:
         return None
     source = call.argument(0, "filepath_or_buffer", "path_or_buf", "path", "source") or Value()
-    rows = call.read_value(Value(texts=frozenset(texts_of(source))))
+    rows = call.read_value(source)
     if not is_collection(rows) or not is_followed(rows):
         return None
     row = rows.fields[UNKNOWN]
@@ -45,7 +45,7 @@ def read_tables(call: Call) -> Value | None:
         row = Value(row.all(), fields={name: Value(part.all()) for name, part in row.fields.items()})
     given = next((call.named[name] for name in ("dtype", "dtypes", "schema_overrides") if name in call.named), None)
     if given is not None:
-        raw = call.read_value(Value(texts=frozenset(texts_of(source))), raw=True).fields.get(DOCUMENT, Value())
+        raw = call.read_value(source, raw=True).fields.get(DOCUMENT, Value())
         texts = raw.fields[UNKNOWN].fields if is_collection(raw) else {}
         row = replace(row, fields=_typed(row.fields, texts, given))
     pandas = any(name.startswith(("pandas.", "pd.")) for name in call.function.names)
