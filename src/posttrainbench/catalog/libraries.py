@@ -58,6 +58,7 @@ class Library(Entry):
         split_methods: methods that transform each split of a dictionary of splits.
         settings: functions that return the content of a configuration file.
         records: classes that hold settings.
+        reads_others: functions that return rows of data which is not that of a benchmark on the Hub.
         command_lines: functions that call their argument with the words of the command line.
         harness_tasks: functions of evaluation harnesses that return tasks by their names.
         harness_test_rows, harness_other_rows: methods of such tasks that return test items, or other rows.
@@ -88,6 +89,7 @@ class Library(Entry):
     split_methods: list[FunctionName] = Field(default_factory=list)
     settings: list[FunctionName] = Field(default_factory=list)
     records: list[FunctionName] = Field(default_factory=list)
+    reads_others: list[FunctionName] = Field(default_factory=list)
     command_lines: list[FunctionName] = Field(default_factory=list)
     harness_tasks: list[FunctionName] = Field(default_factory=list)
     harness_test_rows: list[FunctionName] = Field(default_factory=list)

@@ -179,6 +179,7 @@ class Call:
         result = NONE
         for text in texts_of(value):
             taints = self.files.read(text, self.caller.script, self.line, self.context.cwd)
+            self.context.result.others |= not taints and lib.ROW_FILE.search(text) is not None
             self.context.result.sources |= {taint for taint in taints if taint.script == self.caller.script}
             result |= taints
         return result
@@ -237,7 +238,9 @@ class Call:
         arguments = self.all_arguments()
         taints = taints_of(arguments)
         if self.receiver is not None:
-            taints |= self.receiver.all()
+            held = self.receiver.fields.get(self.last) if self.context.world is None else None
+            # What an object holds, such as its tokenizer, knows nothing of what else the object holds.
+            taints |= (self.receiver if held is None else held).all()
         handles = frozenset().union(*(value.handles for value in arguments)) if arguments else frozenset()
         for value in arguments:  # the function may read a data file that it is given by name
             for text in value.texts:

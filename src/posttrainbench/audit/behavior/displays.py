@@ -9,8 +9,11 @@ from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import Evaluator
 from posttrainbench.audit.behavior.followed_displays import followed_comprehension, followed_dictionary
 from posttrainbench.audit.behavior.function_calls import inlined
-from posttrainbench.audit.behavior.operations import DICTIONARY, exact_text, taints_of
+from posttrainbench.audit.behavior.operations import DICTIONARY, exact_text, taints_of, unrolled
 from posttrainbench.audit.behavior.values import UNKNOWN, Scope, Value
+
+MOST_KEYS = 60
+"""Keys of a dictionary that a comprehension makes, which are all known."""
 
 
 def sequence_display(evaluator: Evaluator, parts: list[ast.expr], scope: Scope) -> Value:
@@ -61,7 +64,8 @@ def comprehension(
     sequence = evaluator.value(generators[0].iter, inner)
     if _keeps_training_rows(evaluator, generators[0], sequence, inner):
         sequence = selection.without_test_data(sequence)
-    if len(generators) == 1 and (elements := elements_of(evaluator, sequence)):
+    elements = elements_of(evaluator, sequence) if len(generators) == 1 else []
+    if len(generators) == 1 and (elements := elements or (unrolled(sequence, MOST_KEYS) if len(parts) == 2 else [])):
         return _unrolled(evaluator, parts, generators[0], elements, inner)
     for generator in generators:
         over = sequence if generator is generators[0] else evaluator.value(generator.iter, inner)

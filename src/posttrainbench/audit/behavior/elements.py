@@ -5,11 +5,12 @@ from __future__ import annotations
 from posttrainbench.audit.behavior import choices, known_lists, operations
 from posttrainbench.audit.behavior.concrete import literal_value
 from posttrainbench.audit.behavior.evaluator import Evaluator
-from posttrainbench.audit.behavior.operations import attribute, defines, unrolled
+from posttrainbench.audit.behavior.operations import attribute, defines, exact_text, unrolled
 from posttrainbench.audit.behavior.rows import WITHOUT
 from posttrainbench.audit.behavior.script_analysis import SPLITS
 from posttrainbench.audit.behavior.values import EVERY, NONE, UNKNOWN, Value, key_of, text_value
 
+MOST_ENTRIES = 30
 _ANY_ROW = Value(names=frozenset([EVERY]))
 
 
@@ -29,7 +30,14 @@ def elements_of(evaluator: Evaluator, value: Value) -> list[Value]:
             return [Value() if one.literal is ... and not one.texts else one for one in known]
         if not keys and value.total == len(value.fields) <= operations.MOST_UNROLLED and UNKNOWN not in value.fields:
             return list(value.fields.values())
-    return unrolled(value)
+    return unrolled(value) or _entries(value)
+
+
+def _entries(value: Value) -> list[Value]:
+    """Return the entries of a dictionary of settings, as pairs of a known key and a value."""
+    pairs = unrolled(value, MOST_ENTRIES)
+    keyed = [pair for pair in pairs if pair.fields.keys() == {"0", "1"} and exact_text(pair.fields["0"]) is not None]
+    return pairs if pairs and len(keyed) == len(pairs) and not value.all() else []
 
 
 def element_of(evaluator: Evaluator, value: Value) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import concrete, operations, reordering
+from posttrainbench.audit.behavior import concrete, lost_flows, operations, reordering
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.evaluator import MOST_NESTED_CALLS, Evaluator
 from posttrainbench.audit.behavior.imports import import_module
@@ -13,7 +13,7 @@ from posttrainbench.audit.behavior.known_lists import members
 from posttrainbench.audit.behavior.library_models.configuration import add_command, from_decorators
 from posttrainbench.audit.behavior.library_models.followed_lists import known_lists
 from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
-from posttrainbench.audit.behavior.values import UNKNOWN, Function, Scope, Value, joined
+from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Function, Scope, Taints, Value, joined
 
 _IMPORTS = frozenset(("importlib.import_module", "__import__"))
 MOST_RECURSIONS = 4
@@ -33,6 +33,31 @@ def define(evaluator: Evaluator, node: ast.FunctionDef | ast.AsyncFunctionDef | 
     if evaluator.context.world is not None and not isinstance(node, ast.ClassDef):
         value = _decorated(evaluator, value, node, scope)
     scope.names[node.name] = value
+    if evaluator.context.world is None:
+        _register(evaluator, value, node, scope)
+
+
+def _register(
+    evaluator: Evaluator, value: Value, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope
+) -> None:
+    """Call the decorators of the script on a function or a class, which may put it into a registry."""
+    for decorator in reversed(node.decorator_list):
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(called, ast.Name | ast.Attribute) and (made := evaluator.value(called, scope)).functions:
+            made = evaluator.value(decorator, scope) if isinstance(decorator, ast.Call) else made
+            if made.functions and any(_registers(one.node) for one in made.functions):
+                evaluator.call_value(made, [value])
+
+
+def _registers(node: ast.AST) -> bool:
+    """Return True if a function stores something under a key or in a list."""
+    for part in ast.walk(node):
+        match part:
+            case ast.Assign([ast.Subscript(), *_], _) | ast.Call(ast.Attribute(_, "append" | "setdefault" | "update")):
+                return True
+            case ast.Call(ast.Name("setattr")) | ast.Call(ast.Attribute(_, "register" | "add" | "_register")):
+                return True
+    return False
 
 
 def _define_class(evaluator: Evaluator, value: Value, node: ast.ClassDef, scope: Scope) -> None:
@@ -113,6 +138,9 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
     else:
         function, last = evaluator.value(node.func, scope), getattr(node.func, "id", "")
     arguments = _arguments(evaluator, node, scope)
+    if _binarizes(node) and receiver is not None and evaluator.context.world is None:
+        receiver = Value(_compared(evaluator, node, scope))
+        function = attribute(receiver, last)
     named: dict[str, Value] = {}
     for keyword in node.keywords:
         value = evaluator.value(keyword.value, scope)
@@ -122,6 +150,7 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
             named.update(value.fields)
             if value.taints:
                 named[UNKNOWN] = Value(value.taints)
+    lost_flows.note_all(evaluator.context, evaluator.script, node.lineno, named)
     if function.names & _IMPORTS and arguments and (module := exact_text(arguments[0])) is not None:
         return import_module(evaluator, module)
     call = Call(evaluator, node, function, last, receiver, arguments, named, scope)
@@ -139,6 +168,22 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
         return result if result is not None else call.default()
     other = library.result(evaluator.models) or library.default()
     return other if result is None else joined(result, other)
+
+
+def _binarizes(node: ast.Call) -> bool:
+    """Return True if the result of comparing values is used as numbers: the pixels of a picture, say."""
+    match node.func:
+        case ast.Attribute(ast.Compare(_, [ast.Gt() | ast.Lt() | ast.GtE() | ast.LtE()], _), "astype" | "to" | "float"):
+            return True
+    return False
+
+
+def _compared(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Taints:
+    """Return the taints of the first operand of a comparison."""
+    match node.func:
+        case ast.Attribute(ast.Compare(left), _):
+            return evaluator.value(left, scope).all()
+    return NONE
 
 
 def _library_call(call: Call) -> Call | None:
@@ -190,6 +235,7 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
     )
     if isinstance(node, ast.Lambda):
         return inner.value(node.body, scope)
+    lost_flows.note_all(evaluator.context, function.script, node.lineno, scope.names)
     evaluator.context.active.append(node)
     left = inner.block(node.body, scope)
     evaluator.context.active.pop()

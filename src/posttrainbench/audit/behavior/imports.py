@@ -11,7 +11,7 @@ from posttrainbench.audit.behavior.values import Scope, Value, text_value
 
 def import_module(evaluator: Evaluator, name: str) -> Value:
     """Return a module; one of the workspace is interpreted when it is first imported."""
-    found = evaluator.context.environment.module(name, evaluator.context.home)
+    found = _found(evaluator, name)
     if found is None:
         return Value(names=frozenset([name]), truth=True)
     path, text = found
@@ -31,6 +31,14 @@ def import_module(evaluator: Evaluator, name: str) -> Value:
     return Value(names=frozenset([name]), fields=scope.names, truth=True)
 
 
+def _found(evaluator: Evaluator, name: str) -> tuple[str, str] | None:
+    """Return (path, text) of a module: beside the program that was started, else in the working directory."""
+    context = evaluator.context
+    folder = context.script.rpartition("/")[0]
+    beside = context.environment.module(name, folder) if folder and folder != context.cwd else None
+    return beside if beside is not None else context.environment.module(name, context.home)
+
+
 def import_name(evaluator: Evaluator, module: str, alias: ast.alias, scope: Scope) -> None:
     """Bind what `from module import name` imports."""
     source = import_module(evaluator, module)
@@ -38,7 +46,9 @@ def import_name(evaluator: Evaluator, module: str, alias: ast.alias, scope: Scop
         scope.names.update({name: value for name, value in source.fields.items() if not name.startswith("__")})
         return
     value = source.fields.get(alias.name)
-    if value is None and "__file__" in source.fields:  # a module of the package
+    if value is None and (
+        "__file__" in source.fields or _found(evaluator, f"{module}.{alias.name}") is not None
+    ):  # a module of the package, which may have no `__init__.py`
         value = import_module(evaluator, f"{module}.{alias.name}")
     if value is None:
         value = Value(names=frozenset([f"{module}.{alias.name}"]), truth=True)

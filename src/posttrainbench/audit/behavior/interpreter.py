@@ -10,6 +10,7 @@ from dataclasses import replace
 from posttrainbench.audit.behavior import (
     choices,
     known_lists,
+    lost_flows,
     operations,
     reordering,
     row_operators,
@@ -65,6 +66,7 @@ def analyze(tree: ast.Module, context: ScriptContext, models: Sequence[LibraryMo
     except (TooLongError, RecursionError):
         context.result.complete = False
     context.start()
+    lost_flows.conclude(context)
     return context.result
 
 
@@ -147,9 +149,12 @@ class Interpreter:
                 for target in targets:
                     # Which part of a file's content a name gets is unknown.
                     unpacked = isinstance(target, ast.Tuple) and isinstance(value, ast.Call) and not result.fields
+                    self._note(target, result)
                     self.assign(target, cut(result) if unpacked else result, scope)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
-                self.assign(target, self.value(value, scope), scope)
+                result = self.value(value, scope)
+                self._note(target, result)
+                self.assign(target, result, scope)
             case ast.AugAssign(target, operator, value):
                 self._augment(target, operator, self.value(value, scope), scope)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -160,7 +165,10 @@ class Interpreter:
             case ast.If(test, body, orelse):
                 truth = self.value(test, scope).truth
                 if truth is not None:
-                    self.block(body if truth else orelse, scope)
+                    taken = body if truth else orelse
+                    left = self.block(taken, scope)
+                    if left == "return" and not any(isinstance(one, ast.Raise) for one in taken):
+                        return left
                 else:
                     known = inlined(self, test, scope)
                     self._branch(body, scope, test, chosen=selection.keeps_training_rows(known))
@@ -213,6 +221,16 @@ class Interpreter:
             case _:
                 pass
         return _ENDS.get(type(node), "")
+
+    def _note(self, target: ast.expr, value: Value) -> None:
+        """Record what a name holds whose data may be lost later: see `lost_flows`."""
+        match target:
+            case ast.Name(name) | ast.Attribute(_, name):
+                lost_flows.note(self.context, self.script, target.lineno, name, value)
+            case ast.Tuple(parts):
+                for index, part in enumerate(parts):
+                    if (inner := value.fields.get(str(index))) is not None and isinstance(part, ast.Name):
+                        lost_flows.note(self.context, self.script, part.lineno, part.id, inner)
 
     def _chosen_receiver(self, node: ast.stmt) -> ast.stmt:
         """Return a statement such as `(train if known else test).append(row)` as a condition with two branches."""
@@ -379,6 +397,9 @@ class Interpreter:
                 return operations.boolean([self.value(part, scope) for part in parts], operator)
             case ast.UnaryOp(op, operand):
                 return operations.unary(op, self.value(operand, scope))
+            case ast.Compare(left, [ast.Is() | ast.IsNot() as operator], [ast.Constant(None)]) if self._world is None:
+                given = self._is_given(left, scope)
+                return Value(truth=isinstance(operator, ast.IsNot) if given else None)
             case ast.Compare(left, operators, others):
                 return operations.compare(
                     self.value(left, scope), operators, [self.value(one, scope) for one in others]
@@ -417,6 +438,11 @@ class Interpreter:
                 return Value()
         return Value()
 
+    def _is_given(self, node: ast.expr, scope: Scope) -> bool:
+        """Return True if a value is certainly not `None`: a known text or list of settings."""
+        value = self.value(node, scope)
+        return bool(value.texts or value.fields) and not value.ambiguous and not value.all() and not value.functions
+
     def _yields(self, node: ast.Yield, generator: Value) -> None:
         """Record what a generator yields; the same in each pass of a loop counts once, since joins know less."""
         before = self._yielded.get(node)
@@ -448,6 +474,8 @@ class Interpreter:
             return cut(base) if operations.leaves_out_rows(key) else base
         if selection.keeps_training_rows(key):
             base = selection.without_test_data(base)
+        if "sys.modules" in base.names and isinstance(key, ast.Name) and key.id == "__name__":
+            return Value(fields=scope.outermost().names, truth=True)
         index = self.value(key, scope)
         if "os.environ" in base.names:
             return self.context.variable(index)

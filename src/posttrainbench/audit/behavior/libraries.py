@@ -112,7 +112,7 @@ def _any_of(expressions: list[str], flags: re.RegexFlag = re.NOFLAG) -> re.Patte
 
 FUNCTIONS = tuple(
     "trainers trains gradients wrappers reads writes dumps saves copies removes shells logs split_methods settings "
-    "records command_lines harness_tasks harness_test_rows harness_other_rows connects queries".split()
+    "records reads_others command_lines harness_tasks harness_test_rows harness_other_rows connects queries".split()
 )
 """The fields of `catalog.Library` that are lists of functions."""
 NO_TRAINING = frozenset("--help -h --version version env serve".split())
@@ -175,4 +175,10 @@ KEEPS = frozenset(
 ADDS = frozenset("append extend add update insert appendleft extendleft put put_nowait setdefault push".split())
 """Methods that add their arguments to their object."""
 DATA_FILE = re.compile(r"\.(jsonl?|csv|tsv|parquet|arrow|txt|pkl|pickle|pt|npy|npz|ya?ml|gz|zst|db|feather|bin)$")
+ROW_FILE = re.compile(
+    r"^(?!.*(config|args|param|setting|token|vocab|state|index|zero|ds_|deepspeed|metric|result|log|summary|score|map))"
+    r".*\.(jsonl?|csv|tsv|parquet|arrow|pkl|npy|npz)(\.(gz|zst))?$",
+    re.IGNORECASE,
+)
+"""Files that hold rows of data, not settings."""
 SAVES = re.compile(r"save|write|dump(?!s)|export|store|to_json|append_to", re.IGNORECASE)

@@ -22,6 +22,8 @@ from posttrainbench.audit.behavior.values import (
 
 DICTIONARY = "a dictionary"
 """Name of the dictionaries that are written out, such as a vocabulary."""
+ASSUMED = "splits as they are often called"
+"""Name of a list of splits whose names are not known."""
 MOST_UNROLLED = 8
 """Elements of a literal sequence that a loop goes through one by one."""
 
@@ -114,6 +116,8 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value:
         is_number = repeated.number is not None or isinstance(repeated.literal, int | float)
         return Value(left.all() | right.all()) if is_number else repeated
     taints = left.all() | right.all()
+    if isinstance(operator, ast.Add) and (first := unrolled(left)) and (second := unrolled(right)):
+        return Value(fields={str(number): part for number, part in enumerate([*first, *second])})
     result = Value(
         mixed(taints) if isinstance(operator, ast.Add) else taints,
         texts,
@@ -152,7 +156,32 @@ def compare(left: Value, operators: list[ast.cmpop], others: list[Value]) -> Val
         first, second = next(iter(left.texts)), next(iter(others[0].texts))
         if UNKNOWN not in first + second and not left.number and isinstance(operators[0], ast.Eq | ast.NotEq):
             return Value(truth=(first == second) is isinstance(operators[0], ast.Eq))
+    if len(others) == 1 and isinstance(operators[0], ast.In | ast.NotIn):
+        word = exact_text(left)
+        if word is not None and others[0].texts and not others[0].fields and UNKNOWN not in "".join(others[0].texts):
+            answers = {word in text for text in others[0].texts}
+            return Value(truth=(answers == {True}) is isinstance(operators[0], ast.In) if len(answers) == 1 else None)
+        member, among = exact_text(left), _exact_texts(others[0])
+        if member is not None and among:
+            return Value(truth=(member in among) is isinstance(operators[0], ast.In))
     return Value()
+
+
+def _exact_texts(value: Value) -> list[str]:
+    """Return the texts of a list of known texts, or the keys of a dictionary that is written out; [] for others."""
+    if (
+        value.taints
+        or value.splits
+        or value.texts
+        or not value.fields
+        or UNKNOWN in value.fields
+        or (ASSUMED in value.names)
+    ):
+        return []
+    if not all(name.isdigit() for name in value.fields):
+        return []
+    found = [exact_text(part) for part in value.fields.values()]
+    return [text for text in found if text is not None] if None not in found else []
 
 
 def looked_up(owner: Value, key: Value, result: Value) -> Value:
@@ -162,10 +191,10 @@ def looked_up(owner: Value, key: Value, result: Value) -> Value:
     return replace(result, taints=result.taints | taints) if taints - result.taints else result
 
 
-def unrolled(value: Value) -> list[Value]:
+def unrolled(value: Value, most: int = MOST_UNROLLED) -> list[Value]:
     """Return the elements of a short sequence whose elements are all known; [] for any other value."""
     parts = [part for name, part in value.fields.items() if name.isdigit()]
-    if len(parts) != len(value.fields) or len(parts) > MOST_UNROLLED or value.taints or value.splits:
+    if len(parts) != len(value.fields) or len(parts) > most or value.taints or value.splits:
         return []
     return parts
 

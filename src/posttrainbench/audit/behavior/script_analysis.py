@@ -31,6 +31,7 @@ LONGEST_SCRIPT = 2**20
 MOST_STEPS = 150_000
 """Statements and expressions interpreted in one analysis."""
 SPLITS = ("train", "test", "validation")
+_HELD_OUT = re.compile(r"(test|valid|validation|dev|eval)(_\w+)?(\[|$)")
 _MARIMO = re.compile(r"^\w+ *= *marimo\.App\(", re.MULTILINE)
 SHORTEST_ITEM = 20
 """Characters of the shortest string literal that may be a test item."""
@@ -71,6 +72,7 @@ class Trainer:
         how: the call that makes it.
         value: the trainer, which has its data as a field.
         produced: returns the rows that data produces.
+        given: whether it was given training data.
         started: whether it has trained.
     """
 
@@ -79,7 +81,18 @@ class Trainer:
     how: str
     value: Value
     produced: Callable[[Value], Value]
+    given: bool = False
     started: bool = False
+
+
+@dataclass(frozen=True)
+class NamedData:
+    """Held-out rows in a variable or an argument that is named as training data."""
+
+    script: str
+    line: int
+    name: str
+    taints: Taints
 
 
 @dataclass
@@ -91,12 +104,20 @@ class ScriptResult:
         sources: test data and hosted models that it reads from, whether the data is used or not.
         complete: False if the analysis stopped early.
         output: origins of what the script prints.
+        trains: True if it certainly has code that trains; trainers that are made only to evaluate do not count.
+        others: True if it loads rows that are not held out, or that are not known.
+        named: held-out rows under names of training data.
+        evaluated: sources of rows under names of held-out data.
     """
 
     sinks: list[Sink] = field(default_factory=list)
     sources: set[Taint] = field(default_factory=set)
     complete: bool = True
     output: Taints = NONE
+    trains: bool = False
+    others: bool = False
+    named: list[NamedData] = field(default_factory=list)
+    evaluated: set[Taint] = field(default_factory=set)
 
 
 class Environment(Protocol):
@@ -157,6 +178,7 @@ class ScriptContext:
         raised: whether a function that was called certainly raises an exception for the row that is followed.
         active: the functions that are being interpreted, from the outermost one.
         popped: what calls took out of rows: bodies of loops are interpreted twice.
+        shards: data that the workers of a trainer ask for by name.
     """
 
     environment: Environment
@@ -182,6 +204,7 @@ class ScriptContext:
     statement: ast.expr | None = None
     trainers: list[Trainer] = field(default_factory=list)
     popped: dict[ast.Call, Value] = field(default_factory=dict)
+    shards: dict[str, Value] = field(default_factory=dict)
     raised: bool = False
     active: list[ast.AST] = field(default_factory=list)
     home: str = ""
@@ -236,6 +259,8 @@ class ScriptContext:
     def sink(self, script: str, line: int, how: str, value: Value) -> None:
         """Record that `value` is trained on."""
         taints = (unclear(value) if self.doubt else value).all()
+        self.result.trains = True
+        self.result.others |= not taints and _is_made_here(value)
         for repo, config in value.all_splits():
             taints |= self.test_rows(repo, config, UNKNOWN, script, line)
         self.result.sinks.append(Sink(script, line, how, taints))
@@ -245,18 +270,27 @@ class ScriptContext:
         for trainer in self.trainers:
             if trainer.value is value or (value is None and not trainer.started):
                 trainer.started = True
+                trains = self.result.trains or trainer.given or value is not None
                 data = trainer.produced(trainer.value.fields["train_dataset"])
                 self.sink(trainer.script, trainer.line, trainer.how, data)
+                self.result.trains = trains
 
     def test_rows(self, repo: str, config: str, split: str, script: str, line: int) -> Taints:
         """Record a data set's split as a source, and return its taint, if its rows may be test items."""
-        answer = self.environment.files.test_data.repository(repo, config, split)
+        if repo == UNKNOWN:  # a split that is called held out, of a data set whose name is not known
+            answer: bool | None = None if _HELD_OUT.match(split) and UNKNOWN not in split else False
+        else:
+            base = split.partition("[")[0]  # how many rows are taken may not be known
+            chosen = base if UNKNOWN in split and UNKNOWN not in base and "+" not in split else split
+            answer = self.environment.files.test_data.repository(repo, config, chosen)
         if answer is False:
+            self.result.others = True
             return NONE
         items = None
         if "[:" in split and (end := split.partition("[:")[2].rstrip("]")).isdigit():
             items = int(end)
-        name = f"load_dataset({repo!r}, split={split.replace(UNKNOWN, '?')!r})"
+        shown = "?" if repo == UNKNOWN else repo
+        name = f"load_dataset({shown!r}, split={split.replace(UNKNOWN, '?')!r})"
         return self.source(Taint("test", name, script, line, items, answer is True))
 
     def select_split(self, value: Value, name: Value, script: str, line: int) -> Value:
@@ -280,6 +314,8 @@ class ScriptContext:
             rows = self.select_split(value, Value(), script, 0)
             return joined(Value(value.all(), handles=value.handles), rows)
         if inner is not None:
+            numbered = [part for name, part in list(value.fields.items())[:20] if name.isdigit()]
+            inner = joined(inner, *numbered) if numbered else inner
             return joined(inner, Value(value.taints)) if value.taints - inner.all() else inner
         if value.fields:
             parts = [part for name, part in value.fields.items() if name.isdigit()]
@@ -292,6 +328,14 @@ class ScriptContext:
         """Return the value of an environment variable."""
         texts = frozenset(self.env[key] for key in name.texts if key in self.env)
         return Value(texts=texts, names=frozenset(f"os.environ[{key}]" for key in name.texts))
+
+
+def _is_made_here(value: Value) -> bool:
+    """Return True for a list of rows that the program makes itself."""
+    elements = [part for name, part in value.fields.items() if name == UNKNOWN or name.isdigit()]
+    return any(part.fields or part.texts for part in elements) and not any(
+        part.functions for part in value.fields.values()
+    )
 
 
 def _with_cells(tree: ast.Module) -> ast.Module:

@@ -5,11 +5,11 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
-from posttrainbench.audit.behavior.replay_state import ReplayState
+from posttrainbench.audit.behavior.state import Files
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints
 
 MOST_VALUES = 2000
@@ -19,7 +19,8 @@ _CONFIGS = (".yaml", ".yml", ".json", ".toml")
 _HELD_OUT = re.compile(r"(^|[._-])(eval|evals|evaluation|val|valid|validation|test|dev)([._-]|$|(dataset|set|file)s?$)")
 _DATA = re.compile(r"(^|[._-])(datasets?|data|files?|path|dataset_name|data_files?|data_dir)$")
 """Options that name training data."""
-_SPLIT = re.compile(r"(^|[._-])split$")
+_CALLED_HELD_OUT = re.compile(r"(test|valid|validation|dev)(_\w+)?(\[.*\])?")
+_SPLIT = re.compile(r"(^|[._-])splits?$")
 _SUBSET = re.compile(
     r"^(name|subset|config|config_name|hf_subset|dataset_config|dataset_config_name|dataset_name_config)$"
 )
@@ -36,6 +37,24 @@ class Named:
     beside: dict[str, Any]
 
 
+class Surroundings(Protocol):
+    """The files around a program."""
+
+    @property
+    def files(self) -> Files:
+        """The files of the sandbox."""
+        ...
+
+    @property
+    def label(self) -> tuple[str, int]:
+        """Script and line that start the program."""
+        ...
+
+    def text_of(self, path: str, cwd: str) -> str:
+        """Return the beginning of a file's text, or "" if it is unknown."""
+        ...
+
+
 @dataclass
 class TrainingArguments:
     """Reads the arguments of a program that trains.
@@ -45,7 +64,7 @@ class TrainingArguments:
         cwd: working directory of the program.
     """
 
-    state: ReplayState
+    state: Surroundings
     cwd: str
 
     def data(self, words: list[str], *, known: bool) -> Taints | None:
@@ -70,7 +89,9 @@ class TrainingArguments:
         return NONE.union(*(self._taints(one, values) for one in named))
 
     def _taints(self, named: Named, values: dict[str, Any]) -> Taints:
-        if _SPLIT.search(named.key) or len(named.text) > 500:
+        if _SPLIT.search(named.key):
+            return self._of_unknown(named)
+        if len(named.text) > 500:
             return NONE
         taints = NONE
         for text in re.split(r"[,\s]+", named.text.strip("[]'\"")):
@@ -82,6 +103,14 @@ class TrainingArguments:
             if named.key.rpartition(".")[2] in ("dataset", "datasets"):
                 taints |= self._registered(text, str(values.get("dataset_dir") or "data"))
         return taints
+
+    def _of_unknown(self, named: Named) -> Taints:
+        """Return an unsure taint for a split that is called held out, of a data set that is not named as on the Hub."""
+        others = [value for value in named.beside.values() if isinstance(value, str)]
+        if "." not in named.key or not _CALLED_HELD_OUT.fullmatch(named.text) or any(map(_FIELDS.fullmatch, others)):
+            return NONE
+        what = f"split {named.text} of the data set at {named.key.rpartition('.')[0]}"
+        return frozenset([Taint("test", what, *self.state.label, None, sure=False)])
 
     def _repository(self, repo: str, parts: str, beside: dict[str, Any]) -> Taints:
         subset, _, split = parts.partition("/")

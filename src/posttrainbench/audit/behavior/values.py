@@ -24,6 +24,7 @@ ANYWHERE = -1
 MOST_TEXTS = 8
 LONGEST_TEXT = 4000
 _DEPTH = 6
+_FEW = 12
 
 
 @dataclass(frozen=True)
@@ -265,10 +266,15 @@ def _common(values: list[Any], other: Any) -> Any:
     return first if all(type(one) is type(first) and one == first for one in values) else other
 
 
-def _join_field(first: Value, second: Value) -> Value:
-    """Return a shallow join, in which nested fields are reduced to their taints."""
+def _join_field(first: Value, second: Value, depth: int = 1) -> Value:
+    """Return a shallow join, in which nested fields are reduced to their taints, except those of small dictionaries."""
+    fields: dict[str, Value] = {}
+    if depth and _is_small(first) and _is_small(second):
+        for name, part in [*first.fields.items(), *second.fields.items()]:
+            fields[name] = part if name not in fields else _join_field(fields[name], part, depth - 1)
     return Value(
-        taints=first.all() | second.all(),
+        fields=fields,
+        taints=first.taints | second.taints if fields else first.all() | second.all(),
         texts=bounded(first.texts | second.texts),
         names=first.names | second.names,
         functions=_distinct((first, second)),
@@ -277,6 +283,14 @@ def _join_field(first: Value, second: Value) -> Value:
         literal=_common([first.literal, second.literal], ...),
         ambiguous=first.texts != second.texts or first.ambiguous or second.ambiguous,
     )
+
+
+def _is_small(value: Value) -> bool:
+    """Return True for a dictionary of a few known keys, such as the names of splits, or a short list of settings."""
+    names = value.fields.keys()
+    if len(names) > _FEW or any(part.functions for part in value.fields.values()):
+        return False
+    return all(map(str.isidentifier, names)) or (all(map(str.isdigit, names)) and not value.all())
 
 
 def _distinct(values: tuple[Value, ...]) -> tuple[Function, ...]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from keyword import iskeyword
+from typing import cast
 
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.library_models.arguments import argument
 from posttrainbench.audit.behavior.library_models.parsed_arguments import forget, made_parser, note, parsed
-from posttrainbench.audit.behavior.operations import attribute, exact_text, looked_up, unrolled
+from posttrainbench.audit.behavior.operations import ASSUMED, attribute, exact_text, looked_up, unrolled
 from posttrainbench.audit.behavior.script_analysis import SPLITS
 from posttrainbench.audit.behavior.selection import (
     function_keeps_training_rows,
@@ -21,9 +26,11 @@ from posttrainbench.audit.behavior.selection import (
 from posttrainbench.audit.behavior.values import (
     ARGV_INDEX,
     LONGEST_TEXT,
+    MOST_TEXTS,
     NONE,
     UNKNOWN,
     Function,
+    Scope,
     Value,
     joined,
     text_value,
@@ -106,8 +113,17 @@ def builtins(call: Call) -> Value | None:
         return first
     if name == "dict" and not call.arguments:
         return Value(fields=dict(call.named))
-    if name == "dict" and first is not None:
-        return Value(first.taints, fields=first.fields | call.named)
+    if call.last in ("dict", "OrderedDict") and name in _DICTIONARIES and first is not None:
+        pairs = _pairs(first) if call.context.world is None else {}
+        return Value(first.taints, fields=(pairs or first.fields) | call.named)
+    if name == "inspect.getmembers" and first is not None and call.context.world is None:
+        members = {key: part for key, part in list(first.fields.items())[:200] if key != UNKNOWN}
+        listed = [Value(fields={"0": text_value(key), "1": part}) for key, part in members.items()]
+        return Value(fields={str(number): pair for number, pair in enumerate(listed)})
+    if name == "globals" and call.scope is not None and call.context.world is None:
+        return Value(fields=call.scope.outermost().names, truth=True)
+    if call.context.world is None and "args" in call.named and (started := _started(call)) is not None:
+        return started
     if name == "enumerate" and first is not None:
         return Value(fields={UNKNOWN: Value(fields={"0": Value(), "1": call.element(first)})})
     if name in ("zip", "zip_longest", "itertools.product", "product"):
@@ -126,6 +142,10 @@ def builtins(call: Call) -> Value | None:
         return call.element(first)
     if name in ("dataclasses.replace", "copy.replace", "attrs.evolve") and first is not None:
         return replace(first, fields=first.fields | call.named)
+    if name in ("typing.cast", "cast") and len(call.arguments) == 2:
+        return call.arguments[1]
+    if name == "functools.partial" and first is not None and call.context.world is None:
+        return partial(first, call.arguments[1:], call.named)
     if name in ("asyncio.run", "asyncio.gather", "functools.partial") and first is not None:
         return call.default()
     if call.last in ("random", "choice", "choices", "shuffle") and first is not None:
@@ -134,14 +154,69 @@ def builtins(call: Call) -> Value | None:
         return Value(fields={UNKNOWN: call.element(first)}) if call.last == "choices" else call.element(first)
     if call.last in ("gethostname", "getfqdn") and name.startswith("socket."):
         return text_value("localhost")
-    if name == "vars" and first is not None:
+    if name in ("vars", "dataclasses.asdict", "asdict", "attrs.asdict") and first is not None:
         return first
     if name == "setattr" and len(call.arguments) == 3 and (key := exact_text(call.arguments[1])) is not None:
         call.arguments[0].set_field(key, call.arguments[2])
         return Value()
+    if name == "setattr" and len(call.arguments) == 3 and call.context.world is None:
+        _set_unknown(call.arguments[0], call.arguments[2])
+        return Value()
     if name.endswith("getattr") and len(call.arguments) > 1:
-        return attribute(call.arguments[0], min(call.arguments[1].texts, default=""))
+        return _named_attribute(call.arguments[0], call.arguments[1])
     return None
+
+
+_DICTIONARIES = frozenset(("dict", "OrderedDict", "collections.OrderedDict"))
+
+
+def _pairs(value: Value) -> dict[str, Value]:
+    """Return the entries of a list of pairs whose keys are all known; {} for any other value."""
+    parts = [part for key, part in value.fields.items() if key.isdigit()]
+    keys = [exact_text(part.fields.get("0", Value())) for part in parts]
+    if not parts or len(parts) != len(value.fields) or value.taints:
+        return {}
+    return {key: part.fields.get("1", Value()) for key, part in zip(keys, parts, strict=True) if key is not None}
+
+
+def _started(call: Call) -> Value | None:
+    """Model of functions that call another one in processes or threads, with arguments that they are given."""
+    target = call.named.get("target") or call.named.get("fn") or call.named.get("function") or call.argument(0)
+    if target is None or not target.functions:
+        return None
+    given = list(call.named["args"].fields.values())
+    return call.invoke(target, [Value(), *given] if call.last == "spawn" else given)
+
+
+def partial(function: Value, given: Sequence[Value], named: Mapping[str, Value]) -> Value:
+    """Return a function with some of its arguments, as a function of the script that passes them on."""
+    own = next((one.node for one in function.functions), None)
+    name = getattr(own, "name", "") or min(function.names, default="function").rpartition(".")[2]
+    name = name if name.isidentifier() and not iskeyword(name) else "function"
+    text = f"lambda *_given, **_named: {name}(*_first, *_given, **_fixed, **_named)"
+    node = cast(ast.Lambda, ast.parse(text, mode="eval").body)
+    first = Value(fields={str(number): value for number, value in enumerate(given)}, total=len(given))
+    scope = Scope({name: function, "_first": first, "_fixed": Value(fields=dict(named))})
+    passed = NONE.union(*(value.all() for value in (*given, *named.values())))
+    made = Function(node, scope, function.functions[0].script if function.functions else "")
+    return Value(passed, names=function.names, functions=(made,), truth=True)
+
+
+def _set_unknown(owner: Value, value: Value) -> None:
+    """Set an attribute whose name is not known: any setting of the object may have another value than before."""
+    owner.add(value)
+    for name, known in list(owner.fields.items()):
+        if not known.functions and not name.startswith("__"):
+            owner.fields[name] = replace(joined(known, value), truth=None, ambiguous=True)
+
+
+def _named_attribute(owner: Value, name: Value) -> Value:
+    """Return the attribute with a computed name: all that it may be if it is not known in full."""
+    known = min(name.texts, default=UNKNOWN)
+    if UNKNOWN not in known or not owner.fields:
+        return attribute(owner, known if UNKNOWN not in known else "")
+    fits = [key for key in owner.fields if fnmatchcase(key, known.replace(UNKNOWN, "*")) and not key.startswith("__")]
+    return joined(*(attribute(owner, key) for key in fits[:MOST_TEXTS])) if fits else Value(owner.all())
 
 
 def _is_of_tensor(call: Call) -> bool:
@@ -242,6 +317,8 @@ def methods(call: Call) -> Value | None:
         if name in receiver.fields:
             return receiver.fields[name]
         return looked_up(receiver, call.arguments[0], call.element(receiver))
+    if call.last in ("split", "rsplit") and (listed := _split(call, receiver)) is not None:
+        return listed
     if call.last in ("format", "replace", "join", "split", "splitlines", "lower", "encode", "decode"):
         if call.last == "join":
             return Value(receiver.all() | call.argument_taints(), truth=None)
@@ -264,7 +341,7 @@ def _content(call: Call, receiver: Value) -> Value:
         for number, (split, part) in enumerate(rows.items()):
             pair = Value(fields={"0": text_value(split), "1": part})
             items[str(number)] = pair if call.last == "items" else part if call.last == "values" else pair.fields["0"]
-        return Value(receiver.taints, fields=items)
+        return Value(receiver.taints, names=frozenset([ASSUMED]), fields=items)
     if call.last == "items":
         pairs = [Value(fields={"0": text_value(key), "1": part}) for key, part in list(receiver.fields.items())[:40]]
         if pairs and not receiver.taints and not receiver.splits:
@@ -280,6 +357,17 @@ def _content(call: Call, receiver: Value) -> Value:
     if call.last == "iterrows":
         return Value(fields={UNKNOWN: Value(fields={"0": Value(), "1": Value(receiver.all())})})
     return receiver
+
+
+def _split(call: Call, receiver: Value) -> Value | None:
+    """Return the parts of a known text, None if it is not known."""
+    text, separator = exact_text(receiver), [exact_text(value) for value in call.arguments[:1]]
+    if text is None or len(call.arguments) > 1 or call.named or call.context.world is not None or "" in separator:
+        return None
+    if not receiver.texts or separator == [None]:
+        return None
+    parts = text.split(separator[0] if separator else None)[:20]
+    return Value(fields={str(number): text_value(part) for number, part in enumerate(parts)}, total=len(parts))
 
 
 def _formatted(text: str, call: Call) -> str:

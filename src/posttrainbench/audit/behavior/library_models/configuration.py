@@ -6,13 +6,18 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import yaml
 
 from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.hydra_configurations import Composer
+from posttrainbench.audit.behavior.operations import exact_text, words
 from posttrainbench.audit.behavior.training_arguments import LONGEST_CONFIG, options_of
-from posttrainbench.audit.behavior.values import FILE, UNKNOWN, Value, joined, text_value
+from posttrainbench.audit.behavior.values import FILE, NONE, UNKNOWN, Scope, Value, joined, text_value
 
 MOST_VALUES = 500
 """Values of a configuration file that are kept."""
@@ -22,6 +27,8 @@ COMMANDS = "__commands__"
 """Name of the functions that are commands of an object that reads the command line."""
 CONTENT = "content of "
 """Beginning of the name of a value that is the text of a file."""
+_HYDRA_KEYS = frozenset("_target_ _partial_ _recursive_ _convert_ _args_".split())
+_PARSERS = ("HfArgumentParser()", "TrlParser()")
 _DEFAULTS = {"dataset_train_split": "train", "dataset_test_split": "test"}
 """Defaults of TRL's `ScriptArguments`."""
 
@@ -29,6 +36,10 @@ _DEFAULTS = {"dataset_train_split": "train", "dataset_test_split": "test"}
 def configuration(call: Call) -> Value | None:
     """Model of functions that read configuration files or the command line."""
     names = call.function.names
+    if (made := instantiated(call)) is not None:
+        return made
+    if any(name.endswith(("OmegaConf.to_container", "OmegaConf.to_object")) for name in names):
+        return call.argument(0)
     if call.is_in("settings"):
         return _loaded(call)
     if call.is_in("records") or any(name.endswith(("OmegaConf.create", "OmegaConf.structured")) for name in names):
@@ -50,6 +61,11 @@ def configuration(call: Call) -> Value | None:
     parser = call.receiver.fields.get("classes") if call.receiver is not None else None
     if parser is not None and call.last.startswith("parse_"):
         return _parsed(call, parser)
+    if call.last.startswith("parse") and call.context.world is None and (own := _own_parser(call.receiver)) is not None:
+        records = _parsed(call, own)
+        return records.fields["0"] if len(records.fields) == 1 and call.function.functions else records
+    if call.context.world is None and (passed := _passes_parser(call)) is not None:
+        return passed
     if call.last == "load_dotenv" and not call.function.functions:
         path = min((call.argument(0, "dotenv_path") or Value()).texts, default=".env")
         for line in call.text_of(path).splitlines()[:MOST_VALUES]:
@@ -60,8 +76,29 @@ def configuration(call: Call) -> Value | None:
     commands = call.function.fields.get(COMMANDS)
     if commands is not None:
         return _called_command(call, commands.fields)
-    target = call.argument(0) if call.is_in("command_lines") else None
-    return _called(call, target, call.context.argv) if target is not None and target.functions else None
+    if not call.is_in("command_lines"):
+        return None
+    target, argv = call.argument(0), call.context.argv
+    if target is None and call.scope is not None and argv and not argv[0].startswith("-"):  # one of the script's
+        target, argv = call.scope.find(argv[0].replace("-", "_")), argv[1:]
+    if target is not None and not target.functions and argv:  # a dictionary of commands
+        target, argv = target.fields.get(argv[0], target), argv[1:]
+    return _called(call, target, argv) if target is not None and target.functions else None
+
+
+def _passes_parser(call: Call) -> Value | None:
+    """Return the parser that a library's function is given, to which it adds arguments; None for other functions."""
+    if call.function.functions or call.last.startswith("parse") or call.receiver is None or len(call.arguments) != 1:
+        return None
+    known = any(name.endswith("ArgumentParser()") for name in call.arguments[0].names)
+    return call.arguments[0] if known and "arg" in call.last else None
+
+
+def _own_parser(value: Value | None) -> Value | None:
+    """Return the data classes that an instance of a class of the script, derived from a parser, was given."""
+    if value is None or not any(name.endswith(_PARSERS) for name in value.names):
+        return None
+    return value.fields.get("dataclass_types") or value.fields.get("argument 0")
 
 
 def add_command(owner: Value, name: str, decorator: ast.expr, function: Value) -> None:
@@ -87,11 +124,25 @@ def _called_command(call: Call, commands: dict[str, Value]) -> Value:
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef, argv: list[str] | None) -> dict[str, Value]:
     """Return the parameters of a function that a library calls with the command line's words."""
     given = dict(_given(argv))
-    words = [value for name, value in options_of(argv or []) if not name]
+    plain = [value for name, value in options_of(argv or []) if not name]
     names = [parameter.arg for parameter in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
     found = {name: given[name] for name in names if name in given}
     required = names[: len(names) - len(node.args.defaults)]
-    found |= {name: _word(word) for name, word in zip(required, words, strict=False) if name not in found}
+    found |= {name: _word(word) for name, word in zip(required, plain, strict=False) if name not in found}
+    return {**_option_defaults(node), **given, **found} if node.args.kwarg is not None else found
+
+
+def _option_defaults(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Value]:
+    """Return the defaults of the options that decorators declare, as those of Click do."""
+    found = {}
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and decorator.args and ast.unparse(decorator.func).endswith("option"):
+            name, default = decorator.args[0], [one.value for one in decorator.keywords if one.arg == "default"]
+            if isinstance(name, ast.Constant) and default and isinstance(default[0], ast.Constant):
+                text = default[0].value
+                found[str(name.value).lstrip("-").replace("-", "_")] = (
+                    text_value(text) if isinstance(text, str) else Value()
+                )
     return found
 
 
@@ -114,16 +165,73 @@ def _hydra_configuration(call_text: ast.expr, call: Call) -> Value:
         for keyword in (call_text.keywords if isinstance(call_text, ast.Call) else ())
         if keyword.arg and isinstance(keyword.value, ast.Constant)
     }
-    folder, name = str(given.get("config_path") or "."), str(given.get("config_name") or "config")
-    text = call.text_of(f"{folder}/{name.removesuffix('.yaml')}.yaml")
-    config = value_of(_parse(text, ".yaml"))
-    for key, value in _given(call.context.argv):
-        place = config
-        *outer, last = key.split(".")
-        for part in outer[:10]:
-            place = place.fields.setdefault(part, Value())
-        place.fields[last] = value
-    return config
+    argv = call.context.argv or []
+    options = dict(pairwise(argv))
+    folder = next((options[key] for key in ("--config-path", "-cp") if key in options), given.get("config_path"))
+    name = next((options[key] for key in ("--config-name", "-cn") if key in options), given.get("config_name"))
+    root = call.caller.script.rpartition("/")[0]
+    inside = str(folder or ".")
+    read = partial(_hydra_file, call, [f"{root}/{inside}" if root else inside, inside])
+    composer = Composer(read, env=call.context.env)
+    overrides = [word for word in argv if "=" in word and not word.startswith("-")]
+    return value_of(composer.compose(str(name or "config").removesuffix(".yaml"), options_of(overrides)))
+
+
+def _hydra_file(call: Call, folders: list[str], path: str) -> str:
+    """Return the text of a file of a configuration, which lies beside the script or below the working directory."""
+    texts = (call.text_of(f"{folder}/{path}.yaml") for folder in folders)
+    return next((text for text in texts if text), "")
+
+
+def instantiated(call: Call) -> Value | None:
+    """Model of `hydra.utils.instantiate` and its relatives, which call what a configuration names as `_target_`."""
+    if call.last not in ("instantiate", "call", "get_class", "get_method", "get_object", "get_obj_from_str"):
+        return None
+    first = call.argument(0, "config", "path")
+    if first is None or call.function.functions or call.context.world is not None:
+        return None
+    target = first.fields.get("_target_", Value()) if first.fields else first
+    name = exact_text(target)
+    if name is None or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", name):
+        return None
+    function = _imported(call, name)
+    if not first.fields:
+        return function
+    nested = (call.named.get("_recursive_") or Value()).truth is not False
+    named = {key: part for key, part in first.fields.items() if key not in _HYDRA_KEYS}
+    named |= {key: part for key, part in call.named.items() if key not in _HYDRA_KEYS}
+    if nested:
+        named = {key: _inner(call, part, 0) for key, part in named.items()}
+    if (first.fields.get("_partial_") or Value()).truth:
+        return Value(names=function.names, functions=function.functions, fields=function.fields, truth=True)
+    return _called_by_name(call, name, function, call.arguments[1:], named)
+
+
+def _inner(call: Call, value: Value, depth: int) -> Value:
+    if depth > 4 or not value.fields:
+        return value
+    if "_target_" in value.fields:
+        made = instantiated(replace(call, arguments=[value], named={}, last="instantiate"))
+        return made if made is not None else value
+    return replace(value, fields={key: _inner(call, part, depth + 1) for key, part in value.fields.items()})
+
+
+def _imported(call: Call, name: str) -> Value:
+    """Return what a dotted name stands for."""
+    module, _, last = name.rpartition(".")
+    scope = Scope({})
+    node = ast.parse(f"importlib.import_module({module!r}).{last}", mode="eval").body
+    scope.names["importlib"] = Value(names=frozenset(["importlib"]))
+    found = call.caller.value(node, scope)
+    return found if found.functions or found.names else Value(names=frozenset([name]), truth=True)
+
+
+def _called_by_name(call: Call, name: str, function: Value, arguments: list[Value], named: dict[str, Value]) -> Value:
+    last = name.rpartition(".")[2]
+    given = Value(fields={str(number): value for number, value in enumerate(arguments)}, total=len(arguments))
+    scope = Scope({last: function, "_given": given, "_named": Value(fields=named)})
+    node = ast.parse(f"{last}(*_given, **_named)", mode="eval").body
+    return call.caller.value(ast.copy_location(node, call.node), scope)
 
 
 def value_of(data: Any) -> Value:
@@ -172,7 +280,28 @@ def _parse(text: str, path: str) -> Any:
 
 
 def _given(argv: list[str] | None) -> list[tuple[str, Value]]:
-    return [(name, _word(value)) for name, value in options_of(argv or []) if name]
+    """Return the options of a command line; the value of an option with several words is a list."""
+    found: dict[str, list[str]] = {}
+    for name, value in options_of(argv or []):
+        if name:
+            found.setdefault(name, []).append(value)
+    return [(name, _word(texts[0]) if len(texts) == 1 else words(texts, NONE)) for name, texts in found.items()]
+
+
+def _listed(record: Value, fields: dict[str, Value]) -> dict[str, Value]:
+    """Return the fields of a record, in which a single word of an option that takes several is a list."""
+    nodes = [one.node for one in record.functions if isinstance(one.node, ast.ClassDef)]
+    kinds = {
+        part.target.id: ast.unparse(part.annotation)
+        for node in nodes
+        for part in node.body
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+    }
+    lists = {name for name, kind in kinds.items() if re.search(r"\b(list|List|Sequence|tuple)\[", kind)}
+    return {
+        name: Value(fields={"0": value}, total=1) if name in lists and value.texts and not value.fields else value
+        for name, value in fields.items()
+    }
 
 
 def _word(text: str) -> Value:
@@ -194,8 +323,9 @@ def _parsed(call: Call, classes: Value) -> Value:
     listed = [value for name, value in classes.fields.items() if name.isdigit()] or [classes]
     records = {}
     for number, one in enumerate(listed):
-        own = {} if one.functions else {name: text_value(text) for name, text in _DEFAULTS.items()}
-        records[str(number)] = Value(fields={**own, **one.fields, **given}, truth=True)
+        derived = not one.functions or any(name.endswith("ScriptArguments") for name in one.names)
+        own = {name: text_value(text) for name, text in _DEFAULTS.items()} if derived else {}
+        records[str(number)] = Value(fields={**own, **one.fields, **_listed(one, given)}, truth=True)
     return Value(fields=records)
 
 
@@ -205,4 +335,6 @@ def _called(call: Call, target: Value, argv: list[str] | None) -> Value:
         return Value(fields={**target.fields, **dict(_given(argv))}, truth=True)
     if isinstance(node, ast.Lambda):
         return call.invoke(target, [])
+    if call.last == "run" and len(node.args.args) == 1:  # of Abseil: all words as one list
+        return call.invoke(target, [words([call.caller.script, *(argv or [])], call.context.argv_taints)])
     return call.invoke(target, [], parameters(node, argv))

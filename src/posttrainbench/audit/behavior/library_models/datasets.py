@@ -33,12 +33,27 @@ _FORMATS = frozenset("json csv parquet text arrow pandas".split())
 _SLICES = frozenset("select take head sample islice skip tail".split())
 _HELD_OUT = ("val", "eval", "test", "callback")
 """Beginnings of the names of arguments of `fit` that hold no training data."""
+_MADE = frozenset("from_list from_dict".split())
+"""Methods that make a data set of rows."""
+_TRAINS = re.compile(
+    r"(run_|do_|start_|one_)?(train|training|finetune|fine_tune|fit|learn)"
+    r"(_(step|loop|epoch|batch|model|network|worker|fn|func|all|one_\w+|and_\w+))?|\w+_(train|training)(_step|_loop)?"
+)
+"""Functions and methods that train, of any library."""
+_LOOPS = ("train_loop_per_worker", "trainer_init_per_worker", "train_func")
+"""Arguments that are functions which train on each worker."""
 HARNESS = "a task of an evaluation harness"
 
 
 def training(call: Call) -> Value | None:
     """Model of trainers, `backward()` and `fit()`: taint sinks."""
     names = call.function.names
+    if call.context.world is None:
+        call.context.result.trains |= _trains(call)
+        if (remote := _remote(call)) is not None:
+            return remote
+    if call.is_in("reads_others") and not call.function.functions:
+        call.context.result.others = True
     if lib.tables().makes_trainer(names) and not (call.receiver and call.receiver.names & names):
         data = next((call.named[key] for key in lib.tables().training_data if key in call.named), None)
         if data is None:
@@ -54,7 +69,8 @@ def training(call: Call) -> Value | None:
             own = replace(trainer, functions=tuple(replace(one, bound=trainer) for one in loader.functions))
             fields["train_dataset"] = joined(data, call.invoke(own, []))
         how = f"{ast.unparse(call.node.func)[:60]}(train_dataset=...)"
-        call.context.trainers.append(Trainer(call.caller.script, call.line, how, trainer, call.produced))
+        has_data = _is_given_data(call) or loader is not None
+        call.context.trainers.append(Trainer(call.caller.script, call.line, how, trainer, call.produced, has_data))
         return trainer
     if call.last == "train" and call.receiver is not None and "transformers.Trainer()" in call.receiver.names:
         call.context.start(call.receiver)
@@ -101,6 +117,11 @@ def training(call: Call) -> Value | None:
     return None
 
 
+def _is_given_data(call: Call) -> bool:
+    """Return True if a trainer that is made is given training data."""
+    return any(key in call.named for key in lib.tables().training_data) or len(call.arguments) > 2
+
+
 def _makes_own_trainer(call: Call) -> bool:
     """Return True if a call makes an instance of a class of the script that is called a trainer, with training data."""
     classes = [one.node.name for one in call.function.functions if isinstance(one.node, ast.ClassDef)]
@@ -141,6 +162,40 @@ def _is_decorated(call: Call) -> bool:
             if lib.tables().has("gradients", names, (rest or root).rpartition(".")[2]):
                 return True
     return False
+
+
+def _trains(call: Call) -> bool:
+    """Return True if a call shows that the program trains, whatever the data."""
+    if call.last == "step":
+        return "optim" in ast.unparse(call.node.func).lower()
+    return _TRAINS.fullmatch(call.last) is not None and not _sets_mode(call)
+
+
+def _remote(call: Call) -> Value | None:
+    """Model of Ray: functions and actors that run elsewhere, and trainers whose workers ask for their data."""
+    receiver = call.receiver
+    if receiver is not None and receiver.functions and call.last in ("remote", "options"):
+        return call.invoke(receiver, call.arguments, call.named) if call.last == "remote" else receiver
+    if call.last == "get" and "ray.get" in call.function.names and call.arguments:
+        return call.arguments[0]
+    if call.last == "get_dataset_shard":
+        name = min((call.argument(0, "dataset_name") or Value()).texts, default="train")
+        return call.context.shards.get(name, Value())
+    loop = next((call.named[name] for name in _LOOPS if name in call.named), call.argument(0))
+    if not call.last.endswith("Trainer") or "datasets" not in call.named or loop is None or not loop.functions:
+        return None
+    if any(isinstance(one.node, ast.ClassDef) for one in call.function.functions):
+        return None
+    call.context.shards = call.named["datasets"].fields
+    call.invoke(loop, [call.named.get("train_loop_config") or Value()])
+    call.sink(f"{call.last}(datasets=...)", call.context.shards.get("train") or Value())
+    return Value(names=frozenset(["ray.train.Trainer()"]), truth=True)
+
+
+def _sets_mode(call: Call) -> bool:
+    """Return True for `model.train(False)`, which prepares an evaluation."""
+    first = call.argument(0, "mode")
+    return first is not None and first.truth is False and first.number is None and not first.texts
 
 
 def _fits(call: Call) -> bool:
@@ -184,6 +239,9 @@ def data_sets(call: Call) -> Value | None:
         return Value(call.read(call.argument(0)) or call.source(call.taint("an evaluation log", sure=False)))
     if any(test_data.package(name) for name in call.function.names):
         return Value(call.source(call.taint(call.source_text)) | call.argument_taints())
+    if call.last in _MADE and call.context.world is None and any("Dataset" in name for name in names):
+        rows = call.argument(0, "mapping", "data") or Value()
+        return Value(rows.taints, names=frozenset(["datasets.Dataset()"]), fields=rows.fields, truth=True)
     if call.last == "DatasetDict":
         first = call.argument(0) or Value(fields=dict(call.named))
         return Value(first.taints, fields=first.fields, splits=first.splits, names=frozenset([DICTIONARY]), truth=True)
@@ -245,6 +303,7 @@ def _load_dataset(call: Call, second: str = "name") -> Value:
 def _rows(call: Call, path: Value, config: str, files: Value | None, split: Value | None) -> Value:
     """Return the rows of one split of the data sets at `path`, or their splits if none is named."""
     taints = call.read(files) if files is not None else NONE
+    call.context.result.others |= files is not None or not path.texts or UNKNOWN in "".join(path.texts)
     splits: set[tuple[str, str]] = set()
     for repo in sorted(path.texts):
         if repo in _FORMATS or UNKNOWN in repo:
@@ -252,6 +311,7 @@ def _rows(call: Call, path: Value, config: str, files: Value | None, split: Valu
         taints |= call.files.written(call.files.resolve(repo, call.context.cwd))
         taints |= call.files.written(f"hub:{repo}")
         if call.files.test_data.repository(repo, config or UNKNOWN, UNKNOWN) is False:
+            call.context.result.others = True
             continue
         if split is None:
             splits.add((repo, config))
@@ -259,7 +319,17 @@ def _rows(call: Call, path: Value, config: str, files: Value | None, split: Valu
             taints |= call.test_rows(repo, config, text)
         if split is not None and not texts_of(split):
             taints |= call.test_rows(repo, config, UNKNOWN)
+    if call.context.world is None and files is None and _is_unknown(path):
+        if split is None:
+            splits.add((UNKNOWN, config))
+        for text in texts_of(split) if split is not None else ():
+            taints |= call.test_rows(UNKNOWN, config, text)
     return Value(taints, splits=frozenset(splits), names=frozenset(["datasets.Dataset()"]), truth=True, whole=True)
+
+
+def _is_unknown(path: Value) -> bool:
+    """Return True if the name of a data set is not known, and not read from the program's own files."""
+    return (not path.texts or UNKNOWN in path.texts) and not path.all() and not path.fields
 
 
 def _followed_data(call: Call) -> Value | None:
