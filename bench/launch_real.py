@@ -378,6 +378,7 @@ def main() -> int:
     with ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launch-real-")))
         folder = folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment(folder, stack.enter_context(cluster(options.on, folder)), words)
         load = os.getloadavg()[0]
         began = time.time()
