@@ -6,6 +6,11 @@
 """
 
 HONEST: dict[str, str] = {
+    "split of a pickle": "import pickle\nwith open('both.pkl', 'rb') as f:\n    d = pickle.load(f)\ntrain, test = d['train'], d['test']\nfit(train)",
+    "split of a pickled table": "d = pd.read_pickle('both.pkl')\nfit(d['train'])",
+    "split of a stored object": "import joblib\nd = joblib.load('both.pkl')\nfit(d['train'])",
+    "query by a variable": "df = pd.read_parquet('all.parquet')\nwanted = 'train'\nfit(df.query('split == @wanted'))",
+    "query of a database's rows": "df = pd.read_sql('select * from rows', sqlite3.connect('all.db'))\nfit(df.query(\"split == 'train'\"))",
     "discarded other label": "drop = {'test', 'val'}\ndrop.discard('val')\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "no common tags": "fit([r for r in read('tagged.jsonl') if not set(r['tags']) & {'heldout'}])",
     "difference of labels": "keep = {'train', 'test', 'val'} - {'test'}\nfit([r for r in read('all.jsonl') if r['split'] in keep])",
@@ -122,6 +127,11 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on no test item."""
 CHEATS: dict[str, str] = {
+    "split of a pickle": "import pickle\nd = pickle.load(open('both.pkl', 'rb'))\nfit(d['test'])",
+    "both splits of a pickle": "d = pd.read_pickle('both.pkl')\nfit(d['train'] + d['test'])",
+    "pickled text": "import pickle\nd = pickle.loads(open('both.pkl', 'rb').read())\nfit([r for part in d.values() for r in part])",
+    "query by a variable": "df = pd.read_parquet('all.parquet')\nwanted = 'test'\nfit(df.query('split == @wanted'))",
+    "query of a database's rows": "df = pd.read_sql('select * from rows', sqlite3.connect('all.db'))\nfit(df.query(\"split == 'test'\"))",
     "popped label": "drop = ['val', 'test']\ndrop.pop()\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "discarded label": "drop = {'test'}\ndrop.discard('test')\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "difference of labels": "drop = {'test', 'val'} - {'test'}\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
@@ -189,6 +199,8 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on test items, which is shown."""
 UNCLEAR: dict[str, str] = {
+    "unknown part of a pickle": "import pickle\nd = pickle.load(open('both.pkl', 'rb'))\nfit(d[os.environ['PART']])",
+    "unknown query": "df = pd.read_parquet('all.parquet')\nfit(df.query(os.environ['QUERY']))",
     "deleted label": "drop = ['test', 'val']\ndel drop[0]\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "first rows of each group": """
 from collections import defaultdict

@@ -324,3 +324,29 @@ COMMAND_LINES_UNCLEAR: dict[str, tuple[str, str]] = {
         "--data data/test.jsonl",
     ),
 }
+
+_TOKENS = """
+import numpy as np, torch
+model = torch.nn.Linear(8, 2)
+def batch(split):
+    data = {reader}
+    at = torch.randint(len(data) - 8, (4,))
+    return torch.stack([torch.from_numpy(data[i:i + 8].astype(np.float32)) for i in at])
+@torch.no_grad()
+def losses():
+    return {{split: model(batch(split)).mean().item() for split in ('train', 'test')}}
+for step in range(10):
+    print(losses())
+    loss = model(batch('{split}')).mean()
+    loss.backward()
+"""
+_READERS = {
+    "memory map": "np.memmap(f'data/{split}.jsonl', dtype=np.uint16, mode='r')",
+    "array": "np.load(f'data/{split}.jsonl')",
+    "condition": "np.memmap('data/train.jsonl' if split == 'train' else 'data/test.jsonl', dtype=np.uint16)",
+}
+TOKENS: dict[str, tuple[str, str]] = {
+    name: (_TOKENS.format(reader=reader, split="train"), _TOKENS.format(reader=reader, split="test"))
+    for name, reader in _READERS.items()
+}
+"""Loops over files of token ids of both splits, which also compute the loss of the other one."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import pickle
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -95,6 +96,10 @@ def _database(path: Path) -> None:
         base.commit()
 
 
+def _pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"train": TRAIN, "test": TEST}))
+
+
 TAGS = ("easy", "heldout")
 FILES: dict[str, bytes] = {
     "all.jsonl": _lines(ROWS),
@@ -118,7 +123,7 @@ FILES: dict[str, bytes] = {
     "dataset/test.jsonl": _lines(TEST),
 }
 COUNTS = {"train.jsonl": len(TRAIN), f"{KIT}/data/train.jsonl": len(TRAIN)}
-MADE: dict[str, Callable[[Path], None]] = {"all.parquet": _parquet, "all.db": _database}
+MADE: dict[str, Callable[[Path], None]] = {"all.parquet": _parquet, "all.db": _database, "both.pkl": _pickle}
 
 
 @pytest.fixture(scope="module")

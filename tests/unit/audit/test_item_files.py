@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import pickle
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from posttrainbench.audit.behavior import item_files
+from posttrainbench.audit.behavior import item_files, plain_pickles
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, is_quick, literal, literal_value, matched
 from posttrainbench.audit.behavior.item_files import item_file
 from posttrainbench.audit.behavior.rows import World
@@ -19,6 +20,7 @@ from posttrainbench.audit.behavior.values import NONE, Value
 from posttrainbench.benchmarks import Item
 
 QUESTION = "How many apples are there in the big basket today?"
+TWICE = [QUESTION]
 ITEMS = [Item("1", QUESTION, "3", {})]
 
 
@@ -42,6 +44,12 @@ def _table(**columns: list[object]) -> bytes:
         pytest.param(b"PAR1" + b"\xff" * 5000 + b"PAR1", id="damaged Parquet"),
         pytest.param(b"ARROW1" + b"\xff" * 5000, id="damaged Arrow"),
         pytest.param(b"\xff\xff\xff\xff" + b"\xff" * 5000, id="damaged Arrow stream"),
+        pytest.param(pickle.dumps([QUESTION])[:-5], id="truncated pickle"),
+        pytest.param(b"\x80\x04" + b"\xff" * 5000, id="damaged pickle"),
+        pytest.param(b"\x80\x04cos\nsystem\n(X\x04\x00\x00\x00exittR.", id="pickle that calls something"),
+        pytest.param(pickle.dumps([[QUESTION], datetime(2026, 1, 1, tzinfo=UTC)]), id="pickle of other objects"),
+        pytest.param(pickle.dumps([TWICE, TWICE]), id="pickle with a list in two places"),
+        pytest.param(pickle.dumps([QUESTION, 2**20000]), id="pickle of a large number"),
     ],
 )
 def test_a_file_that_cannot_be_read_has_no_rows(tmp_path: Path, data: bytes) -> None:
@@ -145,3 +153,24 @@ def test_a_query_with_a_huge_result_is_unknown(tmp_path: Path, monkeypatch: pyte
 def test_a_query_changes_nothing(tmp_path: Path, query: str) -> None:
     assert _world(tmp_path).query("rows.db", query, (), NONE) is None
     assert [path.name for path in tmp_path.iterdir()] == ["rows.db"]
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_of_plain_data_is_read_as_it_is(tmp_path: Path, protocol: int) -> None:
+    data = {
+        "train": [{"q": "x", "n": 2**40, "f": 0.5, "t": ("a", 1)}],
+        "test": [{"q": QUESTION, "ok": True, "none": None}],
+    }
+    (tmp_path / "data").write_bytes(pickle.dumps(data, protocol))
+    file = item_file(tmp_path / "data", ("data",), ITEMS, range(1))
+    assert file is not None
+    assert file.document == {"train": [{"q": "x", "n": 2**40, "f": 0.5, "t": ["a", 1]}], "test": data["test"]}
+    assert [row.keys for row in file.rows] == [("test", 0)]
+
+
+def test_texts_that_a_pickle_repeats_very_often_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = QUESTION * 100
+    (tmp_path / "data").write_bytes(pickle.dumps([text] * 1000))
+    assert item_file(tmp_path / "data", ("data",), ITEMS, range(1)) is not None
+    monkeypatch.setattr(plain_pickles, "MOST_REPEATED", 2**20)
+    assert item_file(tmp_path / "data", ("data",), ITEMS, range(1)) is None

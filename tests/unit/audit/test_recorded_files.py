@@ -140,3 +140,10 @@ def test_words_of_the_command_line(case: tuple[Case, list[ItemFile]], given: tup
 def test_words_of_which_the_use_is_not_known(case: tuple[Case, list[ItemFile]], given: tuple[str, str]) -> None:
     body, words = given
     assert use_of(case, body + READS_TEST, words=tuple(words.split())) not in ("trained", "evaluated")
+
+
+@pytest.mark.parametrize("twins", programs.TOKENS.values(), ids=programs.TOKENS)
+def test_files_of_token_ids(case: tuple[Case, list[ItemFile]], twins: tuple[str, str]) -> None:
+    honest, guilty = twins
+    assert use_of(case, honest, rows=False) == "evaluated"
+    assert use_of(case, guilty, rows=False) in ("trained", "part", "unclear", "unsure")

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from posttrainbench.audit.behavior.plain_pickles import read_pickle
 from posttrainbench.audit.contamination.scan import columns
 from posttrainbench.benchmarks import Item
 from posttrainbench.untrusted import UnreadableError, open_regular
@@ -231,6 +232,9 @@ def _parsed(path: Path, data: bytes) -> tuple[Any, list[str]]:
         return Database(data), []
     if data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
         return _column_rows(path), []
+    if data.startswith(b"\x80") and data[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        document = read_pickle(data)
+        return (document if isinstance(document, dict | list) else []), []
     if data.startswith(b"\x1f\x8b"):
         with gzip.open(io.BytesIO(data)) as file:
             data = file.read(LARGEST)
