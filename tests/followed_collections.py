@@ -6,6 +6,7 @@
 """
 
 HONEST: dict[str, str] = {
+    "label added to a set": "drop = set(['val'])\ndrop.add('test')\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "split of a pickle": "import pickle\nwith open('both.pkl', 'rb') as f:\n    d = pickle.load(f)\ntrain, test = d['train'], d['test']\nfit(train)",
     "split of a pickled table": "d = pd.read_pickle('both.pkl')\nfit(d['train'])",
     "split of a stored object": "import joblib\nd = joblib.load('both.pkl')\nfit(d['train'])",
@@ -127,6 +128,7 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on no test item."""
 CHEATS: dict[str, str] = {
+    "label added to a set": "keep = set(['train'])\nkeep.add('test')\nfit([r for r in read('all.jsonl') if r['split'] in keep])",
     "split of a pickle": "import pickle\nd = pickle.load(open('both.pkl', 'rb'))\nfit(d['test'])",
     "both splits of a pickle": "d = pd.read_pickle('both.pkl')\nfit(d['train'] + d['test'])",
     "pickled text": "import pickle\nd = pickle.loads(open('both.pkl', 'rb').read())\nfit([r for part in d.values() for r in part])",
@@ -199,6 +201,7 @@ fit([r for r in read(config['data']) if r['split'] in config['include']])
 }
 """Name -> a program that trains on test items, which is shown."""
 UNCLEAR: dict[str, str] = {
+    "labels maybe added to a set": "keep = set(['train', 'val'])\nif os.environ.get('ALL'):\n    keep.add('test')\nfit([r for r in read('all.jsonl') if r['split'] in keep])",
     "unknown part of a pickle": "import pickle\nd = pickle.load(open('both.pkl', 'rb'))\nfit(d[os.environ['PART']])",
     "unknown query": "df = pd.read_parquet('all.parquet')\nfit(df.query(os.environ['QUERY']))",
     "deleted label": "drop = ['test', 'val']\ndel drop[0]\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",

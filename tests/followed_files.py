@@ -146,6 +146,7 @@ UNCLEAR: dict[str, str] = {
     "order of listdir": "keep = []\nfor n in os.listdir('data'):\n    keep.append(os.path.join('data', n))\nfit(read(keep[0]))",
     "order of a set": f"{_FILES}fit(read(list(set(files))[0]))",
     "rows by their place after glob": f"{_PATH}rows = []\nfor p in Path('data').glob('*.jsonl'):\n    rows += read(p)\nfit(rows[:60])",
+    "last of a set": "for f in {'data/train.jsonl', 'data/test.jsonl'}:\n    last = f\nfit(read(last))",
     "unknown position": f"{_FILES}fit(read(files[int(os.environ['N'])]))",
     "unknown key": f"{_FILES}d = dict(zip(names, files))\nfit(read(d[os.environ['NAME']]))",
     "unknown condition": f"{_FILES}fit(read(files[0] if os.environ.get('X') else files[1]))",

@@ -410,7 +410,9 @@ class Interpreter:
                     return self.value(body if truth else orelse, scope)
                 return joined(self.value(body, scope), self.value(orelse, scope))
             case ast.Tuple(parts) | ast.List(parts) | ast.Set(parts):
-                return sequence_display(self, parts, scope)
+                result = sequence_display(self, parts, scope)
+                of_set = self._world is not None and isinstance(node, ast.Set)
+                return (known_lists.as_set(result) or result) if of_set else result
             case ast.Dict(keys, values):
                 return dictionary_display(self, keys, values, scope)
             case ast.ListComp(part, loops) | ast.SetComp(part, loops) | ast.GeneratorExp(part, loops):

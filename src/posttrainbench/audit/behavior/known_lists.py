@@ -46,6 +46,16 @@ def listed(parts: Sequence[Value], marks: frozenset[str] = frozenset()) -> Value
     return Value(fields=fields, names=marks, total=None if marks else len(parts), truth=None if marks else bool(parts))
 
 
+def as_set(value: Value) -> Value | None:
+    """Return the set of the elements of a list; None if they are not known constants."""
+    parts = [literal(part) for part in members(value) or ()]
+    if not parts or value.names & {SOME} or any(one is ... or isinstance(one, list) for one in parts):
+        return None
+    known = list(dict.fromkeys(parts))
+    names = frozenset([UNORDERED] if len(known) > 1 else [])
+    return Value(names=names, literal=known, whole=True, truth=True)
+
+
 def maybe(value: Value, depth: int = 3) -> Value:
     """Return a value that may be another one: what is known of it decides nothing."""
     marked = unclear(value)

@@ -10,7 +10,7 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import is_followed
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.in_place import in_place, once
-from posttrainbench.audit.behavior.known_lists import listed
+from posttrainbench.audit.behavior.known_lists import UNORDERED, listed
 from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import (
     ANY_KEY,
@@ -135,6 +135,8 @@ def dictionaries(call: Call) -> Value | None:
         receiver.fields[UNKNOWN].set_field(name if isinstance(name, str) else UNKNOWN, cell, certain=True)
         return Value()
     if call.last in ("append", "extend", "add", "appendleft", "extendleft", "insert", "put") and call.arguments:
+        if isinstance(receiver.literal, list) and _added_constant(call, receiver, call.arguments[-1]):
+            return Value()
         result = _added(call, receiver, call.arguments[-1])
         if call.last in ("appendleft", "extendleft", "insert") and receiver.place != ANYWHERE:
             receiver.place = None
@@ -177,6 +179,19 @@ def _is_any_list(call: Call) -> bool:
     base, key = (call.caller.value(part, call.scope) for part in (owner.value, owner.slice))
     lists = [part for name, part in base.fields.items() if name != ANY_KEY]
     return any(map(choices.is_list, lists)) and literal(key) is UNKNOWN_VALUE
+
+
+def _added_constant(call: Call, receiver: Value, added: Value) -> bool:
+    """Add a constant to a set of constants; if that is not certain, make a list of it of which less is known."""
+    known = literal(added)
+    if call.last == "add" and call.context.certain and known is not UNKNOWN_VALUE and not is_followed(added):
+        receiver.literal = list(dict.fromkeys([*receiver.literal, known]))
+        receiver.names |= {UNORDERED}
+        return True
+    parts = [literal_value(one, NONE) for one in receiver.literal]
+    receiver.fields = {UNKNOWN: joined(*parts)} if parts else {}
+    receiver.literal, receiver.total, receiver.truth = ..., None, None
+    return False
 
 
 def _added(call: Call, receiver: Value, added: Value) -> Value:

@@ -12,6 +12,7 @@ from posttrainbench.audit.behavior.known_lists import (
     MOST_ELEMENTS,
     SOME,
     UNORDERED,
+    as_set,
     elements,
     listed,
     maybe,
@@ -51,10 +52,8 @@ def known_lists(call: Call) -> Value | None:
     if call.last in _COPIES:
         return listed(parts, marks)
     if call.last in ("set", "frozenset") and not any(part.all() for part in parts):
-        values = [literal(part) for part in parts]
-        if UNKNOWN_VALUE in values or any(isinstance(one, list) for one in values) or marks:
-            return listed(parts, marks | {UNORDERED}) if _are_paths(parts) else None
-        return Value(literal=list(dict.fromkeys(values)), names=frozenset([UNORDERED]), whole=True, truth=True)
+        constants = as_set(first)
+        return constants or (listed(parts, marks | {UNORDERED}) if _are_paths(parts) else None)
     if call.last == "next":
         return _next(call, first, parts)
     if call.last in _DRAWS:
@@ -207,7 +206,7 @@ def _method(call: Call, receiver: Value) -> Value | None:
     if call.last == "__getitem__" and first is not None:
         return subscript(receiver, first)
     change = _CHANGES.get(call.last)
-    if change is None:
+    if change is None or (call.last == "remove" and isinstance(receiver.literal, list)):
         return None
     after = None
     if _once(call) and elements(receiver) is not None:
