@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from posttrainbench.audit.behavior.call import Call
 
+PATHS_PER_STEP = 20
+"""Paths that are compared with a pattern in about the time of one step."""
 _EXISTS = frozenset("exists isfile is_file isdir is_dir".split())
 _SPLITS = {
     split: re.compile(rf"(?<![a-z])({words})(?![a-z])", re.IGNORECASE)
@@ -72,6 +74,7 @@ def split_files(call: Call, folder: str) -> dict[str, list[str]] | None:
     """Return the files that `load_dataset` takes for each split of a directory, by their names; None if unknown."""
     world = call.context.world
     start = f"{_place(call, folder).rstrip('/')}/"
+    call.context.steps += len((world.paths if world is not None else None) or ()) // PATHS_PER_STEP
     below = [path for path in (world.paths if world is not None else None) or () if path.startswith(start)]
     found: dict[str, list[str]] = {}
     for path in sorted(below):
@@ -104,6 +107,7 @@ def _matching(
     start = "" if place == "." else f"{place.rstrip('/')}/"
     if world is None or world.paths is None or "\x00" in place or not rest:
         return None
+    call.context.steps += len(world.paths) // PATHS_PER_STEP
     found: dict[str, bool] = {}
     for path in sorted(path for path in world.paths if path.startswith(start) and not (not start and path[:1] == "/")):
         inside = path[len(start) :]

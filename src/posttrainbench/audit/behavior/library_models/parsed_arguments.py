@@ -15,6 +15,8 @@ ARGUMENTS = "__arguments__"
 """Field of a parser: its arguments, as they were added."""
 MOST_WORDS = 200
 MOST_ARGUMENTS = 100
+STEPS = 5
+"""Steps that an argument or a word counts as."""
 _ACTIONS = frozenset("store store_true store_false store_const append append_const extend count".split())
 _PLAIN = frozenset("prog usage description epilog formatter_class add_help exit_on_error".split())
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool}
@@ -78,6 +80,7 @@ def parsed(call: Call) -> Value | None:
         return None
     if not isinstance(words, list) or len(words) > MOST_WORDS or not all(isinstance(word, str) for word in words):
         return None
+    call.context.steps += STEPS * (len(held.literal) + len(words))
     try:
         parser, unknown = _parser(held.literal)
         read = parser.parse_known_args if call.last == "parse_known_args" else parser.parse_args
