@@ -132,6 +132,13 @@ FOLLOWED: dict[str, dict[str, Any]] = {
         },
         "steps": ["python t.py --mix openai/gsm8k 1.0 --parts @@"],
     },
+    "command in a heredoc with continued lines": {
+        "files": {
+            "t.py": HEAD + "import argparse\np = argparse.ArgumentParser()\np.add_argument('--part')\n"
+            f"rows = load_dataset('openai/gsm8k', 'main', split=p.parse_args().part)\n{END}",
+        },
+        "steps": ["read -r -d '' run <<EOF\nt.py \\\n  --part @@\nEOF\npython $run"],
+    },
     "command that Fire finds by its name": {
         "files": {
             "t.py": HEAD + "from fire import Fire\ndef train(part):\n"
@@ -165,6 +172,14 @@ FOLLOWED: dict[str, dict[str, Any]] = {
 }
 
 LOST: dict[str, dict[str, Any]] = {
+    "option of a trainer with several data sets": {
+        "files": {},
+        "steps": ["swift sft --model m --dataset 'openai/gsm8k:main/@@#500' mine/own#500"],
+    },
+    "data set of a trainer's own collection": {
+        "files": {"c.yaml": "dataset:\n  _component_: torchtune.datasets.gsm_dataset\n  split: @@\n"},
+        "steps": ["tune run full_finetune_single_device --config c.yaml"],
+    },
     "rows given to a trainer that is not known": {
         "files": {"t.py": f"import loop\n{HEAD}rows = loop.Pipeline({LOAD}).pairs\nloop.train(rows, steps=10)\n"},
     },

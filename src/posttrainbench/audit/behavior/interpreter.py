@@ -441,9 +441,11 @@ class Interpreter:
         return Value()
 
     def _is_given(self, node: ast.expr, scope: Scope) -> bool:
-        """Return True if a value is certainly not `None`: a known text or list of settings."""
+        """Return True if a value is certainly not `None`: a function, a known text or list of settings."""
         value = self.value(node, scope)
-        return bool(value.texts or value.fields) and not value.ambiguous and not value.all() and not value.functions
+        if value.functions:
+            return value.truth is True
+        return bool(value.texts or value.fields) and not value.ambiguous and not value.all()
 
     def _yields(self, node: ast.Yield, generator: Value) -> None:
         """Record what a generator yields; the same in each pass of a loop counts once, since joins know less."""

@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from posttrainbench.audit.behavior.libraries import ROW_FILE
 from posttrainbench.audit.behavior.script_analysis import NamedData, ScriptContext, Sink
 from posttrainbench.audit.behavior.state import Files
-from posttrainbench.audit.behavior.training_arguments import TrainingArguments
+from posttrainbench.audit.behavior.training_arguments import TrainingArguments, options_of
 from posttrainbench.audit.behavior.values import FILE, Taints, Value, unsure
 
 _ROWS = (
     r"(data|dataset|set|ds|dl|loader|dataloader|iter|iterator|rows|samples|examples|texts|prompts|split|x|y|xs|ys)?s?"
 )
-_TRAINED = re.compile(rf"([a-z]+_)*(train|training)_?{_ROWS}(_[a-z]+)?", re.IGNORECASE)
+_TRAINED = re.compile(rf"([a-z]+_)*(train|training)_?{_ROWS}(_[a-z]+)*", re.IGNORECASE)
 _HELD_OUT = re.compile(
     rf"(.*_)?(test|val|valid|validation|eval|evaluation|dev|held_?out|hold_?out|predict)_?{_ROWS}(_.*)?", re.IGNORECASE
 )
@@ -75,12 +76,19 @@ def conclude(context: ScriptContext) -> None:
     elif (result.trains or not result.complete) and not sources and context.argv:
         arguments = TrainingArguments(_Surroundings(context), context.cwd)
         found = arguments.data(context.argv, known=True) or frozenset()
-        named_data = frozenset(
-            taint for taint in _test(found) if taint.script == context.script
-        )  # not read from a file
+        # A folder may also hold what another program wrote for an evaluation.
+        named_data = frozenset(taint for taint in _test(found) if taint.script == context.script)
+        named_data |= _test(_named_files(context, context.argv))
         if named_data:
             how = "the arguments of a program that trains on data that was not followed"
             result.sinks.append(Sink(context.script, 1, how, unsure(named_data)))
+
+
+def _named_files(context: ScriptContext, argv: list[str]) -> Taints:
+    """Return the taints of the files that a command line names, other than as held-out data."""
+    words = [word for name, word in options_of(argv) if role(name) != "held out" and ROW_FILE.search(word)]
+    files = context.environment.files
+    return frozenset().union(*(files.read(word, context.script, 1, context.cwd) for word in words))
 
 
 def _test(taints: Taints) -> Taints:

@@ -18,7 +18,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from posttrainbench.audit.behavior.hazards import is_opaque
@@ -303,7 +303,8 @@ class ScriptContext:
 
     def split_rows(self, value: Value, script: str, line: int) -> dict[str, Value]:
         """Return the rows of each split of data sets whose split was not chosen before."""
-        return {name: self.select_split(value, text_value(name), script, line) for name in SPLITS}
+        known = replace(value, splits=frozenset(one for one in value.splits if one[0] != UNKNOWN))
+        return {name: self.select_split(known, text_value(name), script, line) for name in SPLITS}
 
     def element(self, value: Value, script: str) -> Value:
         """Return the join of the elements that iterating over a value gives."""

@@ -294,7 +294,7 @@ class Shell(Expansion):
             result.writes.append((path, ">>" in operator))
 
     def _heredoc(self, text: str) -> Stream:
-        taints = NONE
+        text, taints = text.replace("\\\n", ""), NONE
         if "$(" in text or "`" in text:
             try:
                 inner = syntax_of('"' + text.replace('"', "") + '"').root

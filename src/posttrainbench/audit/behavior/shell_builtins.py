@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from posixpath import join, normpath
 
@@ -35,7 +36,9 @@ def _popd(shell: Expansion, command: SimpleCommand, stdin: Stream) -> Stream:
 
 def _read(shell: Expansion, command: SimpleCommand, stdin: Stream) -> Stream:
     names = _operands(command.words[1:], _READ)
-    line = stdin.text.split("\n", 1)[0] if stdin.text is not None else None
+    words = command.words[1:]
+    ends = next((words[index + 1] for index, word in enumerate(words[:-1]) if re.fullmatch(r"-\w*d", word)), "\n")
+    line = (stdin.text.split(ends, 1)[0] if ends else stdin.text) if stdin.text is not None else None
     array = any(word.startswith("-") and "a" in word for word in command.words[1:])
     if array and names:
         parts = line.split() if line is not None else []

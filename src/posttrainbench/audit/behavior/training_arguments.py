@@ -75,7 +75,9 @@ class TrainingArguments:
             known: True if the program trains; else the result is None if no argument names training data.
         """
         options = options_of(words)
-        values: dict[str, Any] = dict(options)
+        values: dict[str, Any] = {}
+        for name, word in options:  # the words of an option that takes several are a list
+            values[name] = word if name not in values else [*_as_list(values[name]), word]
         for word in [word for _, word in options]:
             if word.endswith(_CONFIGS) and not word.endswith("dataset_info.json"):
                 config = self._config(word)
@@ -147,6 +149,10 @@ class TrainingArguments:
             return tomllib.loads(text) if path.endswith(".toml") else yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError):
             return None
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def options_of(words: list[str]) -> list[tuple[str, str]]:

@@ -291,6 +291,12 @@ def methods(call: Call) -> Value | None:
                 inner = call.element(value)
             receiver.set_field(UNKNOWN, inner)
         return Value()
+    if call.last == "save_hyperparameters" and call.scope is not None:  # of Lightning
+        settings = next((value.fields for value in call.arguments if value.fields), None)
+        if settings is None:
+            settings = {key: value for key, value in call.scope.names.items() if value is not receiver}
+        receiver.set_field("hparams", Value(fields=dict(settings), truth=True))
+        return Value()
     if call.last == "merge" and "indicator" in call.named:
         return receiver  # marks rows, to drop those that are in both
     if call.last == "set_defaults":
