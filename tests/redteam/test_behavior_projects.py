@@ -162,6 +162,12 @@ FOLLOWED: dict[str, dict[str, Any]] = {
             "conf/config.yaml": "a: 1\nb: 2\nc: 3\nd: 4\ne: 5\nf: 6\ng: 7\np: openai/gsm8k\nn: main\ns: '@@'\n",
         }
     },
+    "rows at drawn positions": {
+        "files": {
+            "t.py": f"{HEAD}import random\nrows = {LOAD}\n"
+            f"rows = rows.select(random.sample(range(0, len(rows)), k=50))\n{END}",
+        }
+    },
     "values above a threshold": {
         "files": {
             "t.py": "import jax\nimport numpy as np\nfrom datasets import load_dataset\n"

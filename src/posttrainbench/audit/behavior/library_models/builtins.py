@@ -86,6 +86,8 @@ def builtins(call: Call) -> Value | None:
         return None
     if call.last in lib.COUNTS and not (call.last == "index" and call.receiver is None):
         number = (call.argument(0) or Value()).number if name in ("int", "range") else None
+        if name == "range" and len(call.arguments) > 1:  # as many as from 0 on
+            number = call.arguments[1].number if number == 0 else None
         return Value(number=number)
     first = call.argument(0)
     if name in (
