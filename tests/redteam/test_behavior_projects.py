@@ -168,6 +168,11 @@ FOLLOWED: dict[str, dict[str, Any]] = {
             f"rows = rows.select(random.sample(range(0, len(rows)), k=50))\n{END}",
         }
     },
+    "limit of rows that is not set": {
+        "files": {
+            "t.py": f"{HEAD}limit = -1\nrows = {LOAD}\nif limit > 0:\n    rows = rows.select(range(limit))\n{END}",
+        }
+    },
     "values above a threshold": {
         "files": {
             "t.py": "import jax\nimport numpy as np\nfrom datasets import load_dataset\n"

@@ -252,6 +252,8 @@ def data_sets(call: Call) -> Value | None:
     ):
         base = call.receiver if call.receiver is not None and call.receiver.all() else (call.argument(0) or Value())
         numbers = [value.number for value in call.all_arguments() if value.number is not None]
+        if call.context.world is None:  # others stand for no limit
+            numbers = [number for number in numbers if number > 0]
         counted = numbers and base.whole and call.last not in ("skip", "tail")
         some = sliced(base, numbers[-1]) if counted else base
         return some if call.last == "sample" else cut(some)
