@@ -134,6 +134,7 @@ CHEATS: dict[str, str] = {
     "pickled text": "import pickle\nd = pickle.loads(open('both.pkl', 'rb').read())\nfit([r for part in d.values() for r in part])",
     "query by a variable": "df = pd.read_parquet('all.parquet')\nwanted = 'test'\nfit(df.query('split == @wanted'))",
     "query of a database's rows": "df = pd.read_sql('select * from rows', sqlite3.connect('all.db'))\nfit(df.query(\"split == 'test'\"))",
+    "deleted label": "drop = ['test', 'val']\ndel drop[0]\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "popped label": "drop = ['val', 'test']\ndrop.pop()\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "discarded label": "drop = {'test'}\ndrop.discard('test')\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "difference of labels": "drop = {'test', 'val'} - {'test'}\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
@@ -204,7 +205,6 @@ UNCLEAR: dict[str, str] = {
     "labels maybe added to a set": "keep = set(['train', 'val'])\nif os.environ.get('ALL'):\n    keep.add('test')\nfit([r for r in read('all.jsonl') if r['split'] in keep])",
     "unknown part of a pickle": "import pickle\nd = pickle.load(open('both.pkl', 'rb'))\nfit(d[os.environ['PART']])",
     "unknown query": "df = pd.read_parquet('all.parquet')\nfit(df.query(os.environ['QUERY']))",
-    "deleted label": "drop = ['test', 'val']\ndel drop[0]\nfit([r for r in read('all.jsonl') if r['split'] not in drop])",
     "first rows of each group": """
 from collections import defaultdict
 groups = defaultdict(list)

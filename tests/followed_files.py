@@ -351,3 +351,120 @@ TOKENS: dict[str, tuple[str, str]] = {
     for name, reader in _READERS.items()
 }
 """Loops over files of token ids of both splits, which also compute the loss of the other one."""
+_MORE = "read('data/test.jsonl')"
+_COPIES = (
+    "a.copy() | list(a) | a[:] | a[0:] | [*a] | copy.copy(a) | copy.deepcopy(a) | sorted(a, key=str) | a * 1".split(
+        " | "
+    )
+)
+COPIES: dict[str, tuple[str, str]] = {
+    f"{copied}, {added}": (
+        f"import copy\na = read('data/train.jsonl')\nb = {copied}\n{added}\nfit(a)",
+        f"import copy\na = read('data/train.jsonl')\nb = {copied}\n{added}\nfit(b)",
+    )
+    for copied in _COPIES
+    for added in (f"b.extend({_MORE})", f"b += {_MORE}", f"for row in {_MORE}:\n    b.append(row)")
+}
+"""Programs that change a copy of the list that they train on, and ones that train on the copy."""
+CHANGES: dict[str, tuple[str, str]] = {
+    "list under two names": (
+        f"a = read('data/train.jsonl')\nb = a\nb = b + {_MORE}\nfit(a)",
+        f"a = read('data/train.jsonl')\nb = a\nb += {_MORE}\nfit(a)",
+    ),
+    "copied dictionary": (
+        "a = {'data': 'data/train.jsonl'}\nb = a.copy()\nb['data'] = 'data/test.jsonl'\nfit(read(a['data']))",
+        "a = {'data': 'data/train.jsonl'}\nb = a\nb['data'] = 'data/test.jsonl'\nfit(read(a['data']))",
+    ),
+    "deleted": (f"{_FILES}del files[-1]\nfit(read(files[-1]))", f"{_FILES}del files[0]\nfit(read(files[0]))"),
+    "deleted slice": (
+        f"{_FILES}del files[1:]\nfit([r for f in files for r in read(f)])",
+        f"{_FILES}del files[:1]\nfit([r for f in files for r in read(f)])",
+    ),
+    "slice that is assigned": (
+        f"{_FILES}files[1:] = []\nfit([r for f in files for r in read(f)])",
+        f"{_FILES}files[:1] = []\nfit([r for f in files for r in read(f)])",
+    ),
+    "islice": (
+        f"from itertools import islice\n{_FILES}fit([r for f in islice(files, 1) for r in read(f)])",
+        f"from itertools import islice\n{_FILES}fit([r for f in islice(files, 1, None) for r in read(f)])",
+    ),
+    "rotated": (
+        f"from collections import deque\n{_FILES}q = deque(files)\nq.rotate(2)\nfit(read(q[0]))",
+        f"from collections import deque\n{_FILES}q = deque(files)\nq.rotate(1)\nfit(read(q[0]))",
+    ),
+    "shortest deque": (
+        f"from collections import deque\n{_FILES}fit([r for f in deque(files[::-1], maxlen=1) for r in read(f)])",
+        f"from collections import deque\n{_FILES}fit([r for f in deque(files, maxlen=1) for r in read(f)])",
+    ),
+    "set without an element": (
+        f"{_GLOB}keep = set(glob.glob('data/*.jsonl'))\nkeep.discard('data/test.jsonl')\n{_ALL}",
+        f"{_GLOB}keep = set(glob.glob('data/*.jsonl'))\nkeep.discard('data/train.jsonl')\n{_ALL}",
+    ),
+    "difference of sets": (
+        f"{_GLOB}keep = set(glob.glob('data/*.jsonl'))\nkeep -= set(glob.glob('data/te*'))\n{_ALL}",
+        f"{_GLOB}keep = set(glob.glob('data/*.jsonl')).difference(glob.glob('data/tr*'))\n{_ALL}",
+    ),
+    "intersection of sets": (
+        f"{_GLOB}keep = set(glob.glob('data/*.jsonl')) & set(glob.glob('data/tr*'))\n{_ALL}",
+        f"{_GLOB}keep = set(glob.glob('data/*.jsonl')) & set(glob.glob('data/te*'))\n{_ALL}",
+    ),
+    "last item": (
+        f"{_SETS}sets.popitem()\nfit([r for f in sets.values() for r in read(f)])",
+        f"{_SETS}name, path = sets.popitem()\nfit(read(path))",
+    ),
+    "default of an inner function": (
+        "made = {s: (lambda s=s: read(f'data/{s}.jsonl')) for s in ('train', 'test')}\nfit(made['train']())",
+        "made = {s: (lambda s=s: read(f'data/{s}.jsonl')) for s in ('train', 'test')}\nfit(made['test']())",
+    ),
+    "default from before": (
+        "path = 'data/train.jsonl'\ndef load(path=path):\n    return read(path)\npath = 'data/test.jsonl'\nfit(load())",
+        "path = 'data/test.jsonl'\ndef load(path=path):\n    return read(path)\npath = 'data/train.jsonl'\nfit(load())",
+    ),
+    "end of the program": (
+        "import sys\nfit(read('data/train.jsonl'))\nprint(read('data/test.jsonl'))\nsys.exit(0)\nfit(read('data/test.jsonl'))",
+        "import sys\ntry:\n    sys.exit(0)\nfinally:\n    fit(read('data/test.jsonl'))",
+    ),
+    "shorter partner": (
+        "rows = read('data/train.jsonl') + read('data/test.jsonl')\nfit([r for r, _ in zip(read('data/train.jsonl'), range(60))])",
+        "rows = read('data/test.jsonl')\nfit([r for r, _ in zip(rows, range(60))])",
+    ),
+    "two ways to the same rows": (
+        "import sys\nrows = read('data/train.jsonl') if os.environ.get('X') else read('data/train.jsonl')\nfit(rows)",
+        "import sys\nrows = read('data/test.jsonl') if os.environ.get('X') else read('data/test.jsonl')\nfit(rows)",
+    ),
+    "nothing else to train on": (
+        "rows = []\nif os.path.exists('x'):\n    rows += read('data/train.jsonl')\nfit(rows)",
+        "rows = []\nif os.environ.get('X'):\n    rows += read('data/test.jsonl')\nfit(rows)",
+    ),
+    "option of the training": (
+        "rows = read('data/train.jsonl')\nif os.environ.get('X'):\n    rows = rows[:]\nfit(rows)",
+        "rows = read('data/test.jsonl')\nif os.environ.get('X'):\n    rows = rows[:]\nfit(rows)",
+    ),
+}
+"""Programs of which the result depends on what changes lists, sets and dictionaries, and when."""
+_START = "rows = read('data/train.jsonl')\ntest = read('data/test.jsonl')\n"
+_LOOP = f"{_FILES}rows = []\nfor f in files:\n"
+EITHER_WAY: dict[str, str] = {
+    "added": f"{_START}if os.environ.get('X'):\n    rows += test\nfit(rows)",
+    "extended": f"{_START}if os.environ.get('X'):\n    rows.extend(test)\nfit(rows)",
+    "replaced": f"{_START}if os.environ.get('X'):\n    rows = test\nfit(rows)",
+    "replaced by others": f"{_START}if os.environ.get('X'):\n    test = rows\nfit(test)",
+    "both branches": f"{_START}if os.environ.get('X'):\n    part = test\nelse:\n    part = rows\nfit(part)",
+    "both branches, reversed": f"{_START}if os.environ.get('X'):\n    part = rows\nelse:\n    part = test\nfit(part)",
+    "expression": f"{_START}fit(rows + test if os.environ.get('X') else rows)",
+    "missing file": f"{_START}if os.path.exists('use_test'):\n    rows = rows + test\nfit(rows)",
+    "length": f"{_START}if len(rows) < limit():\n    rows += test\nfit(rows)",
+    "function": f"{_START}def use():\n    if os.environ.get('X'):\n        return test\n    return rows\nfit(use())",
+    "attribute": f"{_START}class C:\n    pass\nc = C()\nc.rows = rows\nif os.environ.get('X'):\n    c.rows = test\nfit(c.rows)",
+    "length in a loop": f"{_LOOP}    if len(rows) >= 60:\n        break\n    rows += read(f)\nfit(rows)",
+    "counter": f"{_FILES}rows, n = [], 0\nfor f in files:\n    n += 1\n    if n > limit():\n        break\n    rows += read(f)\nfit(rows)",
+    "part of a name": f"{_LOOP}    kind = re.match(r'data/(\\w+)', f).group(1)\n    if kind == 'train':\n        rows += read(f)\nfit(rows)",
+    "content": f"{_LOOP}    part = read(f)\n    if 'muffins' in part[0]['question'] + suffix():\n        continue\n    rows.extend(part)\nfit(rows)",
+    "another row": f"{_LOOP}    part = read(f)\n    if 'muffins' in part[0]['question']:\n        continue\n    rows.extend(part)\nfit(rows)",
+    "hash": f"import zlib\n{_LOOP}    if zlib.crc32(f.encode()) % 7 == 3:\n        continue\n    rows += read(f)\nfit(rows)",
+    "size": f"{_PATH}rows = []\nfor p in Path('data').iterdir():\n    size = p.stat().st_size\n    if size > 2000:\n        rows += read(p)\nfit(rows)",
+    "pruned walk": "rows = []\nfor root, dirs, names in os.walk('.'):\n    dirs[:] = [d for d in dirs if d != 'data']\n    for n in names:\n        rows += read(os.path.join(root, n))\nfit(rows)",
+    "pruned walk by a method": "rows = []\nfor root, dirs, names in os.walk('.'):\n    if 'data' in dirs:\n        dirs.remove('data')\n    for n in names:\n        rows += read(os.path.join(root, n))\nfit(rows)",
+    "heap": f"import heapq\n{_FILES}heapq.heappop(files)\nfit([r for f in files for r in read(f)])",
+}
+"""Programs that train on the test items or do not, depending on something that is not known."""

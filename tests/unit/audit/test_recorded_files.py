@@ -97,6 +97,25 @@ def test_files_that_are_chosen_by_name_or_position(case: tuple[Case, list[ItemFi
     assert use_of(case, guilty) == "trained"
 
 
+@pytest.mark.parametrize("twins", programs.COPIES.values(), ids=programs.COPIES)
+def test_changes_of_a_copy_do_not_change_the_list(case: tuple[Case, list[ItemFile]], twins: tuple[str, str]) -> None:
+    honest, guilty = twins
+    assert use_of(case, honest) == "evaluated"
+    assert use_of(case, guilty) == "trained"
+
+
+@pytest.mark.parametrize("twins", programs.CHANGES.values(), ids=programs.CHANGES)
+def test_changes_of_lists_and_names(case: tuple[Case, list[ItemFile]], twins: tuple[str, str]) -> None:
+    honest, guilty = twins
+    assert use_of(case, honest + READS_TEST) in ("evaluated", "unsure")
+    assert use_of(case, guilty) == "trained"
+
+
+@pytest.mark.parametrize("body", programs.EITHER_WAY.values(), ids=programs.EITHER_WAY)
+def test_data_that_an_unknown_condition_decides_on_proves_nothing(case: tuple[Case, list[ItemFile]], body: str) -> None:
+    assert use_of(case, body) in ("unclear", "unsure", "part", "compared")
+
+
 @pytest.mark.parametrize("body", programs.UNCLEAR.values(), ids=programs.UNCLEAR)
 def test_files_that_are_chosen_by_something_unknown(case: tuple[Case, list[ItemFile]], body: str) -> None:
     assert use_of(case, body) in ("unclear", "unsure", "part", "compared")

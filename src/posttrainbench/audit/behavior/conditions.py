@@ -77,6 +77,16 @@ def is_blank(test: ast.expr) -> bool:
     return False
 
 
+def is_of_nothing(test: ast.expr) -> bool:
+    """Return True if a condition only leaves out what is empty."""
+    match test:
+        case ast.UnaryOp(ast.Not(), operand):
+            return is_of_nothing(operand)
+        case ast.Compare(ast.Call(ast.Name("len")), [_], [ast.Constant(value=0)]) | ast.Call(ast.Name("len")):
+            return True
+    return is_blank(test)
+
+
 def _measures(node: ast.expr) -> bool:
     for part in ast.walk(node):
         match part:

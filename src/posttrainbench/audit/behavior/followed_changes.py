@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from posttrainbench.audit.behavior import choices, concrete, reordering, row_operators
+from posttrainbench.audit.behavior import choices, concrete, known_lists, reordering, row_operators
 from posttrainbench.audit.behavior.choices import doubtful
 from posttrainbench.audit.behavior.evaluator import Evaluator
 from posttrainbench.audit.behavior.followed_expressions import row_slice
@@ -50,6 +50,8 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
             scope.names.pop(name, None)
         case ast.Subscript(base, ast.Slice() as key):
             owner = evaluator.value(base, scope)
+            if known_lists.replaced(owner, bounds_of(evaluator, key, scope), None, certain=_once(evaluator)):
+                return
             if not is_collection(owner):
                 if evaluator.context.world is not None:
                     reordering.note_slice(evaluator.context.world, owner, key, changes=True)
@@ -69,8 +71,10 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
             else:
                 leave_out(owner)
         case ast.Subscript(base, key):
-            known = concrete.literal(evaluator.value(key, scope))
-            owner = evaluator.value(base, scope)
+            index, owner = evaluator.value(key, scope), evaluator.value(base, scope)
+            known = concrete.literal(index)
+            if not owner.mapping and known_lists.replaced(owner, [index], None, certain=_once(evaluator)):
+                return
             if evaluator.context.world is not None:
                 reordering.note_deletion(evaluator.context.world, owner)
             if owner.mapping and known is not concrete.UNKNOWN_VALUE and evaluator.context.certain:
@@ -88,6 +92,20 @@ def delete(evaluator: Evaluator, target: ast.expr, scope: Scope) -> None:
                 doubtful(owner)
             elif isinstance(concrete.literal(owner), list) and not choices.is_followed(owner):
                 owner.literal, owner.fields, owner.truth, owner.total = ..., {UNKNOWN: Value()}, None, None
+
+
+def bounds_of(evaluator: Evaluator, key: ast.Slice, scope: Scope) -> list[Value | None]:
+    """Return the values of the start, the end and the step of a slice; None for those that it does not name."""
+    return [None if one is None else evaluator.value(one, scope) for one in (key.lower, key.upper, key.step)]
+
+
+def replace_slice(evaluator: Evaluator, owner: Value, key: ast.Slice, value: Value, scope: Scope) -> bool:
+    """Assign to a slice of a list of which all elements are known; return False for other lists."""
+    return known_lists.replaced(owner, bounds_of(evaluator, key, scope), value, certain=_once(evaluator))
+
+
+def _once(evaluator: Evaluator) -> bool:
+    return evaluator.context.certain and not evaluator.context.loops and not evaluator.context.listing
 
 
 def change_rows(evaluator: Evaluator, owner: Value, changed: Value | None) -> None:

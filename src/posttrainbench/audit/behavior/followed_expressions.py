@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from posttrainbench.audit.behavior import (
+    alternatives,
     choices,
     concrete,
     conditions,
@@ -59,7 +60,7 @@ def followed_value(evaluator: Evaluator, node: ast.expr, scope: Scope) -> Value 
             truth = concrete.truth(evaluator.value(test, scope))
             if truth is not None:
                 return evaluator.value(body if truth else orelse, scope)
-            both = joined(*(evaluator.value(part, scope) for part in (body, orelse)))
+            both = joined(*alternatives.one_of([evaluator.value(part, scope) for part in (body, orelse)]))
             both = unclear(both) if evaluator.row_loops.may_choose(test, scope) else both
             lists = choices.is_list(both) or both.fields
             return replace(both, names=both.names | {choices.EITHER}) if lists else both

@@ -6,14 +6,22 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import choices, concrete, conditions, known_lists, match_patterns
+from posttrainbench.audit.behavior import (
+    alternatives,
+    choices,
+    concrete,
+    conditions,
+    known_lists,
+    known_paths,
+    match_patterns,
+)
 from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import MAYBE, Evaluator
 from posttrainbench.audit.behavior.folders import Folders
 from posttrainbench.audit.behavior.followed_changes import delete
-from posttrainbench.audit.behavior.loop_syntax import breaks, empties_list, returns, stored_names
+from posttrainbench.audit.behavior.loop_syntax import breaks, changes, empties_list, returns, stored_names
 from posttrainbench.audit.behavior.row_loops import RowLoops
-from posttrainbench.audit.behavior.values import Scope, Value, joined, key_name
+from posttrainbench.audit.behavior.values import UNKNOWN, Scope, Value, joined, key_name
 
 _IGNORES = ast.ExceptHandler(None, None, [ast.Pass()])
 
@@ -122,12 +130,33 @@ def _if(
     doubtful = evaluator.row_loops.may_choose(test, scope)
     evaluator.context.doubt += doubtful
     evaluator.context.uncertain += 1
-    ways = [evaluator.weak_block(part, scope) for part in (body, orelse)]
+    ways = _either(evaluator, body, orelse, scope)
     evaluator.context.doubt -= doubtful
     evaluator.context.uncertain -= 1
     if all(ways) and MAYBE not in ways:
         return ways[0]
     return MAYBE if doubtful and any(ways) else ""
+
+
+def _either(evaluator: Evaluator, body: Sequence[ast.stmt], orelse: Sequence[ast.stmt], scope: Scope) -> list[str]:
+    """Interpret two blocks of which one is executed, and return how control leaves them."""
+    folder = evaluator.context.cwd
+    names, held = dict(scope.names), alternatives.snapshot(scope, (body, orelse))
+    ways = [evaluator.block(body, scope)]
+    after, first = dict(scope.names), alternatives.snapshot(scope, (body, orelse))
+    scope.names.clear()
+    scope.names.update(names)
+    moved, evaluator.context.cwd = evaluator.context.cwd, folder
+    ways.append(evaluator.block(orelse, scope))
+    second = alternatives.snapshot(scope, (body, orelse))
+    for name, value in after.items():
+        other = scope.names.get(name, value)
+        scope.names[name] = value if other is value else joined(value, other)
+    if moved != folder or evaluator.context.cwd != folder:
+        evaluator.context.cwd = UNKNOWN
+    if not any(way in ("return", "raise", "continue", "break") for way in ways):
+        alternatives.settle(scope, held, first, second)
+    return ways
 
 
 def _for(evaluator: Evaluator, target: ast.expr, sequence: Value, body: Sequence[ast.stmt], scope: Scope) -> str:
@@ -139,7 +168,7 @@ def _for(evaluator: Evaluator, target: ast.expr, sequence: Value, body: Sequence
     outer = evaluator.row_loops
     names = stored_names(body) | {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
     _forget(names, scope)  # from the row before
-    evaluator.row_loops = RowLoops(outer.names | names, sequence) if followed else replace(outer)
+    evaluator.row_loops = RowLoops(outer.names | names, outer.files - names, sequence) if followed else replace(outer)
     counter = target.elts[0] if isinstance(target, ast.Tuple) and element.fields.get("0", Value()).number else None
     doubtful = followed and breaks(body, counter)
     evaluator.context.doubt += doubtful
@@ -175,11 +204,14 @@ def _unrolled(
     marks = sequence.names & {known_lists.UNORDERED, known_lists.SOME}
     evaluator.context.listing |= marks
     early = bool(marks) and len(elements) > 1 and (breaks(body, None) or returns(body))  # in an unknown pass
+    if known_paths.WALK in sequence.names and isinstance(target, ast.Tuple) and len(target.elts) > 1:
+        early |= changes(body, target.elts[1])  # which leaves out folders
     evaluator.context.doubt += early
     loops = evaluator.row_loops
     if any(element.texts or choices.is_followed(element) for element in elements):
         targets = {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
-        evaluator.row_loops = replace(loops, names=loops.names | targets)
+        own = targets | stored_names([one for one in body if not isinstance(one, ast.For | ast.While)])
+        evaluator.row_loops = replace(loops, names=loops.names | targets | stored_names(body), files=loops.files | own)
     left = maybe = ""
     for element in elements:
         before = dict(scope.names) if marks else {}

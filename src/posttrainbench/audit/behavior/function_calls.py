@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import concrete, lost_flows, operations, reordering
+from posttrainbench.audit.behavior import alternatives, concrete, lost_flows, operations, reordering
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.evaluator import MOST_NESTED_CALLS, Evaluator
 from posttrainbench.audit.behavior.imports import import_module
@@ -18,12 +18,26 @@ from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Function, Scope,
 _IMPORTS = frozenset(("importlib.import_module", "__import__"))
 MOST_RECURSIONS = 4
 """Calls of a function within itself that are interpreted."""
+_COPIES = frozenset("copy deepcopy list sorted tuple set frozenset dict deque reversed tolist".split())
+"""Functions and methods whose results are containers of their own."""
+_COPIED_LEVELS = 6
 _PROPERTIES = frozenset("property cached_property".split())
+
+
+def defined(
+    evaluator: Evaluator, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda, scope: Scope
+) -> Function:
+    """Return a function or a class, with the defaults of its parameters."""
+    function = Function(node, scope, evaluator.script)
+    if evaluator.context.world is not None and not isinstance(node, ast.ClassDef):
+        defaults = (one for one in (*node.args.defaults, *node.args.kw_defaults) if one is not None)
+        function.defaults = {one: evaluator.value(one, scope) for one in defaults}
+    return function
 
 
 def define(evaluator: Evaluator, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope) -> None:
     """Bind the name of a function or a class."""
-    value = Value(functions=(Function(node, scope, evaluator.script),), truth=True)
+    value = Value(functions=(defined(evaluator, node, scope),), truth=True)
     if isinstance(node, ast.ClassDef):
         _define_class(evaluator, value, node, scope)
     for decorator in node.decorator_list:
@@ -163,6 +177,8 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
         if not arguments and not named:
             named = from_decorators(call, function.functions[0].node)
         result = joined(*(_apply(evaluator, target, arguments, named) for target in function.functions[:3]))
+    if result is not None and evaluator.context.world is not None and last in _COPIES:
+        result = operations.copied(result, 0 if last != "deepcopy" else _COPIED_LEVELS)
     library = _library_call(call)
     if library is None:
         return result if result is not None else call.default()
@@ -231,7 +247,7 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
     inner = evaluator.nested(function.script)
     scope = Scope(parent=function.scope)
     scope.names = operations.bind(
-        node, arguments, named, function.bound, lambda default: _default(evaluator, default, scope)
+        node, arguments, named, function.bound, lambda default: _default(evaluator, function, default, scope)
     )
     if isinstance(node, ast.Lambda):
         return inner.value(node.body, scope)
@@ -246,16 +262,22 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
         and not any(one.fields.get(UNKNOWN) for one in inner.returned)
     ):
         inner.returned.append(Value(truth=False, literal=None))
+    if evaluator.context.world is not None and len(inner.returned) > 1 and not _yields(node):
+        inner.returned = alternatives.one_of(inner.returned)
     return joined(*inner.returned) if inner.returned else Value()
 
 
-def _default(evaluator: Evaluator, default: ast.expr, scope: Scope) -> Value:
+def _yields(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(node))
+
+
+def _default(evaluator: Evaluator, function: Function, default: ast.expr, scope: Scope) -> Value:
     """Return the default of a parameter, which all calls share."""
     if evaluator.context.world is None:
         return evaluator.value(default, scope)
-    if default not in evaluator.context.defaults:
-        evaluator.context.defaults[default] = evaluator.value(default, scope)
-    return evaluator.context.defaults[default]
+    if default not in function.defaults:
+        function.defaults[default] = evaluator.value(default, scope)
+    return function.defaults[default]
 
 
 def _instance(

@@ -23,17 +23,29 @@ from posttrainbench.audit.behavior.displays import comprehension, dictionary_dis
 from posttrainbench.audit.behavior.elements import element_of, elements_of
 from posttrainbench.audit.behavior.evaluator import MAYBE
 from posttrainbench.audit.behavior.folders import Folders
-from posttrainbench.audit.behavior.followed_changes import assign_slice, change_rows, holds_rows, record_assignment
+from posttrainbench.audit.behavior.followed_changes import (
+    assign_slice,
+    change_rows,
+    holds_rows,
+    record_assignment,
+    replace_slice,
+)
 from posttrainbench.audit.behavior.followed_expressions import followed_subscript, followed_value
 from posttrainbench.audit.behavior.followed_statements import followed_statement
-from posttrainbench.audit.behavior.function_calls import call_function, define, evaluate_call, inlined, read_attribute
+from posttrainbench.audit.behavior.function_calls import (
+    call_function,
+    define,
+    defined,
+    evaluate_call,
+    inlined,
+    read_attribute,
+)
 from posttrainbench.audit.behavior.imports import absolute_name, import_module, import_name
 from posttrainbench.audit.behavior.operations import DICTIONARY, exact_text, taints_of
 from posttrainbench.audit.behavior.row_loops import RowLoops
 from posttrainbench.audit.behavior.script_analysis import ScriptContext, ScriptResult, TooLongError
 from posttrainbench.audit.behavior.values import (
     UNKNOWN,
-    Function,
     Scope,
     Value,
     concatenated,
@@ -47,6 +59,8 @@ from posttrainbench.audit.behavior.values import (
 MOST_NESTED_LOOPS = 3
 _VOCABULARY = re.compile(r"vocab|stoi|(char|word|token|tok)s?(_to_|2|_?to)_?(id|idx|ix|index|int)", re.IGNORECASE)
 """Names of variables that map words to their ids."""
+_EXITS = frozenset(("sys.exit()", "exit()", "quit()", "os._exit()"))
+"""Names of what functions return that end a program."""
 _ENDS = {ast.Return: "return", ast.Raise: "return", ast.Continue: "continue", ast.Break: "break"}
 
 
@@ -143,7 +157,9 @@ class Interpreter:
         match node:
             case ast.Expr(value):
                 self.context.statement = value
-                self.value(value, scope)
+                result = self.value(value, scope)
+                if result.names & _EXITS and self.context.certain and not self.context.loops:
+                    self.context.raised = True
             case ast.Assign(targets, value):
                 result = self.value(value, scope)
                 for target in targets:
@@ -313,7 +329,15 @@ class Interpreter:
                 if "os.environ" in owner.names and value.texts:
                     self.context.env.update({name: next(iter(value.texts)) for name in index_value.texts})
                 field = exact_text(index_value)
+                if (
+                    self._world is not None
+                    and isinstance(key, ast.Slice)
+                    and replace_slice(self, owner, key, value, scope)
+                ):
+                    return
                 if self._world is not None and isinstance(key, ast.Slice):
+                    if replace_slice(self, owner, key, value, scope):
+                        return
                     reordering.note_slice(self._world, owner, key, changes=True)
                 if self._world is not None and isinstance(key, ast.Slice) and holds_rows(owner, value):
                     assign_slice(self, owner, key, value, scope)
@@ -338,8 +362,13 @@ class Interpreter:
 
     def _augment(self, target: ast.expr, operator: ast.operator, added: Value, scope: Scope) -> None:
         old = self.value(target, scope)
+        once = self.context.certain and not self.context.loops
         if self._world is not None:
             reordering.note_update(self._world, old, operator)
+        sets = self._world is not None and once and isinstance(operator, ast.Sub | ast.BitAnd | ast.BitXor)
+        if sets and (some := known_lists.set_of(old, operator, added)) is not None:
+            known_lists.put(old, list(some.fields.values()), some.names)
+            return
         if self._world is not None and choices.is_list(old) and not isinstance(operator, ast.Add | ast.BitOr):
             change_rows(self, old, row_operators.binary(old, operator, added))
             return
@@ -347,7 +376,6 @@ class Interpreter:
             return
         if self.context.doubt:
             added = unclear(added)
-        once = self.context.certain and not self.context.loops
         if once and isinstance(operator, ast.Add) and known_lists.extended(old, added, self.context.listing):
             return
         if self._world is not None and not old.texts and old.number is None and not old.handles:
@@ -420,7 +448,7 @@ class Interpreter:
             case ast.DictComp(key, part, loops):
                 return comprehension(self, [key, part], loops, scope)
             case ast.Lambda():
-                return Value(functions=(Function(node, scope, self.script),), truth=True)
+                return Value(functions=(defined(self, node, scope),), truth=True)
             case ast.NamedExpr(target, inner):
                 result = self.value(inner, scope)
                 self.assign(target, result, scope)
@@ -475,7 +503,7 @@ class Interpreter:
                 return operations.words(words, self.context.argv_taints)
             if base.whole and upper.number is not None and upper.number >= 0:
                 return cut(sliced(base, max(upper.number - max(lower.number or 0, 0), 0)))
-            return cut(base) if operations.leaves_out_rows(key) else base
+            return operations.copied(cut(base) if operations.leaves_out_rows(key) else base)
         if selection.keeps_training_rows(key):
             base = selection.without_test_data(base)
         if "sys.modules" in base.names and isinstance(key, ast.Name) and key.id == "__name__":

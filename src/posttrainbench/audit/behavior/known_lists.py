@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from posttrainbench.audit.behavior.concrete import literal, literal_value
+from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, joined, unclear
 
 MOST_ELEMENTS = 64
@@ -99,6 +100,46 @@ def cut(value: Value, bounds: Sequence[Value | None]) -> Value | None:
     return listed(parts[slice(*known)])
 
 
+def replaced(value: Value, bounds: Sequence[Value | None], by: Value | None, *, certain: bool) -> bool:
+    """Replace a slice of a list in place; return False if the value is not such a list.
+
+    Args:
+        value: the list.
+        bounds: start, end and step of the slice; only its position for a single element.
+        by: the elements, or the single one; None to delete them.
+        certain: False if it may not be done, or several times.
+    """
+    parts = members(value)
+    if not parts:
+        return False
+    added = [] if by is None else [by] if len(bounds) == 1 else members(by)
+    known = [None if one is None else literal(one) for one in bounds]
+    changed, done = list(parts), False
+    if certain and added is not None and elements(value) is not None:
+        done = _put_slice(changed, known, added)
+    if done:
+        put(value, changed, frozenset())
+    else:
+        put(value, [maybe(part) for part in [*parts, *(added or [])]], frozenset([UNORDERED, SOME]))
+    return True
+
+
+def _put_slice(parts: list[Value], bounds: Sequence[Any], added: Sequence[Value]) -> bool:
+    """Replace a slice of a list; return False if its bounds are not known or do not fit."""
+    if not all(isinstance(one, int) or (one is None and len(bounds) == 3) for one in bounds) or bounds[-1] is False:
+        return False
+    place = slice(*bounds)
+    if len(bounds) == 1:
+        if not -len(parts) <= bounds[0] < len(parts):
+            return False
+        place = slice(bounds[0] % len(parts), bounds[0] % len(parts) + 1)
+    try:
+        parts[place] = added
+    except ValueError:  # a step that does not fit
+        return False
+    return True
+
+
 def unpacked(value: Value, targets: Sequence[ast.expr]) -> list[Value] | None:
     """Return the values of the targets of an assignment of a list to several; None if it is not such a list."""
     parts = members(value)
@@ -127,6 +168,20 @@ def extended(target: Value, added: Value, marks: frozenset[str] = frozenset()) -
     marks |= (target.names | added.names) & {UNORDERED, SOME}
     put(target, [*parts, *more], marks)
     return True
+
+
+def set_of(left: Value, operator: ast.operator, right: Value) -> Value | None:
+    """Return a difference or an intersection of two sets of known elements; None for other values."""
+    parts, others = members(left), members(right)
+    if not parts or UNORDERED not in left.names:
+        return None
+    known = [literal(part) for part in parts]
+    away = [literal(part) for part in others] if others is not None and SOME not in right.names else [UNKNOWN_VALUE]
+    if UNKNOWN_VALUE in (*known, *away) or SOME in left.names or isinstance(operator, ast.BitXor):
+        return listed([maybe(part) for part in parts], frozenset([UNORDERED, SOME]))
+    inside = isinstance(operator, ast.BitAnd)
+    kept = [part for part, one in zip(parts, known, strict=True) if (one in away) is inside]
+    return listed(kept, frozenset([UNORDERED]))
 
 
 def added_up(left: Value, right: Value) -> Value | None:

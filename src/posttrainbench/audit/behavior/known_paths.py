@@ -36,6 +36,10 @@ _CARD = re.compile(r"(^|/)(README\.md|[\w-]+\.(py|ya?ml))$", re.IGNORECASE)
 """Files that may say which files belong to which split."""
 
 
+WALK = "folders of a walk"
+"""Name of what `os.walk` gives: the folders that it goes to depend on what the program does with its lists."""
+
+
 def known_paths(call: Call) -> Value | None:
     """Model of functions that list files or ask for them; None for others."""
     world = call.context.world
@@ -139,7 +143,7 @@ def _walked(call: Call, top: str) -> Value | None:
         folder: [[literal_value(one, NONE) for one in sorted(kind)] for kind in parts]
         for folder, parts in below.items()
     }
-    return listed(
+    return _named(
         [
             listed([literal_value(folder, NONE), *(listed(kind, marks) for kind in kinds)])
             for folder, kinds in names.items()
@@ -147,3 +151,9 @@ def _walked(call: Call, top: str) -> Value | None:
         ],
         marks,
     )
+
+
+def _named(parts: list[Value], marks: frozenset[str]) -> Value:
+    found = listed(parts, marks)
+    found.names |= {WALK}
+    return found

@@ -24,6 +24,22 @@ def stored_names(body: Sequence[ast.stmt]) -> set[str]:
     return {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
 
 
+def changes(body: Sequence[ast.stmt], target: ast.expr) -> bool:
+    """Return True if statements may change the list that has a name in place."""
+    if not isinstance(target, ast.Name):
+        return True
+    for part in (part for one in body for part in ast.walk(one)):
+        match part:
+            case ast.Subscript(ast.Name(name), ctx=ast.Store() | ast.Del()) if name == target.id:
+                return True
+            case ast.Call(ast.Attribute(ast.Name(name), method)) if name == target.id:
+                if method not in ("copy", "sort"):
+                    return True
+            case ast.AugAssign(ast.Name(name)) if name == target.id:
+                return True
+    return False
+
+
 def returns(body: Sequence[ast.stmt]) -> bool:
     """Return True if statements may return from a function or raise an exception."""
     return any(isinstance(part, ast.Return | ast.Raise) for one in body for part in ast.walk(one))

@@ -55,6 +55,12 @@ def constant(node: ast.Constant) -> Value:
     return Value(truth=True)
 
 
+def copied(value: Value, levels: int = 0) -> Value:
+    """Return a container of its own with the same elements, which are copied to some levels, too."""
+    fields = {name: copied(part, levels - 1) for name, part in value.fields.items()} if levels else dict(value.fields)
+    return replace(value, fields=fields)
+
+
 def attribute(base: Value, name: str) -> Value:
     """Return an attribute of a value; functions of an instance are bound to it."""
     known = base.fields.get(name)
@@ -114,7 +120,7 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value:
     if isinstance(operator, ast.Mult):
         repeated = left if left.all() or not right.all() else right
         is_number = repeated.number is not None or isinstance(repeated.literal, int | float)
-        return Value(left.all() | right.all()) if is_number else repeated
+        return Value(left.all() | right.all()) if is_number else copied(repeated)
     taints = left.all() | right.all()
     if isinstance(operator, ast.Add) and (first := unrolled(left)) and (second := unrolled(right)):
         return Value(fields={str(number): part for number, part in enumerate([*first, *second])})

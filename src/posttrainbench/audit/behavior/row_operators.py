@@ -20,7 +20,7 @@ from posttrainbench.audit.behavior.choices import (
 )
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, combined, dictionary, literal, literal_value
 from posttrainbench.audit.behavior.conditions import contains
-from posttrainbench.audit.behavior.known_lists import UNORDERED, added_up
+from posttrainbench.audit.behavior.known_lists import UNORDERED, added_up, set_of
 from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Value, joined, unclear
 
@@ -37,6 +37,8 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value | None:
         result = combined(first, operator, second)
         if result is not UNKNOWN_VALUE:
             return literal_value(result, left.all() | right.all())
+    if isinstance(operator, ast.Sub | ast.BitAnd | ast.BitXor) and (some := set_of(left, operator, right)) is not None:
+        return some
     if isinstance(operator, ast.BitOr) and (joint := union(left, right)) is not None:
         return joint
     if isinstance(operator, ast.BitOr) and (left.closed or right.closed or dictionary(left) or dictionary(right)):
@@ -135,7 +137,7 @@ def repeated(rows: Value, count: Any) -> Value:
     if not is_collection(rows) and fields:
         fields = {UNKNOWN: joined(*fields.values())}
     if count == 1:
-        return rows
+        return replace(rows, fields=dict(rows.fields))
     return replace(rows, fields=dict(fields), place=ANYWHERE if rows.place == ANYWHERE else None, total=None)
 
 

@@ -137,7 +137,7 @@ def item(base: Value, index: Value, node: ast.expr) -> Value | None:
                 return replace(cell, names=cell.names | {COLUMN}, place=base.place, total=base.total)
             return Value() if row.closed else None
         if isinstance(known, int) and base.place is not None and base.place >= 0 and base.total is not None:
-            return row if known % max(base.total, 1) == base.place else Value()
+            return row if known % max(base.total, 1) == base.place else Value(names=frozenset([OTHER]))
         if not is_followed(row):
             return None
         number = isinstance(known, int)

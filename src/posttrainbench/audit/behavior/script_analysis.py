@@ -174,7 +174,6 @@ class ScriptContext:
         statement: the expression that is a statement of its own, whose result is not used.
         trainers: the trainers that were made.
         columns: the row whose columns an expression of a data frame library names.
-        defaults: values of the defaults of parameters.
         raised: whether a function that was called certainly raises an exception for the row that is followed.
         active: the functions that are being interpreted, from the outermost one.
         popped: what calls took out of rows: bodies of loops are interpreted twice.
@@ -200,7 +199,6 @@ class ScriptContext:
     drains: bool = False
     listing: frozenset[str] = frozenset()
     columns: Value | None = None
-    defaults: dict[ast.expr, Value] = field(default_factory=dict)
     statement: ast.expr | None = None
     trainers: list[Trainer] = field(default_factory=list)
     popped: dict[ast.Call, Value] = field(default_factory=dict)

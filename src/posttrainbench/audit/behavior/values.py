@@ -66,12 +66,17 @@ NONE: Taints = frozenset()
 
 @dataclass
 class Function:
-    """A function, method or class of a script with its enclosing scope, and the instance that it is bound to."""
+    """A function, method or class of a script with its enclosing scope, and the instance that it is bound to.
+
+    Attributes:
+        defaults: values of the defaults of its parameters, as they were when it was defined; all calls share them.
+    """
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
     scope: Scope
     script: str
     bound: Value | None = None
+    defaults: dict[ast.expr, Value] = field(default_factory=dict)
 
 
 @dataclass

@@ -66,6 +66,8 @@ def dictionaries(call: Call) -> Value | None:
             return keys_of(call, receiver)
         parts = joined(*receiver.fields.values()) if receiver.fields else Value()
         return Value(fields={"0": Value(), "1": unclear(parts)})
+    if call.last == "popitem" and receiver.mapping and receiver.fields and not is_collection(receiver):
+        return _last_item(call, receiver)
     if call.last in ("get", "setdefault", "pop") and receiver.mapping:
         if known is UNKNOWN_VALUE or ANY_KEY in receiver.fields:
             return row_subscripts.item(receiver, first, call.node)
@@ -153,6 +155,16 @@ def dictionaries(call: Call) -> Value | None:
         receiver.taints, receiver.total = NONE, 0
         return Value()
     return in_place(call)
+
+
+def _last_item(call: Call, dictionary: Value) -> Value:
+    """Take the last item out of a dictionary, or the first one with `last=False`."""
+    last = literal(call.argument(0, "last") or Value(literal=True))
+    if not call.context.certain or call.context.loops or not isinstance(last, bool) or ANY_KEY in dictionary.fields:
+        dictionary.fields, dictionary.closed = unclear(dictionary).fields, False
+        return Value(fields={"0": Value(), "1": joined(*dictionary.fields.values())}, total=2)
+    name = list(dictionary.fields)[-1 if last else 0]
+    return listed([literal_value(key_of(name), NONE), dictionary.fields.pop(name)])
 
 
 def _is_of_constants(value: Value) -> bool:

@@ -13,6 +13,7 @@ from posttrainbench.audit.behavior.known_lists import (
     SOME,
     UNORDERED,
     as_set,
+    cut,
     elements,
     listed,
     maybe,
@@ -25,6 +26,15 @@ from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, key_name,
 
 _COPIES = frozenset("list tuple iter copy deepcopy deque tqdm track trange natsorted".split())
 _DRAWS = frozenset("choice choices sample shuffle permutation permuted shuffled".split())
+_IN_PLACE = frozenset("heapify heappop heappush heappushpop heapreplace insort insort_left insort_right".split())
+_SET_CHANGES = {
+    "discard": "remove",
+    "remove": "remove",
+    "difference_update": "difference",
+    "intersection_update": "intersection",
+    "symmetric_difference_update": "",
+}
+_SETS = frozenset("difference intersection symmetric_difference".split())
 _MODULES = frozenset("itertools builtins more_itertools copy collections random tqdm heapq".split())
 
 
@@ -49,6 +59,17 @@ def known_lists(call: Call) -> Value | None:
     if parts is None or (not parts and call.last not in _COPIES | {"next"}):
         return None
     marks = first.names & {UNORDERED, SOME}
+    if call.last == "islice":
+        bounds = [None, call.arguments[1]] if len(call.arguments) == 2 else [*call.arguments[1:]]
+        return cut(first, [*bounds, None, None, None][:3])
+    if call.last in _IN_PLACE and (_is_module(call.receiver) if call.receiver is not None else True):
+        found = one_of(parts)
+        put(first, [maybe(part) for part in [*parts, *call.arguments[1:]]], frozenset([UNORDERED, SOME]))
+        return found
+    if call.last == "deque" and (limit := call.argument(1, "maxlen")) is not None and literal(limit) is not None:
+        most = literal(limit)
+        known_limit = isinstance(most, int) and not marks
+        return listed(parts[len(parts) - min(most, len(parts)) :]) if known_limit else _some(parts)
     if call.last in _COPIES:
         return listed(parts, marks)
     if call.last in ("set", "frozenset") and not any(part.all() for part in parts):
@@ -205,8 +226,19 @@ def _method(call: Call, receiver: Value) -> Value | None:
         return literal_value(known.index(wanted), NONE) if UNKNOWN_VALUE not in known and wanted in known else None
     if call.last == "__getitem__" and first is not None:
         return subscript(receiver, first)
+    of_constants = isinstance(receiver.literal, list)
+    if call.last in _SETS and not of_constants:
+        kept = _kept(call, parts, call.last)
+        return _some(parts) if kept is None or SOME in marks else listed(kept, marks)
+    if call.last in _SET_CHANGES and not of_constants and (UNORDERED in marks or call.last != "remove"):
+        kept = _kept(call, parts, _SET_CHANGES[call.last]) if _once(call) else None
+        if kept is None:
+            put(receiver, [maybe(part) for part in parts], frozenset([UNORDERED, SOME]))
+        else:
+            put(receiver, kept, marks)
+        return Value()
     change = _CHANGES.get(call.last)
-    if change is None or (call.last == "remove" and isinstance(receiver.literal, list)):
+    if change is None or (call.last == "remove" and of_constants):
         return None
     after = None
     if _once(call) and elements(receiver) is not None:
@@ -218,6 +250,24 @@ def _method(call: Call, receiver: Value) -> Value | None:
     put(receiver, after, frozenset())
     gone = [part for part in parts if not any(part is other for other in after)]
     return gone[0] if call.last in ("pop", "popleft") and gone else Value()
+
+
+def _some(parts: Sequence[Value]) -> Value:
+    return listed([maybe(part) for part in parts], frozenset([UNORDERED, SOME]))
+
+
+def _kept(call: Call, parts: list[Value], how: str) -> list[Value] | None:
+    """Return the elements that an operation on sets keeps; None if that is not known."""
+    known = [literal(part) for part in parts]
+    others: list[Any] = []
+    for argument in call.arguments:
+        some = [argument] if how == "remove" else None if SOME in argument.names else members(argument)
+        if some is None:
+            return None
+        others += [literal(one) for one in some]
+    if UNKNOWN_VALUE in known or UNKNOWN_VALUE in others or not how or len(call.arguments) != 1:
+        return None
+    return [part for part, one in zip(parts, known, strict=True) if (one in others) is (how == "intersection")]
 
 
 def _append(call: Call, receiver: Value, parts: list[Value], added: Value) -> Value | None:
@@ -253,6 +303,14 @@ def _inserted(call: Call, parts: list[Value]) -> list[Value] | None:
     return changed
 
 
+def _rotated(call: Call, parts: list[Value]) -> list[Value] | None:
+    by = literal(call.arguments[0]) if call.arguments else 1
+    if not isinstance(by, int):
+        return None
+    at = -by % len(parts)
+    return parts[at:] + parts[:at]
+
+
 def _sorted(call: Call, parts: list[Value]) -> list[Value] | None:
     made = _ordered(replace(call, last="sorted"), listed(parts), parts)
     return None if made is None else elements(made)
@@ -270,6 +328,8 @@ _CHANGES: dict[str, Callable[[Call, list[Value]], list[Value] | None]] = {
     "extend": lambda call, parts: _extended(call, parts) if call.arguments else None,
     "reverse": lambda _, parts: parts[::-1],
     "sort": _sorted,
+    "rotate": lambda call, parts: _rotated(call, parts),
+    "appendleft": lambda call, parts: [call.arguments[0], *parts] if call.arguments else None,
     "insert": lambda call, parts: _inserted(call, parts) if call.arguments else None,
     "clear": lambda _, _parts: [],
 }

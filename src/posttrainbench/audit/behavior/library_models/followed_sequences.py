@@ -130,7 +130,13 @@ def _zipped(call: Call) -> Value:
             fields[str(number)] = _element(call, value)
     if mixed:
         fields = {name: unclear(Value(part.all())) for name, part in fields.items()}
-    return collection(Value(fields=fields), first.place, first.total)
+    pairs = collection(Value(fields=fields), first.place, first.total)
+    lengths = [value.total for value in call.arguments if value is not first and value.total is not None]
+    if not lengths or call.last != "zip" or not is_followed(first) or first.total == min(lengths):
+        return pairs
+    if first.place is not None and first.place >= 0:
+        return pairs if first.place < min(lengths) else choices.without_row(pairs)
+    return choices.as_slice(pairs)
 
 
 def _element(call: Call, value: Value) -> Value:
