@@ -151,7 +151,7 @@ def _show(comparisons: "list[Lineage]") -> None:
     from rich.text import Text
 
     from posttrainbench.cli.console import Console
-    from posttrainbench.report.layout import columns
+    from posttrainbench.report.layout import Paragraph, columns
     from posttrainbench.report.text import plain
 
     console = Console(highlight=False)
@@ -173,4 +173,5 @@ def _show(comparisons: "list[Lineage]") -> None:
         console.print(line, soft_wrap=True)
     for comparison in comparisons:
         for reason in comparison.reasons:
-            console.print(f"{plain(comparison.forbidden, 1000)}: {plain(reason, 400)}", markup=False, soft_wrap=True)
+            text = f"{plain(comparison.forbidden, 1000)}: {plain(reason, 400)}"
+            console.print(Paragraph(Text(text), 0), soft_wrap=True)

@@ -1,5 +1,6 @@
 """`ptb plot`: one chart as a file."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,11 @@ def plot(
     require_directory(out.absolute().parent, "an --out FILE in an existing directory")
     require_writable(out.absolute().parent, "--out")
     conditions = Conditions(suite, parse_budget(budget) if budget else None, rules, prompt)
-    groups = group_runs(select(read_experiments(experiments).runs, conditions))
+    read = read_experiments(experiments)
+    for damaged in read.damaged:
+        text = f"ptb: {plain(damaged.name)} cannot be read and does not count: {plain(damaged.reason, 1000)}"
+        print(text, file=sys.stderr)
+    groups = group_runs(select(read.runs, conditions))
     drawn = chart(name, [table(group) for group in groups if group.board is not None])
     write_figure(drawn.spec, out)
     others = f", the largest of {len(groups)} groups" if len(groups) > 1 and name != "budgets" else ""

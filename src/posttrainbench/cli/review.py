@@ -10,7 +10,7 @@ import typer
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import RunsPath
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, one_line
 from posttrainbench.records import Result
 from posttrainbench.untrusted import printable
 
@@ -50,28 +50,35 @@ def review(
     `--dismiss` decides on it; give it a single run, so that no other run is decided on by mistake. Decisions
     are stored as by `ptb adjudicate`.
 
+    Exit codes: 0 all runs were read, 2 the files of a run are damaged.
+
     Example:  [bold]ptb review runs/demo[/bold]
     """
     if confirm and dismiss:
         raise InputError("Give either --confirm or --dismiss.")
     if rule is not None:
         _require_rule(rule)
-    queue, audited = _queue(path, rule)
+    queue, audited, unread = _queue(path, rule)
     if confirm or dismiss:
         if not why.strip():
             raise InputError("Give your reason: --why TEXT.")
         if len({one.run.root for one in queue}) > 1:
             raise InputError(f"{path} has several suspected runs; name the one that you decide on.")
+        if not queue and unread:
+            raise InputError(unread[0])
         if not queue:
             raise InputError(f"{path} has no suspicion to decide on; see `ptb audit {shlex.quote(str(path))}`.")
         _decide(queue[0], "confirm" if confirm else "dismiss", why, quiet=json)
         if json:
             print_json(_as_json(_queue(path, rule)[0]))
         return
+    for reason in unread:
+        print(f"ptb: {reason}", file=sys.stderr)
     if json:
         print_json(_as_json(queue))
     elif not queue:
-        print(f"No suspicion is open: {audited} audited run{'' if audited == 1 else 's'}.")
+        found = f"No suspicion is open: {audited} audited run{'' if audited == 1 else 's'}"
+        print(f"{found}; {len(unread)} cannot be read and may have one." if unread else f"{found}.")
         print(f"Next: ptb leaderboard {shlex.quote(str(path))}", file=sys.stderr)
     elif sys.stdin.isatty() and sys.stdout.isatty():
         _ask(queue)
@@ -80,6 +87,8 @@ def review(
         where = shlex.quote(str(queue[0].run.root))
         only = f" --rule {queue[0].rule}" if len({one.rule for one in queue if one.run is queue[0].run}) > 1 else ""
         print(f"Decide: ptb review {where}{only} --dismiss --why TEXT   (or --confirm)", file=sys.stderr)
+    if unread:
+        raise typer.Exit(2)
 
 
 def _require_rule(rule: str) -> None:
@@ -95,23 +104,46 @@ def _require_rule(rule: str) -> None:
         raise InputError(f"Unknown rule `{printable(rule)}`; choose from {', '.join(names)}.")
 
 
-def _queue(path: Path, rule: str | None) -> tuple[list[Suspicion], int]:
-    """Return the open suspicions, and the number of audited runs."""
+def _queue(path: Path, rule: str | None) -> tuple[list[Suspicion], int, list[str]]:
+    """Return the open suspicions, the number of audited runs, and why other runs cannot be read."""
     from posttrainbench.cli.audit import summary_of
     from posttrainbench.records import Stage
     from posttrainbench.run import find_runs
 
-    queue = []
+    queue: list[Suspicion] = []
     audited = 0
+    unread = []
     for run in find_runs(path):
-        result = run.result()
-        if result is None or not run.is_done(Stage.AUDIT):
+        try:
+            result = run.result()
+            if result is None or not run.is_done(Stage.AUDIT):
+                continue
+            _require_readable(run)
+            if result.suspected:
+                audit = summary_of(run)
+                queue += [Suspicion(run, result, audit, name) for name in result.suspected if rule in (None, name)]
+        except InputError as error:
+            unread.append(str(error))
             continue
         audited += 1
-        if result.suspected:
-            audit = summary_of(run)
-            queue += [Suspicion(run, result, audit, name) for name in result.suspected if rule in (None, name)]
-    return queue, audited
+    return queue, audited, unread
+
+
+def _require_readable(run: "Run") -> None:
+    """Check that the specification and the verdict of an audited run can be read.
+
+    Raises:
+        InputError: one of them cannot.
+    """
+    from posttrainbench.records import Stage, Verdict
+    from posttrainbench.untrusted import UnreadableError, read_text_below
+
+    path = run.stage(Stage.AUDIT) / "verdict.json"
+    try:
+        Verdict.model_validate_json(read_text_below(run.root, path))
+    except (OSError, ValueError, UnreadableError) as error:
+        raise InputError(f"{path} is damaged; `ptb audit {run.root}` repeats the audit. {one_line(error)}") from None
+    _ = run.spec
 
 
 def _show(suspicion: Suspicion, number: int, total: int) -> None:

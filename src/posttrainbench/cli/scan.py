@@ -152,10 +152,12 @@ def _show(report: "ScanReport") -> None:
     if report.basis:
         say(f"The verdict rests on {report.basis}.")
     if not report.documents:
-        say("Nothing was searched because no file is readable; give files, or a directory with files.")
+        say("Nothing was searched: there is no file with content that can be read; give one, or a directory with some.")
+    items = f"{report.test_items_hit:,} test item{'' if report.test_items_hit == 1 else 's'}"
+    documents = f"{report.documents:,} document{'' if report.documents == 1 else 's'}"
     speed = report.bytes / 1e6 / max(report.seconds, 1e-3)
     say(
-        f"{report.verdict.replace('_', ' ')}: {report.test_items_hit:,} test items in {report.flagged_documents:,} of "
-        f"{report.documents:,} documents (up to {report.chance} are tolerated or expected by chance); "
+        f"{report.verdict.replace('_', ' ')}: {items} in {report.flagged_documents:,} of {documents} "
+        f"(up to {report.chance} are tolerated or expected by chance); "
         f"{report.bytes / 1e6:,.1f} MB in {report.seconds:.1f} s ({speed:.{0 if speed >= 10 else 1}f} MB/s)."
     )

@@ -119,7 +119,7 @@ def _print(rows: list[TrivialScores], notes: list[str]) -> None:
 
     from posttrainbench.cli.console import Console
     from posttrainbench.records import TrivialAnswer
-    from posttrainbench.report.layout import columns
+    from posttrainbench.report.layout import Paragraph, columns
     from posttrainbench.report.text import percent
 
     console = Console(highlight=False)
@@ -131,4 +131,5 @@ def _print(rows: list[TrivialScores], notes: list[str]) -> None:
     for line in columns(table, right=range(1, len(header))) if rows else ():
         console.print(line, soft_wrap=True)
     for note in notes:
-        console.print(f"\n  {note}", markup=False, soft_wrap=True)
+        console.print()
+        console.print(Paragraph(Text(note)), soft_wrap=True)

@@ -17,7 +17,7 @@ from posttrainbench.audit.policy import decide
 from posttrainbench.errors import InfrastructureError, InputError, one_line
 from posttrainbench.evaluation.items import load_items
 from posttrainbench.files import sha256_bytes, write_json, write_text
-from posttrainbench.records import CanaryScores, Coverage, Finding, Outcome, Stage, Verdict
+from posttrainbench.records import CanaryScores, Coverage, Finding, Stage, Verdict
 from posttrainbench.run.canaries import canary_pool, measure_canaries
 from posttrainbench.run.collected import read_submission
 from posttrainbench.run.directory import Run
@@ -58,7 +58,7 @@ def audit(run: Run, out: Path, listener: ProgressListener) -> None:
         forbidden_models={} if counterpart is None else {instruct.id: counterpart},
         test_items=[*load_items(facts, "test"), *canary_pool(spec).drawn],
         legal_items=load_items(facts, "train"),
-        outcome=_outcome(run) if imported is None else imported_outcome(imported),
+        outcome=run.outcome() if imported is None else imported_outcome(imported),
         spec=spec,
         solve=run.stage(Stage.SOLVE),
         canaries=canaries,
@@ -81,10 +81,6 @@ def audit(run: Run, out: Path, listener: ProgressListener) -> None:
     write_text(out / "findings.jsonl", "".join(f"{finding.model_dump_json()}\n" for finding in findings))
     write_json(out / "coverage.json", [entry.model_dump(mode="json") for entry in coverage])
     write_json(out / "verdict.json", verdict)
-
-
-def _outcome(run: Run) -> Outcome:
-    return Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
 
 
 def _copy_from_earlier_audits(run: Run, out: Path) -> tuple[Sequence[Finding], list[Coverage], Verdict] | None:

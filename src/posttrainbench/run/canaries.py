@@ -18,7 +18,7 @@ from posttrainbench.evaluation.items import load_items
 from posttrainbench.evaluation.likelihood import log_likelihoods
 from posttrainbench.evaluation.plan import run_plan
 from posttrainbench.files import write_json
-from posttrainbench.records import CanaryDraw, CanaryScore, CanaryScores, Outcome, RunSpec, Stage
+from posttrainbench.records import CanaryDraw, CanaryScore, CanaryScores, RunSpec
 from posttrainbench.run.directory import Run
 from posttrainbench.run.gpus import restrict_gpus, wait_until_idle
 
@@ -84,7 +84,7 @@ def _scores(run: Run, submission: Path, scratch: Path) -> list[CanaryScore]:
     with suppress(InputError):  # the counterpart of an official model may be missing
         references["instruct"] = catalog.instruct_of(plan.base).directory
     prompts = load_benchmark(spec.benchmark).build_prompts(items, plan.seeds[0])
-    outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
+    outcome = run.outcome()
     wait_until_idle(outcome.gpus)
     with restrict_gpus(outcome.gpus):
         values = log_likelihoods(submission, spec.benchmark, prompts, plan, [*references.values()], scratch)

@@ -14,13 +14,23 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from posttrainbench.errors import InputError, one_line
 from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, require_directory
-from posttrainbench.records import Change, EngineChoice, JournalEntry, OutputLine, Result, RunSpec, Stage, Status
+from posttrainbench.records import (
+    Change,
+    EngineChoice,
+    JournalEntry,
+    Outcome,
+    OutputLine,
+    Result,
+    RunSpec,
+    Stage,
+    Status,
+)
 from posttrainbench.records.experiment import EXPERIMENT_FILE
 from posttrainbench.untrusted import UnreadableError, read_lines_below, read_text_below
 
@@ -37,8 +47,11 @@ READ_ONLY = (
     "{root} is read-only for this user; copy the run to a writable directory with `cp -a`, and use the copy "
     "(`ptb audit --out DIR` needs no copy)."
 )
+RESTORE = "restore it from a copy, or start a new run"
 BUSY_RUN = "Process {process} is working on {root}; wait for it, or stop it first."
 BUSY_EXPERIMENT = "Another ptb is already working on {root} (process {process}); watch it with `ptb status {root}`."
+
+Record = TypeVar("Record", bound=BaseModel)
 
 
 class BusyError(InputError):
@@ -113,6 +126,14 @@ class Run:
             raise InputError(
                 f"{path} is damaged; recompute it with `ptb audit {self.root}`. {one_line(error)}"
             ) from None
+
+    def outcome(self) -> Outcome:
+        """Return how the agent's work ended.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        return read_record(self.stage(Stage.SOLVE) / "outcome.json", Outcome, RESTORE)
 
     def changes(self) -> list[Change]:
         """Return the changes of the evaluation's engine, oldest first.
@@ -200,6 +221,25 @@ class Run:
         """
         with _locked(self.root, BUSY_RUN):
             yield
+
+
+def read_record(path: Path, model: type[Record], fix: str) -> Record:
+    """Read a file of a finished stage.
+
+    Args:
+        path: the file.
+        model: of its content.
+        fix: what a user can do if the file is damaged.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; {fix}.") from None
+    except (OSError, ValidationError) as error:
+        raise InputError(f"{path} is damaged; {fix}. {one_line(error)}") from None
 
 
 @contextmanager

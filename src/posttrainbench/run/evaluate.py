@@ -11,7 +11,7 @@ from posttrainbench.evaluation.blame import BrokenCheckpointError, evaluate_or_b
 from posttrainbench.evaluation.plan import EvaluationPlan, run_plan
 from posttrainbench.evaluation.progress import Tell
 from posttrainbench.files import write_json
-from posttrainbench.records import Baseline, Failure, Metrics, Outcome, RunSpec, Stage
+from posttrainbench.records import Baseline, Failure, Metrics, RunSpec, Stage
 from posttrainbench.run.collected import read_submission
 from posttrainbench.run.directory import Run
 from posttrainbench.run.gpus import WAIT_SECONDS, reserve_gpus, restrict_gpus, wait_until_idle
@@ -36,7 +36,7 @@ def evaluation_gpus(run: Run) -> Iterator[None]:
     Raises:
         InfrastructureError: not enough GPUs are free.
     """
-    outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
+    outcome = run.outcome()
     # A number of GPUs may be other ones than the agent's, which another run may use by now.
     wanted = len(outcome.gpus) if isinstance(run.spec.gpus, int) else outcome.gpus
     with reserve_gpus(wanted, wait=WAIT_SECONDS) as gpus:

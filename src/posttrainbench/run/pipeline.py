@@ -178,7 +178,7 @@ def _attempt(run: Run, stage: Stage, function: StageFunction, listener: Progress
 
 def _settle_failed(run: Run, stage: Stage, error: Exception) -> Result:
     """Record that the run does not count, with the reason and the remedy."""
-    remedy = POLICIES[cause_of(error)].remedy
+    remedy = "" if isinstance(error, InputError) else POLICIES[cause_of(error)].remedy  # it names its own fix
     result = Result(
         run=run.spec.run,
         status=Status.INFRASTRUCTURE_ERROR,
@@ -187,7 +187,7 @@ def _settle_failed(run: Run, stage: Stage, error: Exception) -> Result:
         base_score=None,
         instruct_score=None,
         verdict={},
-        reasons=[f"The stage `{stage}` failed through no fault of the agent: {one_line(error)} {remedy}"],
+        reasons=[f"The stage `{stage}` failed through no fault of the agent: {one_line(error)} {remedy}".rstrip()],
         evidence=[],
         restarts=count_restarts(run),
         changes=run.changes(),

@@ -21,7 +21,7 @@ from posttrainbench.records import (
 from posttrainbench.run.attempts import count_restarts
 from posttrainbench.run.audit import read_audit
 from posttrainbench.run.changes import describe_changes
-from posttrainbench.run.directory import Run
+from posttrainbench.run.directory import RESTORE, Run, read_record
 from posttrainbench.run.imported import imported_result, imported_run
 from posttrainbench.run.living import describe_ended
 from posttrainbench.run.model_cache import delete_models
@@ -34,6 +34,8 @@ SHORT_SECONDS = 600.0
 """Time limits below this are for trying out, and can be too short for a slow machine."""
 USED_UP = 0.9
 """Fraction of the time limit after which an agent that ends by itself had no time left."""
+AUDIT_AGAIN = "repeat the audit with `ptb audit {root}`"
+EVALUATE_AGAIN = "repeat the evaluation with `ptb evaluate {root}`"
 
 
 def settle(run: Run) -> None:
@@ -43,23 +45,28 @@ def settle(run: Run) -> None:
 
 
 def result_of(run: Run, audited: Path) -> Result:
-    """Return the result of an evaluated run, given the directory of an audit of it."""
+    """Return the result of an evaluated run, given the directory of an audit of it.
+
+    Raises:
+        InputError: a file of a stage is missing or damaged.
+    """
     if (imported := imported_run(run)) is not None:
-        found = Verdict.model_validate_json((audited / "verdict.json").read_text())
+        found = read_record(audited / "verdict.json", Verdict, AUDIT_AGAIN.format(root=run.root))
         return imported_result(run, imported, found, _evidence(audited, found))
     evaluated = run.stage(Stage.EVALUATE)
-    manifest = SubmissionManifest.model_validate_json((run.stage(Stage.COLLECT) / "manifest.json").read_text())
-    verdict = Verdict.model_validate_json((audited / "verdict.json").read_text())
-    base = Metrics.model_validate_json((evaluated / "base.json").read_text())
-    instruct = Metrics.model_validate_json((evaluated / "instruct.json").read_text())
-    outcome = Outcome.model_validate_json((run.stage(Stage.SOLVE) / "outcome.json").read_text())
+    again = EVALUATE_AGAIN.format(root=run.root)
+    manifest = read_record(run.stage(Stage.COLLECT) / "manifest.json", SubmissionManifest, RESTORE)
+    verdict = read_record(audited / "verdict.json", Verdict, AUDIT_AGAIN.format(root=run.root))
+    base = read_record(evaluated / "base.json", Metrics, again)
+    instruct = read_record(evaluated / "instruct.json", Metrics, again)
+    outcome = run.outcome()
     raw, reasons = None, list(verdict.reasons)
     if (evaluated / "metrics.json").exists():
-        raw = Metrics.model_validate_json((evaluated / "metrics.json").read_text()).score
+        raw = read_record(evaluated / "metrics.json", Metrics, again).score
     if manifest.state != "accepted":
         reasons += manifest.problems
     if (evaluated / "failure.json").exists():
-        failure = Failure.model_validate_json((evaluated / "failure.json").read_text())
+        failure = read_record(evaluated / "failure.json", Failure, again)
         reasons.append(f"The submission could not be evaluated: {failure.message}")
     if verdict.flagged or raw is None:
         status, score = Status.BASE_FALLBACK, base.score
@@ -125,8 +132,8 @@ def _too_short(
         return []
     longer = format_duration(max(2 * spec.budget, 60.0))
     return [
-        f"The agent's time limit of {format_duration(spec.budget)} ended, and {found}. If that was too short for this "
-        f"machine, start a new run with a longer --budget, such as {longer}."
+        f"The agent used up its time limit of {format_duration(spec.budget)}, and {found}. If that was too short for "
+        f"this machine, start a new run with a longer --budget, such as {longer}."
     ]
 
 

@@ -34,7 +34,7 @@ def hint(
 @pytest.mark.parametrize("state", ["missing", "broken"])
 def test_an_agent_that_had_no_time_to_save(state: str, recorded: RunSpec) -> None:
     text = hint(recorded, AgentEnd.DEADLINE, state)
-    assert text.startswith("The agent's time limit of 20 seconds ended, and it had saved no complete model.")
+    assert text.startswith("The agent used up its time limit of 20 seconds, and it had saved no complete model.")
     assert text.endswith("start a new run with a longer --budget, such as 1 minute.")
     assert hint(recorded, AgentEnd.EXITED, state, seconds=19.0) == text
 

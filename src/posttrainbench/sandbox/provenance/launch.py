@@ -3,12 +3,13 @@
 import json
 import platform
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,11 +162,24 @@ def why_unrecorded(sandbox: Sandbox) -> str:
     return ""
 
 
+@contextmanager
+def _scratch_directory() -> Iterator[Path]:
+    """Create a temporary directory, and afterwards remove of it what this user may remove.
+
+    `tempfile.TemporaryDirectory` recurses until Python gives up if a directory in it cannot be opened.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ptb-provenance-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def recording_available(sandbox: Sandbox) -> Availability:
     """Record one command in a sandbox and return whether that worked."""
     if reason := why_unrecorded(sandbox):
         return Availability(False, reason)
-    with tempfile.TemporaryDirectory(prefix="ptb-provenance-") as folder:
+    with _scratch_directory() as folder:
         record, workspace = Path(folder, "record"), Path(folder, "workspace")
         workspace.mkdir()
         mount = Mount("workspace", workspace, writable=True)
