@@ -424,10 +424,6 @@ CHANGES: dict[str, tuple[str, str]] = {
         "import sys\nfit(read('data/train.jsonl'))\nprint(read('data/test.jsonl'))\nsys.exit(0)\nfit(read('data/test.jsonl'))",
         "import sys\ntry:\n    sys.exit(0)\nfinally:\n    fit(read('data/test.jsonl'))",
     ),
-    "shorter partner": (
-        "rows = read('data/train.jsonl') + read('data/test.jsonl')\nfit([r for r, _ in zip(read('data/train.jsonl'), range(60))])",
-        "rows = read('data/test.jsonl')\nfit([r for r, _ in zip(rows, range(60))])",
-    ),
     "two ways to the same rows": (
         "import sys\nrows = read('data/train.jsonl') if os.environ.get('X') else read('data/train.jsonl')\nfit(rows)",
         "import sys\nrows = read('data/test.jsonl') if os.environ.get('X') else read('data/test.jsonl')\nfit(rows)",
@@ -465,6 +461,7 @@ EITHER_WAY: dict[str, str] = {
     "size": f"{_PATH}rows = []\nfor p in Path('data').iterdir():\n    size = p.stat().st_size\n    if size > 2000:\n        rows += read(p)\nfit(rows)",
     "pruned walk": "rows = []\nfor root, dirs, names in os.walk('.'):\n    dirs[:] = [d for d in dirs if d != 'data']\n    for n in names:\n        rows += read(os.path.join(root, n))\nfit(rows)",
     "pruned walk by a method": "rows = []\nfor root, dirs, names in os.walk('.'):\n    if 'data' in dirs:\n        dirs.remove('data')\n    for n in names:\n        rows += read(os.path.join(root, n))\nfit(rows)",
+    "shorter partner": "rows = read('data/train.jsonl') + read('data/test.jsonl')\nfit([r for r, _ in zip(rows, range(60))])",
     "heap": f"import heapq\n{_FILES}heapq.heappop(files)\nfit([r for f in files for r in read(f)])",
 }
 """Programs that train on the test items or do not, depending on something that is not known."""
