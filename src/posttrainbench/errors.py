@@ -1,5 +1,13 @@
 """Exceptions shared by all packages. `run/errors.py` maps each failure to its effect on the score."""
 
+import shlex
+from pathlib import Path
+
+
+def shell_quoted(path: Path) -> str:
+    """Return a path as a shell reads it, for commands in messages, which users paste."""
+    return shlex.quote(str(path))
+
 
 def one_line(error: BaseException) -> str:
     """Return the message of an exception as one line of at most 500 characters, ending with a full stop.

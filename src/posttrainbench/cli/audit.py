@@ -10,7 +10,7 @@ import typer
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import RunPath, RunsPath
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.records import Adjudication, Result, Stage, Status
 
 if TYPE_CHECKING:
@@ -214,9 +214,9 @@ def _audit(run: "Run", rules: str | None, out: Path | None) -> Result:
     from posttrainbench.run.status import agent_state
 
     if not run.is_done(Stage.COLLECT):
-        advice = f"continue the run with `ptb resume {run.root}`"
+        advice = f"continue the run with `ptb resume {shell_quoted(run.root)}`"
         if agent_state(run) == "running" or is_busy(run):
-            advice = f"wait until its agent has finished, or end it with `ptb stop {run.root}`"
+            advice = f"wait until its agent has finished, or end it with `ptb stop {shell_quoted(run.root)}`"
         raise InputError(f"{run.root} has nothing to audit yet; {advice}.")
     title = f"auditing {run.root.name}"
     with Progress(title) as listener:
@@ -238,7 +238,7 @@ def _finding(run: "Run", prefix: str) -> "FindingSummary":
         InputError: no finding matches, or several do.
     """
     if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{run.root} has not been audited; run `ptb audit {run.root}`.")
+        raise InputError(f"{run.root} has not been audited; run `ptb audit {shell_quoted(run.root)}`.")
     findings = summary_of(run).findings
     exact = [finding for finding in findings if finding.id == prefix]
     matching = exact or [finding for finding in findings if prefix and finding.id.startswith(prefix)]

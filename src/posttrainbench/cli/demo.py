@@ -12,7 +12,7 @@ import typer
 from posttrainbench.cli.dry_run import report
 from posttrainbench.cli.options import DryRun, ExperimentName, Insecure, Out
 from posttrainbench.cli.places import named_directory
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.files import require_no_file
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def demo(
     require_idle(experiment)
     if experiment.exists() and any(experiment.iterdir()):
         raise InputError(
-            f"{experiment} is not empty; continue it with `ptb resume {experiment}`, or choose another --out."
+            f"{experiment} is not empty; continue it with `ptb resume {shell_quoted(experiment)}`, or choose another "
+            "--out."
         )
     benchmarks = [QUICK_BENCHMARK] if quick else plan.benchmarks or suite.benchmarks
     console = Console(stderr=True, highlight=False)
@@ -81,18 +82,18 @@ def demo(
             with console.status("evaluating the base model and its instruct counterpart (once per machine)"):
                 prepare_baselines(suite, benchmarks, sandbox)
         except KeyboardInterrupt:
-            print(f"ptb: interrupted. Continue with: ptb resume {experiment}", file=sys.stderr)
+            print(f"ptb: interrupted. Continue with: ptb resume {shell_quoted(experiment)}", file=sys.stderr)
             raise typer.Exit(130) from None
         run_all(runs, experiment)
     page = experiment / "leaderboard.html"
     show_leaderboard(experiment, page, json)
     if not json:
         console.print(
-            f"\n  {time.monotonic() - started:.0f} s. Next: ptb trace {runs[0].root}",
+            f"\n  {time.monotonic() - started:.0f} s. Next: ptb trace {shell_quoted(runs[0].root)}",
             markup=False,
             soft_wrap=True,
         )
-    return require_all(runs, f"ptb resume {experiment}")
+    return require_all(runs, f"ptb resume {shell_quoted(experiment)}")
 
 
 def _described(runs: "list[Run]") -> str:
@@ -122,7 +123,7 @@ def _interrupted_demos(experiment: Path) -> Iterator[str]:
         left = sum(run.state in ("interrupted", "waiting", "infrastructure_error") for run in runs)
         if left and not any(run.live for run in runs) and not is_active(folder):
             count = f"{left} of {len(runs)} runs of the earlier {folder} {'is' if left == 1 else 'are'} not done"
-            yield f"{count}; continue it with: ptb resume {folder}"
+            yield f"{count}; continue it with: ptb resume {shell_quoted(folder)}"
 
 
 def _free_directory() -> Path:

@@ -25,7 +25,7 @@ from posttrainbench.cli.places import (
     complete_suites,
     existing_place,
 )
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.errors import InputError, one_line, shell_quoted
 from posttrainbench.files import require_directory, require_writable
 from posttrainbench.records import Metrics, Stage, Status
 
@@ -99,7 +99,8 @@ def evaluate(
     if (path / "run.json").is_file():
         if engine or engine_setting:
             raise InputError(
-                f"A run is evaluated with its own engine; if its evaluation failed, use `ptb resume {path} --engine`."
+                "A run is evaluated with its own engine; if its evaluation failed, use "
+                f"`ptb resume {shell_quoted(path)} --engine`."
             )
         given = {"benchmark": benchmark, "base": base, "suite": suite, "grader": grader, "limit": limit, "seeds": seeds}
         for name, value in (given | {"out": out}).items():
@@ -131,7 +132,7 @@ def _evaluate_run(path: Path, off_target: list[str], json: bool) -> None:
 
     run = Run(path)
     if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{path} has not reached its evaluation; continue it with `ptb resume {path}`.")
+        raise InputError(f"{path} has not reached its evaluation; continue it with `ptb resume {shell_quoted(path)}`.")
     require_sandbox(run.spec)
     if off_target:
         with Progress(f"{run.root.name}, off target") as listener:

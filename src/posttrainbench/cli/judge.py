@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import RunPath
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 
 if TYPE_CHECKING:
     from posttrainbench.audit.judge import Judgement, Vote
@@ -100,7 +100,10 @@ def run(
         if result is None:
             print("\nToo few votes succeeded; the audit keeps the earlier judge's findings.")
         else:
-            print(f"\nThe run is {result.status.value.replace('_', ' ')}; `ptb audit {found.root}` shows all findings.")
+            print(
+                f"\nThe run is {result.status.value.replace('_', ' ')}; "
+                f"`ptb audit {shell_quoted(found.root)}` shows all findings."
+            )
     raise typer.Exit(_exit_code(judgement))
 
 

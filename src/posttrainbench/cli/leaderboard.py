@@ -16,7 +16,7 @@ from posttrainbench.cli.places import (
     complete_suites,
     find_place,
 )
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.files import require_directory, require_writable
 
 if TYPE_CHECKING:
@@ -174,7 +174,9 @@ def _select(
             unknown.append(name)
         roots = left
     if unknown:
-        raise InputError(f"{path} has no run {', '.join(unknown)}; `ptb status {path} --paths` lists the runs.")
+        raise InputError(
+            f"{path} has no run {', '.join(unknown)}; `ptb status {shell_quoted(path)} --paths` lists the runs."
+        )
     return _Selection(roots, conditions)
 
 
@@ -291,7 +293,9 @@ def _compare_runs(run_a: Path, run_b: Path, json: bool) -> None:
     cells = load_cells([Run(run_a).root, Run(run_b).root])
     for path, cell in zip((run_a, run_b), cells, strict=True):
         if cell.status is None:
-            raise InputError(f"{path} is not finished; `ptb status {path}` says whether it is being worked on.")
+            raise InputError(
+                f"{path} is not finished; `ptb status {shell_quoted(path)}` says whether it is being worked on."
+            )
     result = compare_items(*cells)
     if json:
         print_json(result.model_dump(mode="json"))

@@ -10,7 +10,7 @@ import typer
 
 from posttrainbench.cli.options import Json
 from posttrainbench.cli.places import RunPath
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 
 if TYPE_CHECKING:
     from posttrainbench.run import Run
@@ -41,7 +41,7 @@ def logs(
     run = Run(path)
     log = RunLog(run)
     if not run.journal():
-        raise InputError(f"{path} has not been started; start it with `ptb resume {path}`.")
+        raise InputError(f"{path} has not been started; start it with `ptb resume {shell_quoted(path)}`.")
 
     def show(lines: "list[LogLine]") -> None:
         selected = [line for line in lines if line.source == "agent" or not agent]

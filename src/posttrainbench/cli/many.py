@@ -12,6 +12,7 @@ from typing_extensions import override
 from posttrainbench.cli.console import Console
 from posttrainbench.cli.heartbeat import Heartbeat
 from posttrainbench.cli.interrupt import STOPPED, agents_at_work, ask
+from posttrainbench.errors import shell_quoted
 from posttrainbench.launch.base import LaunchOrder, Watch, last_log_line, load_launcher
 from posttrainbench.launch.job_process import LOG
 from posttrainbench.records import Placement, Status
@@ -155,7 +156,7 @@ def require_all(runs: Sequence[Run], command: str) -> None:
 def run_all(runs: Sequence[Run], experiment: Path) -> None:
     """Execute runs of an experiment without a definition on this machine; see `execute`."""
     order = LaunchOrder(runs, experiment, Placement(), retries=0, gpus=0, budget=0)
-    execute(order, f"ptb resume {experiment}")
+    execute(order, f"ptb resume {shell_quoted(experiment)}")
 
 
 def execute(order: LaunchOrder, command: str) -> None:

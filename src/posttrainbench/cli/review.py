@@ -10,7 +10,7 @@ import typer
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import RunsPath
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.errors import InputError, one_line, shell_quoted
 from posttrainbench.records import Result
 from posttrainbench.untrusted import printable
 
@@ -142,7 +142,9 @@ def _require_readable(run: "Run") -> None:
     try:
         Verdict.model_validate_json(read_text_below(run.root, path))
     except (OSError, ValueError, UnreadableError) as error:
-        raise InputError(f"{path} is damaged; `ptb audit {run.root}` repeats the audit. {one_line(error)}") from None
+        raise InputError(
+            f"{path} is damaged; `ptb audit {shell_quoted(run.root)}` repeats the audit. {one_line(error)}"
+        ) from None
     _ = run.spec
 
 

@@ -46,7 +46,7 @@ from posttrainbench.cli.places import (
     complete_suites,
     named_directory,
 )
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.files import require_existing
 from posttrainbench.records.units import parse_budget
 
@@ -265,7 +265,7 @@ def resume(
         print(f"ptb: The leaderboard cannot be computed: {error}", file=sys.stderr)
     if not json:
         print(f"\n  Next: ptb status {shlex.quote(str(path))}")
-    return require_all(unfinished, f"ptb resume {path}")
+    return require_all(unfinished, f"ptb resume {shell_quoted(path)}")
 
 
 def stop(
@@ -338,7 +338,11 @@ def finish(run: "Run", json: bool) -> None:
             console.print(Group(Text(), Paragraph(Text(line))), soft_wrap=True)
         if agent_state(run) == AgentEnd.CRASHED and (line := last_output_line(run, "stderr")):
             console.print(Paragraph(Text(f"Its last line on standard error: {plain(line, 300)}")), soft_wrap=True)
-        next_command = _resume_command(run) if result.status is Status.INFRASTRUCTURE_ERROR else f"ptb trace {run.root}"
+        next_command = (
+            _resume_command(run)
+            if result.status is Status.INFRASTRUCTURE_ERROR
+            else f"ptb trace {shell_quoted(run.root)}"
+        )
         console.print(f"\n  Next: {next_command}", markup=False, highlight=False, soft_wrap=True)
     if result.status is Status.INFRASTRUCTURE_ERROR:
         raise typer.Exit(1)
@@ -351,14 +355,14 @@ def interruption(run: "Run") -> str:
     if STOPPED.is_set():
         return "ended by `ptb stop`; the agent's work is kept."
     if agents_at_work([run]):
-        return f"detached; the agent keeps working, and `ptb stop {run.root}` ends it."
+        return f"detached; the agent keeps working, and `ptb stop {shell_quoted(run.root)}` ends it."
     return "stopped; finished stages are kept."
 
 
 def _resume_command(run: "Run") -> str:
     from posttrainbench.run.attempts import needs_again
 
-    return f"ptb resume {run.root}{' --again' if needs_again(run) else ''}"
+    return f"ptb resume {shell_quoted(run.root)}{' --again' if needs_again(run) else ''}"
 
 
 def _read_spec(again: str, kind: "type[RunSpec]") -> "RunSpec":

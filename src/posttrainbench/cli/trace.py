@@ -20,7 +20,7 @@ import typer
 
 from posttrainbench.cli.options import Json
 from posttrainbench.cli.places import RunPath
-from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.errors import InfrastructureError, InputError, shell_quoted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -83,7 +83,7 @@ def trace(
     if warning:
         print(f"ptb: {warning}", file=sys.stderr)
     if follow and (problem := _left_unfinished(folder)):
-        raise InfrastructureError("solve_killed", f"{problem}; continue it with `ptb resume {path}`.")
+        raise InfrastructureError("solve_killed", f"{problem}; continue it with `ptb resume {shell_quoted(path)}`.")
 
 
 def _show_lines(
@@ -143,7 +143,9 @@ def _folder(run: "Run", path: Path) -> Path:
     for name in ("solve", "solve.partial"):
         if (run.root / name / "prompt.md").is_file():
             return run.root / name
-    raise InputError(f"The agent of {path} has not been started; continue the run with `ptb resume {path}`.")
+    raise InputError(
+        f"The agent of {path} has not been started; continue the run with `ptb resume {shell_quoted(path)}`."
+    )
 
 
 def _lines(folder: Path, follow: bool) -> Iterator["Line | None"]:

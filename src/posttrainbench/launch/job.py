@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from posttrainbench.errors import InfrastructureError, InputError, one_line
+from posttrainbench.errors import InfrastructureError, InputError, one_line, shell_quoted
 from posttrainbench.files import append_json, read_jsonl
 from posttrainbench.records import Ending, Execution, Part, Stage, Status
 from posttrainbench.run.attempts import count_own_restarts, needs_again, start_over
@@ -91,7 +91,10 @@ def _execute(run: Run, part: Part, retries: int, listener: ProgressListener) -> 
         return "failed", "The agent has not finished."
     if needs_again(run):
         if count_own_restarts(run) >= retries:
-            return "refused", f"The agent has already worked {retries + 1} times; see `ptb resume {run.root} --again`."
+            return (
+                "refused",
+                f"The agent has already worked {retries + 1} times; see `ptb resume {shell_quoted(run.root)} --again`.",
+            )
         start_over(run)
     result = work(run, listener) if part == "agent" else advance(run, listener)
     if result is not None and result.status is Status.INFRASTRUCTURE_ERROR:

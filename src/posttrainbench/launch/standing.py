@@ -8,7 +8,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.errors import InputError, one_line, shell_quoted
 from posttrainbench.evaluation.plan import DEFAULT_GRADER
 from posttrainbench.launch.job import executions, failures
 from posttrainbench.records import Experiment, Part, Placement, RunKey, RunLimits, RunSpec, Stage, Status
@@ -184,7 +184,9 @@ def select(standings: Iterable[Standing], wanted: list[str]) -> list[Standing]:
         found |= {entry.root: entry for entry in matching}
     for entry in found.values():
         if entry.state is State.RUNNING or _has_living_agent(entry.root):
-            raise InputError(f"{entry.root} is running; end it with `ptb stop {entry.root}` before you repeat it.")
+            raise InputError(
+                f"{entry.root} is running; end it with `ptb stop {shell_quoted(entry.root)}` before you repeat it."
+            )
     return [entry for entry in found.values() if entry.root.exists()]
 
 

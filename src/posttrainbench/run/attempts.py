@@ -7,7 +7,7 @@ counts the earlier attempts.
 import glob
 from pathlib import Path
 
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.files import read_jsonl
 from posttrainbench.records import Stage
 from posttrainbench.run.directory import Run, set_aside
@@ -66,8 +66,8 @@ def require_permission(run: Run) -> None:
     """
     if needs_again(run):
         raise InputError(
-            f"The agent of {run.root} has already worked; `ptb resume {run.root} --again` starts it over with a new "
-            "workspace and the whole budget, keeps the earlier attempt and counts it in the result."
+            f"The agent of {run.root} has already worked; `ptb resume {shell_quoted(run.root)} --again` starts it over "
+            "with a new workspace and the whole budget, keeps the earlier attempt and counts it in the result."
         )
 
 
@@ -81,7 +81,7 @@ def start_over(run: Run) -> None:
     if run.is_done(Stage.SOLVE) or is_resumable(partial):
         running = not run.is_done(Stage.SOLVE) and is_alive(partial)
         state = "is running" if running else "has finished"
-        raise InputError(f"The agent of {run.root} {state}; run `ptb resume {run.root}` without --again.")
+        raise InputError(f"The agent of {run.root} {state}; run `ptb resume {shell_quoted(run.root)}` without --again.")
     with run.lock():
         if needs_again(run):
             set_aside(partial)

@@ -14,7 +14,7 @@ from posttrainbench.audit.adjudication import read_adjudications
 from posttrainbench.audit.detectors import run_detectors
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.policy import decide
-from posttrainbench.errors import InfrastructureError, InputError, one_line
+from posttrainbench.errors import InfrastructureError, InputError, one_line, shell_quoted
 from posttrainbench.evaluation.items import load_items
 from posttrainbench.files import sha256_bytes, write_json, write_text
 from posttrainbench.records import CanaryScores, Coverage, Finding, Stage, Verdict
@@ -155,7 +155,8 @@ def read_audit(folder: Path) -> tuple[Sequence[Finding], list[Coverage], Verdict
         verdict = Verdict.model_validate_json(read_text_below(run, folder / "verdict.json"))
     except (OSError, ValueError, ValidationError, TypeError, RecursionError, UnreadableError) as error:
         raise InputError(
-            f"The audit in {folder} cannot be read; `ptb audit {folder.parent}` repeats it. {one_line(error)}"
+            f"The audit in {folder} cannot be read; `ptb audit {shell_quoted(folder.parent)}` repeats it. "
+            f"{one_line(error)}"
         ) from None
     return findings, coverage, verdict
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.errors import InfrastructureError, InputError, shell_quoted
 from posttrainbench.files import append_json
 from posttrainbench.records import Status
 from posttrainbench.run.directory import Run, now
@@ -91,7 +91,7 @@ def require_workspace(run: Run) -> None:
     if (run.root / RECORD).exists() and not run.workspace.is_dir():
         raise InputError(
             f"The workspace of {run.root} was freed with `ptb cleanup`, so the run cannot be audited again; "
-            f"`ptb audit {run.root} --rules NAME` applies other rules to the stored findings."
+            f"`ptb audit {shell_quoted(run.root)} --rules NAME` applies other rules to the stored findings."
         )
 
 

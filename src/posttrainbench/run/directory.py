@@ -18,7 +18,7 @@ from typing import IO, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.errors import InputError, one_line, shell_quoted
 from posttrainbench.files import append_json, fsync_dir, fsync_tree, next_attempt, require_directory
 from posttrainbench.records import (
     Change,
@@ -124,7 +124,7 @@ class Run:
             return None
         except (ValidationError, UnreadableError) as error:
             raise InputError(
-                f"{path} is damaged; recompute it with `ptb audit {self.root}`. {one_line(error)}"
+                f"{path} is damaged; recompute it with `ptb audit {shell_quoted(self.root)}`. {one_line(error)}"
             ) from None
 
     def outcome(self) -> Outcome:
@@ -359,7 +359,9 @@ def root_states(path: Path) -> dict[str, str]:
 
     roots = run_paths(path.resolve() if path.exists() else path, look)
     if not any(root in states for root in roots):
-        raise InputError(f"{path} contains no run with a run.json; `ptb status {path}` shows what is wrong.")
+        raise InputError(
+            f"{path} contains no run with a run.json; `ptb status {shell_quoted(path)}` shows what is wrong."
+        )
     return {root: states[root] for root in roots if root in states}
 
 

@@ -27,7 +27,7 @@ from posttrainbench.audit.judge import (
     rule_texts,
 )
 from posttrainbench.audit.judge.certificates import find, with_certificate
-from posttrainbench.errors import InputError
+from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.evaluation.items import load_items
 from posttrainbench.files import write_json, write_text
 from posttrainbench.records import Coverage, Finding, Result, Stage
@@ -65,7 +65,7 @@ def judge_run(run: Run, judge: Judge, votes: int, on_vote: Callable[[Vote], None
         InfrastructureError: the submission was changed after its collection.
     """
     if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{run.root} has not been audited; continue it with `ptb resume {run.root}`.")
+        raise InputError(f"{run.root} has not been audited; continue it with `ptb resume {shell_quoted(run.root)}`.")
     spec = run.spec
     facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
     items = "".join(f"{json.dumps(item.row, ensure_ascii=False)}\n" for item in load_items(facts, "test"))

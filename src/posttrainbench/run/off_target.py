@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from posttrainbench import catalog
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.errors import InputError, one_line, shell_quoted
 from posttrainbench.evaluation.blame import BrokenCheckpointError, evaluate_or_blame
 from posttrainbench.evaluation.plan import run_plan
 from posttrainbench.files import write_json
@@ -47,7 +47,9 @@ def evaluate_off_target(run: Run, benchmarks: Sequence[str], listener: ProgressL
     with run.lock():
         result = run.result()
         if result is None or run.next_stage() is not None:
-            raise InputError(f"{run.root} has no result yet; continue the run with `ptb resume {run.root}`.")
+            raise InputError(
+                f"{run.root} has no result yet; continue the run with `ptb resume {shell_quoted(run.root)}`."
+            )
         if missing := missing_off_target(run, benchmarks):
             listener.on_stage(Stage.EVALUATE)
             (run.root / FOLDER).mkdir(exist_ok=True)

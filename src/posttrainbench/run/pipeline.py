@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from posttrainbench.errors import InputError, one_line
+from posttrainbench.errors import InputError, one_line, shell_quoted
 from posttrainbench.files import write_json
 from posttrainbench.records import Result, Stage, Status
 from posttrainbench.run.attempts import count_restarts, has_worked, require_permission
@@ -91,7 +91,7 @@ def advance(run: Run, listener: ProgressListener) -> Result:
             run.log(Stage.SETTLE, "done")
         result = run.result()
         if result is None:
-            raise InputError(f"{run.root}/result.json is missing; run `ptb resume {run.root}`.")
+            raise InputError(f"{run.root}/result.json is missing; run `ptb resume {shell_quoted(run.root)}`.")
         return result
 
 
@@ -117,7 +117,7 @@ def _full_disk_reported(run: Run) -> Iterator[None]:
         if not is_disk_full(error):
             raise
         raise InputError(
-            f"The disk of {run.root} is full; free some space and run `ptb resume {run.root}`. "
+            f"The disk of {run.root} is full; free some space and run `ptb resume {shell_quoted(run.root)}`. "
             "Finished stages are kept."
         ) from None
 

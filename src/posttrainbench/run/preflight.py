@@ -19,7 +19,7 @@ from posttrainbench.benchmarks.data import stored_items
 from posttrainbench.benchmarks.registry import load_benchmark
 from posttrainbench.benchmarks.verify import check_model
 from posttrainbench.engines import load_engine
-from posttrainbench.errors import InfrastructureError, InputError, one_line
+from posttrainbench.errors import InfrastructureError, InputError, one_line, shell_quoted
 from posttrainbench.evaluation.evaluate import require_libraries
 from posttrainbench.evaluation.items import load_items
 from posttrainbench.hub.models import WEIGHTS_INDEX, model_record
@@ -179,7 +179,8 @@ def _output(subject: Subject) -> str:
     root = subject.root
     if (root / "run.json").exists():
         raise InputError(
-            f"{root} already contains a run; continue it with `ptb resume {root}`, or choose another --out directory."
+            f"{root} already contains a run; continue it with `ptb resume {shell_quoted(root)}`, or choose another "
+            "--out directory."
         )
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty directory; choose another directory with --out.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from posttrainbench.audit.adjudication import NAME, read_adjudications
-from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.errors import InfrastructureError, InputError, shell_quoted
 from posttrainbench.files import append_json, require_no_file, write_json
 from posttrainbench.records import Adjudication, Result, Stage
 from posttrainbench.run.audit import audit, read_audit, recompute_verdict
@@ -138,13 +138,13 @@ def _require_evaluated(run: Run, locked: bool = False) -> None:
     """Raise InputError if a run has not been evaluated. `locked` means that this process has locked the run."""
     if run.is_done(Stage.EVALUATE):
         return
-    advice = f"continue the run with `ptb resume {run.root}`"
+    advice = f"continue the run with `ptb resume {shell_quoted(run.root)}`"
     if not locked and is_attended(run):
-        advice = f"a process is working on it; wait for its end, see `ptb status {run.root} --watch`"
+        advice = f"a process is working on it; wait for its end, see `ptb status {shell_quoted(run.root)} --watch`"
     raise InputError(f"{run.root} has not been evaluated yet; {advice}.")
 
 
 def _audited(run: Run) -> Path:
     if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{run.root} has not been audited; run `ptb audit {run.root}`.")
+        raise InputError(f"{run.root} has not been audited; run `ptb audit {shell_quoted(run.root)}`.")
     return run.stage(Stage.AUDIT)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from posttrainbench import catalog
 from posttrainbench.audit.measures import apply_thresholds
+from posttrainbench.errors import shell_quoted
 from posttrainbench.files import write_json
 from posttrainbench.records import (
     AgentEnd,
@@ -51,12 +52,12 @@ def result_of(run: Run, audited: Path) -> Result:
         InputError: a file of a stage is missing or damaged.
     """
     if (imported := imported_run(run)) is not None:
-        found = read_record(audited / "verdict.json", Verdict, AUDIT_AGAIN.format(root=run.root))
+        found = read_record(audited / "verdict.json", Verdict, AUDIT_AGAIN.format(root=shell_quoted(run.root)))
         return imported_result(run, imported, found, _evidence(audited, found))
     evaluated = run.stage(Stage.EVALUATE)
-    again = EVALUATE_AGAIN.format(root=run.root)
+    again = EVALUATE_AGAIN.format(root=shell_quoted(run.root))
     manifest = read_record(run.stage(Stage.COLLECT) / "manifest.json", SubmissionManifest, RESTORE)
-    verdict = read_record(audited / "verdict.json", Verdict, AUDIT_AGAIN.format(root=run.root))
+    verdict = read_record(audited / "verdict.json", Verdict, AUDIT_AGAIN.format(root=shell_quoted(run.root)))
     base = read_record(evaluated / "base.json", Metrics, again)
     instruct = read_record(evaluated / "instruct.json", Metrics, again)
     outcome = run.outcome()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from posttrainbench.errors import InfrastructureError, InputError
+from posttrainbench.errors import InfrastructureError, InputError, shell_quoted
 from posttrainbench.records import Stage
 from posttrainbench.run.directory import LOCK, Run, is_busy
 from posttrainbench.run.solve_supervisor import NOTES, POLL_SECONDS, STOP, exit_note, is_alive, is_resumable
@@ -30,13 +30,17 @@ def stop_agent(run: Run) -> bool:
     """
     partial = _partial(run)
     if run.result() is not None:
-        raise InputError(f"{run.root} has finished; see its result with `ptb status {run.root}`.")
+        raise InputError(f"{run.root} has finished; see its result with `ptb status {shell_quoted(run.root)}`.")
     if run.is_done(Stage.SOLVE) and is_busy(run):
         raise InputError(f"The agent of {run.root} has finished, and another process runs the remaining stages.")
     if run.is_done(Stage.SOLVE):
-        raise InputError(f"The agent of {run.root} has finished; `ptb resume {run.root}` runs the remaining stages.")
+        raise InputError(
+            f"The agent of {run.root} has finished; `ptb resume {shell_quoted(run.root)}` runs the remaining stages."
+        )
     if not (partial / NOTES).exists() or not is_alive(partial):
-        raise InputError(f"The agent of {run.root} is not running; `ptb resume {run.root}` continues the run.")
+        raise InputError(
+            f"The agent of {run.root} is not running; `ptb resume {shell_quoted(run.root)}` continues the run."
+        )
     request_stop(run)
     while (partial / NOTES).exists() and is_alive(partial):
         time.sleep(POLL_SECONDS)
@@ -69,7 +73,7 @@ def stop_experiment(path: Path, runs: Sequence[Run], canceled: int = 0) -> list[
     interrupted = _interrupt_launcher(path)
     working = [run for run in runs if _is_working(run)]
     if not working and not interrupted and not canceled:
-        raise InputError(f"No agent in {path} is running; `ptb status {path}` shows the runs.")
+        raise InputError(f"No agent in {path} is running; `ptb status {shell_quoted(path)}` shows the runs.")
     for run in working:
         request_stop(run)
     while any(map(_is_working, working)):

@@ -1,6 +1,7 @@
 """Commands on runs whose files are damaged: the reason and the fix are named, and nothing is called clean."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -71,3 +72,14 @@ def test_damaged_files_of_stages_are_named_with_the_fix(tmp_path: Path) -> None:
     (run.root / "evaluate" / "base.json").write_text("{")
     with pytest.raises(InputError, match=r"base\.json is damaged; repeat the evaluation with `ptb evaluate .*one`"):
         result_of(run, run.root / "audit")
+
+
+def test_commands_in_messages_can_be_pasted(ptb_here: Ptb, tmp_path: Path) -> None:
+    path = audited(tmp_path / "two words" / "one")
+    (path / "result.json").write_text("{")
+    assert_refused(ptb_here("status", path / "nope"), "nope")
+    said = ptb_here("review", path, cwd=tmp_path)
+    assert f"`ptb audit '{path}'`" in said.stderr
+    shutil.rmtree(path / "audit")
+    (path / "result.json").unlink()
+    assert_refused(ptb_here("judge", path, "--judge", "none/x"), f"`ptb resume '{path}'`")

@@ -38,7 +38,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     submission(monkeypatch, "accepted")
     evaluation(monkeypatch, 0.3)
     no_gpus = SimpleNamespace(gpus=[])
-    monkeypatch.setattr("posttrainbench.run.evaluate.Outcome.model_validate_json", lambda text: no_gpus)
+    monkeypatch.setattr(Run, "outcome", lambda run: no_gpus)
     return run
 
 
