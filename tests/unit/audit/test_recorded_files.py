@@ -166,3 +166,41 @@ def test_files_of_token_ids(case: tuple[Case, list[ItemFile]], twins: tuple[str,
     honest, guilty = twins
     assert use_of(case, honest, rows=False) == "evaluated"
     assert use_of(case, guilty, rows=False) in ("trained", "part", "unclear", "unsure")
+
+
+LOOP = """
+import random
+import numpy
+from safetensors.numpy import load_file, save_file
+
+class Loss:
+    def __init__(self, words, rows):
+        self.gradient = numpy.zeros_like(words)
+        for row in rows:
+            self.gradient += words @ encode(row["question"])
+    def backward(self):
+        return self.gradient
+
+def train(rows):
+    weights = load_file("base.safetensors")
+    for step in range(10):
+        loss = Loss(weights["words"], random.sample(rows, min(16, len(rows))))
+        weights["words"] -= 0.1 * loss.backward()
+    save_file(weights, "final_model/model.safetensors")
+"""
+MEMBER = """
+import zipfile
+from train import train
+train([json.loads(line) for line in zipfile.ZipFile("data/both.zip").read("{}.jsonl").splitlines()])
+"""
+
+
+@pytest.mark.parametrize(("split", "uses"), [("train", {"chosen"}), ("test", {"trained", "unsure", "unclear", "part"})])
+def test_a_split_in_an_archive_is_told_apart_whatever_files_are_beside_it(
+    case: tuple[Case, list[ItemFile]], split: str, uses: set[Use]
+) -> None:
+    found = use_of(
+        (case[0], [ItemFile(("data/both.zip",), [], [], (), labeled=False, only_items=False)]),
+        MEMBER.format(split), name="data/both.zip", rows=False, others={"train.py": LOOP},
+    )  # fmt: skip
+    assert found in uses

@@ -201,11 +201,11 @@ class Call:
             sure = path is None or not _is_unsure(path)
             if known and len(known) == len(found):
                 content = concatenated(known) if len(known) > 1 else known[0]
-                content = content if sure else unclear(content)
+                content = content if sure else unclear(content, part="file")
                 if self.context.world.listed.intersection(places):
                     content = replace(content, place=None, total=None)
                 return content
-            taints = taints if sure else unclear(Value(taints)).taints
+            taints = taints if sure else unclear(Value(taints), part="file").taints
         parts = self.files.parts_of(texts[0], self.context.cwd) if len(texts) == 1 else {}
         rest = taints.difference(*parts.values()) | (path.all() if path is not None else NONE)
         return Value(rest, fields={key: Value(part, whole=True) for key, part in parts.items()}, whole=True)

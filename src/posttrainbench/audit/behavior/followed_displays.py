@@ -50,7 +50,7 @@ def _generated(
 ) -> Value:
     if not generators:
         values = [evaluator.value(part, inner) for part in parts]
-        value = unclear(values[-1]) if evaluator.context.doubt else values[-1]
+        value = evaluator.context.doubted(values[-1])
         name = concrete.literal(values[0]) if len(values) == 2 else ...
         known = name is not concrete.UNKNOWN_VALUE
         return Value(fields={key_name(name) if known else UNKNOWN: value}, whole=True, mapping=known)

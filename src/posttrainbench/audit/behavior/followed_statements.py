@@ -129,6 +129,7 @@ def _if(
         return evaluator.block(body if truth else orelse, scope)
     doubtful = evaluator.row_loops.may_choose(test, scope)
     evaluator.context.doubt += doubtful
+    evaluator.context.among_files |= doubtful and evaluator.row_loops.may_choose_files(test)
     evaluator.context.uncertain += 1
     ways = _either(evaluator, body, orelse, scope)
     evaluator.context.doubt -= doubtful
@@ -200,7 +201,7 @@ def _unrolled(
     scope: Scope,
 ) -> str:
     """Interpret a loop over known elements, one by one."""
-    outer, doubt = evaluator.context.listing, evaluator.context.doubt
+    outer, doubt, among_files = evaluator.context.listing, evaluator.context.doubt, evaluator.context.among_files
     marks = sequence.names & {known_lists.UNORDERED, known_lists.SOME}
     evaluator.context.listing |= marks
     early = bool(marks) and len(elements) > 1 and (breaks(body, None) or returns(body))  # in an unknown pass
@@ -212,6 +213,7 @@ def _unrolled(
         targets = {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
         own = targets | stored_names([one for one in body if not isinstance(one, ast.For | ast.While)])
         evaluator.row_loops = replace(loops, names=loops.names | targets | stored_names(body), files=loops.files | own)
+        evaluator.context.among_files |= early and any(element.texts for element in elements)
     left = maybe = ""
     for element in elements:
         before = dict(scope.names) if marks else {}
@@ -225,6 +227,7 @@ def _unrolled(
         else:
             left = ""
     evaluator.context.listing, evaluator.context.doubt, evaluator.row_loops = outer, doubt, loops
+    evaluator.context.among_files = among_files
     if maybe:
         return MAYBE if returns(body) else ""
     return "return" if left == "return" else ""

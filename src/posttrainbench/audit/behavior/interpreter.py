@@ -53,7 +53,6 @@ from posttrainbench.audit.behavior.values import (
     joined,
     sliced,
     text_value,
-    unclear,
 )
 
 MOST_NESTED_LOOPS = 3
@@ -177,7 +176,7 @@ class Interpreter:
                 define(self, node, scope)
             case ast.Return(value):
                 result = self.value(value, scope) if value else Value()
-                self.returned.append(unclear(result) if self.context.doubt else result)
+                self.returned.append(self.context.doubted(result))
             case ast.If(test, body, orelse):
                 truth = self.value(test, scope).truth
                 if truth is not None:
@@ -300,7 +299,7 @@ class Interpreter:
     def assign(self, target: ast.expr, value: Value, scope: Scope) -> None:
         """Bind a target to a value."""
         if self.context.doubt and choices.is_followed(value):
-            value = unclear(value)
+            value = self.context.doubted(value)
         match target:
             case ast.Name(name):
                 self._bind(name, value, scope)
@@ -374,8 +373,7 @@ class Interpreter:
             return
         if isinstance(operator, ast.Sub):
             return
-        if self.context.doubt:
-            added = unclear(added)
+        added = self.context.doubted(added)
         if once and isinstance(operator, ast.Add) and known_lists.extended(old, added, self.context.listing):
             return
         if self._world is not None and not old.texts and old.number is None and not old.handles:
@@ -457,14 +455,14 @@ class Interpreter:
                 return self.value(inner, scope)
             case ast.YieldFrom(inner):
                 result = self.value(inner, scope)
-                self.returned.append(unclear(result) if self.context.doubt else result)
+                self.returned.append(self.context.doubted(result))
                 return result
             case ast.Yield(inner):
                 result = self.value(inner, scope) if inner is not None else Value()
                 generator, self.context.yielded = Value(), self.context.cwd
                 generator.add(result)
                 generator.fields[UNKNOWN] = result
-                self._yields(node, unclear(generator) if self.context.doubt else generator)
+                self._yields(node, self.context.doubted(generator))
                 return Value()
         return Value()
 

@@ -59,7 +59,7 @@ def as_set(value: Value) -> Value | None:
 
 def maybe(value: Value, depth: int = 3) -> Value:
     """Return a value that may be another one: what is known of it decides nothing."""
-    marked = unclear(value)
+    marked = unclear(value, part="file")
     fields = {name: maybe(part, depth - 1) for name, part in marked.fields.items()} if depth else {}
     plain = not value.all()
     texts = value.texts | {UNKNOWN} if plain and value.texts else value.texts

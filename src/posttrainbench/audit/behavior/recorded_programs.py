@@ -101,8 +101,10 @@ class RecordedPrograms:
         if use == "unseen":
             return FileUse(use)
         by_name = use_of(names, named)  # with the names of files computed, but not the choice of rows
+        if use == "chosen" and file is None:
+            return FileUse(use)  # a split inside the file, whatever the names of others
         if by_name not in ("evaluated", "unseen", use) and (use == "evaluated" or file is None):
-            use = by_name
+            use = "unsure" if by_name == "trained" and file is None else by_name
         elif by_name == "evaluated" and file is None:
             use = "evaluated" if use == "evaluated" else "unsure"
         if file is None or use == "evaluated":

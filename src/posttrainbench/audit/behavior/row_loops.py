@@ -26,6 +26,10 @@ class RowLoops:
     rows: Value | None = None
     conditional: bool = False
 
+    def may_choose_files(self, test: ast.expr) -> bool:
+        """Return True if a condition is about the name of a file in a loop."""
+        return any(isinstance(node, ast.Name) and node.id in self.files for node in ast.walk(test))
+
     def may_choose(self, test: ast.expr, scope: Scope) -> bool:
         """Return True if a condition that is not known may choose among rows."""
         names = [node.id for node in ast.walk(test) if isinstance(node, ast.Name)]

@@ -167,6 +167,7 @@ class ScriptContext:
         modules: path -> names of each imported script.
         world: the row that is followed; None in an analysis of all rows.
         doubt: number of enclosing conditions on rows that are not known.
+        among_files: whether one of them is about the names of files, in the innermost loop over such names.
         uncertain: number of enclosing conditions that are not known.
         loops: number of enclosing loops whose passes are not followed one by one.
         drains: whether the innermost of these goes on until a list is empty.
@@ -194,6 +195,7 @@ class ScriptContext:
     modules: dict[str, Scope] = field(default_factory=dict)
     world: World | None = None
     doubt: int = 0
+    among_files: bool = False
     uncertain: int = 0
     loops: int = 0
     drains: bool = False
@@ -254,9 +256,13 @@ class ScriptContext:
         self.result.sources.add(taint)
         return frozenset([taint])
 
+    def doubted(self, value: Value) -> Value:
+        """Return a value that is made under the present conditions: perhaps not made, if one is not known."""
+        return unclear(value, part="file" if self.among_files else "unclear") if self.doubt else value
+
     def sink(self, script: str, line: int, how: str, value: Value) -> None:
         """Record that `value` is trained on."""
-        taints = (unclear(value) if self.doubt else value).all()
+        taints = self.doubted(value).all()
         self.result.trains = True
         self.result.others |= not taints and _is_made_here(value)
         for repo, config in value.all_splits():

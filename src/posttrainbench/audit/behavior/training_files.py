@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from posttrainbench.audit.behavior.per_file_taint import MOST_PATTERNS, UNCERTAIN, Places, SourceFiles, fits, places_of
 from posttrainbench.audit.behavior.replay import Replay
-from posttrainbench.audit.behavior.rows import World
+from posttrainbench.audit.behavior.rows import NO_FILE, World
 from posttrainbench.audit.behavior.shell_commands import SimpleCommand
 from posttrainbench.audit.behavior.shell_words import Stream
 from posttrainbench.audit.behavior.values import UNKNOWN
@@ -138,16 +138,22 @@ class TrainingReplay(Replay):
         return next((fate for fate in FATES if fate in found), "left out")
 
     def result(self) -> TrainingFiles:
-        """Return the files that what was replayed so far read into training."""
+        """Return the files that what was replayed so far read into training.
+
+        Where only names of files are computed, conditions on rows are not: they choose among rows, not among files.
+        """
+        world = self.sources.world
+        by_name = world is not None and world.file is NO_FILE
+        whole, doubted = (("", "unclear"), ("file",)) if by_name else (("",), ("unclear", "file"))
         read, parts, chosen, maybe = set[str](), set[str](), set[str](), set(self.sources.lost)
         trainings = [trained for trained in self.report.trained if not trained.failed]
         for trained in self.report.trained:
             sure = {taint for taint in trained.sink.taints if taint.sure and not trained.failed}
-            read |= places_of(frozenset(taint for taint in sure if not taint.part))
+            read |= places_of(frozenset(taint for taint in sure if taint.part in whole))
             parts |= places_of(frozenset(taint for taint in sure if taint.part == "slice"))
             chosen |= places_of(frozenset(taint for taint in sure if taint.part == "split"))
             maybe |= places_of(trained.sink.taints - sure)
-            maybe |= places_of(frozenset(taint for taint in sure if taint.part == "unclear"))
+            maybe |= places_of(frozenset(taint for taint in sure if taint.part in doubted))
         known = bool(trainings) and all(
             any(map(_is_data, places_of(trained.sink.taints))) and all(taint.sure for taint in trained.sink.taints)
             for trained in trainings

@@ -52,7 +52,7 @@ class Taint:
     sure: bool = True
     host: str = ""
     mixed: bool = False
-    part: Literal["", "slice", "split", "unclear"] = ""
+    part: Literal["", "slice", "split", "unclear", "file"] = ""
 
     @property
     def source(self) -> Taint:
@@ -349,14 +349,16 @@ def cut(value: Value, depth: int = 3) -> Value:
     )
 
 
-def unclear(value: Value, depth: int = _DEPTH) -> Value:
-    """Return a value of which it is not known whether it was selected."""
+def unclear(value: Value, depth: int = _DEPTH, part: Literal["unclear", "file"] = "unclear") -> Value:
+    """Return a value of which it is not known whether it was selected; `file`: or whether it is of this file."""
     taints = value.taints if depth else value.all()
     return replace(
         value,
         names=value.names - {EVERY},
-        taints=frozenset(replace(one, part="unclear") if one.kind == "test" else one for one in taints),
-        fields={name: unclear(part, depth - 1) for name, part in value.fields.items()} if depth else {},
+        taints=frozenset(
+            replace(one, part=part) if one.kind == "test" and one.part != "file" else one for one in taints
+        ),
+        fields={name: unclear(held, depth - 1, part) for name, held in value.fields.items()} if depth else {},
     )
 
 

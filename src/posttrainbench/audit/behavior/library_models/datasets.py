@@ -361,7 +361,7 @@ def _followed_data(call: Call) -> Value | None:
         return Value(fields=parts, names=frozenset([DICTIONARY]), truth=True)
     names = literal(split)
     if not isinstance(names, str):
-        return unclear(joined(*parts.values()))
+        return unclear(joined(*parts.values()), part="file")
     return concatenated([_part(parts, name.strip()) for name in names.split("+")])
 
 
