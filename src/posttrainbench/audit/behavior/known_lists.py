@@ -15,7 +15,7 @@ from typing import Any
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Value, joined, unclear
 
-MOST_ELEMENTS = 64
+MOST_ELEMENTS = 300
 UNORDERED = "elements in an unknown order"
 """Name of a list whose elements are known, but not their order."""
 SOME = "some of its elements"

@@ -86,7 +86,8 @@ def defines(base: Value, name: str) -> bool:
 
 def words(texts: Sequence[str], taints: Taints) -> Value:
     """Return the value of a list of known words of a command line."""
-    return Value(fields={str(n): replace(text_value(text), taints=taints) for n, text in enumerate(texts[:200])})
+    fields = {str(n): replace(text_value(text), taints=taints) for n, text in enumerate(texts[:300])}
+    return Value(fields=fields, total=len(texts))
 
 
 def leaves_out_rows(key: ast.Slice) -> bool:

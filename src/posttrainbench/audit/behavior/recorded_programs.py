@@ -103,7 +103,9 @@ class RecordedPrograms:
         by_name = use_of(names, named)  # with the names of files computed, but not the choice of rows
         if use == "chosen" and file is None:
             return FileUse(use)  # a split inside the file, whatever the names of others
-        if by_name not in ("evaluated", "unseen", use) and (use == "evaluated" or file is None):
+        is_read = not names.isdisjoint(named.opened) and not any(map(named.maybe_trained_on, names))
+        doubted = by_name != "unsure" or not is_read  # else its content was only lost on the way
+        if by_name not in ("evaluated", "unseen", use) and doubted and (use == "evaluated" or file is None):
             use = "unsure" if by_name == "trained" and file is None else by_name
         elif by_name == "evaluated" and file is None:
             use = "evaluated" if use == "evaluated" else "unsure"
