@@ -7,15 +7,19 @@ ids need a vocabulary. Each decoding is tried only where the text looks like it,
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from posttrainbench.audit.contamination.scan.character_codes import coded_texts, other_codes
+from posttrainbench.audit.contamination.scan.cut_words import joined_letters, without_inner_markup
+from posttrainbench.audit.contamination.scan.dense_text import decoded_run, dense_runs
 from posttrainbench.audit.contamination.scan.encoded_digits import MIN_READABLE, SAMPLE, encoded_runs
 from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST
 from posttrainbench.audit.contamination.scan.letter_patterns import MIN_SPACED, spaced_regions, wide_texts
 from posttrainbench.audit.contamination.scan.markup import unmarked
 from posttrainbench.audit.contamination.scan.tokens import LETTER_RUN, LONG_WORDS, NUMBER_RUN, Numbers
 from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary
+from posttrainbench.audit.contamination.scan.word_runs import NUMBERS, Stretch
 
 _ESCAPED_UTF16 = re.compile(rb"\\+u[0-9a-fA-F]{4}(?:\\+u[0-9a-fA-F]{4})*")
 _ESCAPED_BYTES = re.compile(rb"\\+x[0-9a-fA-F]{2}(?:\\+x[0-9a-fA-F]{2})*")
@@ -62,13 +66,16 @@ class Decoding:
     lines: bool = False
 
 
-def decodings(data: bytes, counts: Numbers, vocabulary: Vocabulary | None) -> Iterator[Decoding]:
+def decodings(
+    data: bytes, counts: Numbers, vocabulary: Vocabulary | None, stretches: Sequence[Stretch] | None = None
+) -> Iterator[Decoding]:
     """Yield the alternative decodings of a text.
 
     Args:
         data: the text.
         counts: the counts of its words; see `tokens.Words`.
         vocabulary: vocabulary for decoding token ids, which are ignored without one.
+        stretches: its runs of numbers and of letters; None for binary data.
     """
     yield from _wide(data)
     if vocabulary:
@@ -79,10 +86,29 @@ def decodings(data: bytes, counts: Numbers, vocabulary: Vocabulary | None) -> It
                 yield Decoding(text, start, ids=True)
     if counts[LONG_WORDS]:
         yield from _encoded(data)
+    for run in dense_runs(data):
+        decoded = decoded_run(data, run)
+        yield Decoding(decoded, run.start, packed=decoded.startswith(_PACKED))
+    if stretches is not None:
+        yield from _joined(stretches, data)
+        for start, text in other_codes(data):
+            yield Decoding(text, start)
+        if text := without_inner_markup(data):
+            yield Decoding(text, 0)
     if text := unmarked(data):
         yield Decoding(text, 0)
     if counts[LETTER_RUN] >= MIN_SPACED and (text := _spaced(data)):
         yield Decoding(text, 0, lines=True)
+
+
+def _joined(stretches: Sequence[Stretch], data: bytes) -> Iterator[Decoding]:
+    """Yield the texts in stretches as one."""
+    texts = []
+    for stretch in stretches:
+        read = coded_texts if stretch.kind == NUMBERS else joined_letters
+        texts += [(stretch.start + start, text) for start, text in read(data[stretch.start : stretch.end])]
+    if texts:
+        yield Decoding(b"\n\n".join(text for _, text in texts), texts[0][0])
 
 
 def _wide(data: bytes) -> Iterator[Decoding]:

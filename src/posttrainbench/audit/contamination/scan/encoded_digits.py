@@ -62,7 +62,7 @@ def _runs(data: Any, position: Any, rows: Any) -> Any:
                 position = run
                 break
             total, last = total + position - run, position
-            position = _after_break(data, position, end)
+            position = after_break(data, position, end)
             if position == last:
                 break
         if total >= MIN_DIGITS and _may_be_text(data, start, last, digits, decoded):
@@ -72,7 +72,7 @@ def _runs(data: Any, position: Any, rows: Any) -> Any:
 
 
 @compiled
-def _after_break(data: Any, position: Any, end: Any) -> Any:
+def after_break(data: Any, position: Any, end: Any) -> Any:
     """Return where the line breaks at `position` end: any number of escaped ones, or one or two that are not."""
     after = position
     while True:
@@ -107,7 +107,7 @@ def _may_be_text(data: Any, start: Any, end: Any, digits: Any, decoded: Any) -> 
         length = min(size // 2, SAMPLE)
         for place in range(length):
             decoded[place] = _HEX[digits[2 * place]] << 4 | _HEX[digits[2 * place + 1]]
-        if _is_readable(decoded, length):
+        if is_readable(decoded, length):
             return True
     for skipped in range(4):
         length = 0
@@ -119,13 +119,13 @@ def _may_be_text(data: Any, start: Any, end: Any, digits: Any, decoded: Any) -> 
             decoded[length + 1] = value >> 8 & 255
             decoded[length + 2] = value & 255
             length += 3
-        if _is_readable(decoded, length):
+        if is_readable(decoded, length):
             return True
     return False
 
 
 @compiled
-def _is_readable(decoded: Any, size: Any) -> Any:
+def is_readable(decoded: Any, size: Any) -> Any:
     """Return False if bytes are neither text, in UTF-8 or a wide encoding, nor begin like compressed data."""
     one, two = decoded[0], decoded[1]
     if (one == 0x1F and two == 0x8B) or (one == 0x42 and two == 0x5A) or (one == 0xFD and two == 0x37):

@@ -9,6 +9,7 @@ import numpy as np
 
 from posttrainbench.audit.contamination.scan.containers import contents
 from posttrainbench.audit.contamination.scan.decodings import Decoding, decodings
+from posttrainbench.audit.contamination.scan.disguises import disguised, plain_texts
 from posttrainbench.audit.contamination.scan.documents import Documents, documents_of, joined
 from posttrainbench.audit.contamination.scan.embedded import Long, embedded
 from posttrainbench.audit.contamination.scan.grams import Finder
@@ -21,6 +22,7 @@ from posttrainbench.audit.contamination.scan.readers import Budget
 from posttrainbench.audit.contamination.scan.score import Scorer
 from posttrainbench.audit.contamination.scan.tokens import NUMBER_RUN, Tokenizer, Words
 from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary, has_token_ids
+from posttrainbench.audit.contamination.scan.word_runs import word_runs
 from posttrainbench.untrusted import UnreadableError
 
 NO_TOKENIZER = "it may contain token ids, which cannot be read without the tokenizer (`ptb scan --tokenizer`)"
@@ -113,6 +115,10 @@ class Searcher:
         text = self._tokenize(data)
         matches = list(self._matches(data, text, by_line))
         lines, counts = int(text.counts[0]), text.counts.copy()
+        binary = _is_binary(data)
+        plain = depth < _MAX_DEPTH and not binary
+        hidden = disguised(text, by_line, len(data)) if plain else []
+        stretches = word_runs(text, data) if plain else None
         unread = ""
         long: list[Long] = []
         documents = [documents_of(text, by_line, len(data) if fresh is None else fresh)]
@@ -120,7 +126,7 @@ class Searcher:
         ids: list[bytes] = []
         if depth < _MAX_DEPTH:
             known = {(match.unit, match.line) for match in matches}
-            for decoding in decodings(data, counts, self._vocabulary):
+            for decoding in decodings(data, counts, self._vocabulary, stretches):
                 if decoding.lines:
                     matches += self._match_lines(decoding, data, by_line, depth, known)
                 else:
@@ -128,7 +134,9 @@ class Searcher:
                 opaque = opaque and not (decoding.whole and not is_opaque(decoding.data))
                 if opaque and decoding.ids:
                     ids.append(decoding.data)
-            for inside in embedded(data, len(data) if fresh is None else fresh, cut=cut) if _is_binary(data) else ():
+            for start, read in plain_texts(data, hidden):
+                matches += self._match_decoding(Decoding(read, start), data, depth, documents)
+            for inside in embedded(data, len(data) if fresh is None else fresh, cut=cut) if binary else ():
                 matches += self._match_decoding(Decoding(inside.data, inside.start), data, depth, documents)
                 unread = unread or inside.unread
                 long += inside.long
