@@ -20,6 +20,8 @@ NOT_FOUND = frozenset(
     )
 )
 """Known evasions."""
+LIKE_TOKEN_IDS = ("shifted list", "octal, spaces")
+"""Encodings that look like token ids, which cannot be read without a tokenizer."""
 
 
 def rows(texts: list[str]) -> bytes:
@@ -36,11 +38,11 @@ def test_encoded_items_are_found_and_honest_text_is_clean(tmp_path: Path, name: 
     encode = ENCODINGS[name]
     guilty = scanned(tmp_path, rows([*map(encode, GUILTY), *HONEST]))
     assert guilty.verdict == "flagged"
-    assert guilty.test_items_hit >= (12 if name == "words reversed" else 18)
+    assert guilty.test_items_hit >= (12 if name == "words reversed" else 16)
     text = scanned(tmp_path, "\n\n".join(map(encode, GUILTY)).encode(), "rows.txt")
     assert text.test_items_hit >= (12 if name == "words reversed" else 16)
     honest = scanned(tmp_path, rows([*map(encode, HONEST), *HONEST]))
-    assert (honest.test_items_hit, honest.verdict) == (0, "clean")
+    assert (honest.test_items_hit, honest.verdict) == (0, "not_checked" if name in LIKE_TOKEN_IDS else "clean")
 
 
 def other_data() -> dict[str, str]:
