@@ -102,13 +102,16 @@ def decodings(
 
 
 def _joined(stretches: Sequence[Stretch], data: bytes) -> Iterator[Decoding]:
-    """Yield the texts in stretches as one."""
-    texts = []
-    for stretch in stretches:
+    """Yield the texts in stretches as one, on the lines on which they begin."""
+    pieces, before = [], 0
+    for stretch in sorted(stretches):
         read = coded_texts if stretch.kind == NUMBERS else joined_letters
-        texts += [(stretch.start + start, text) for start, text in read(data[stretch.start : stretch.end])]
-    if texts:
-        yield Decoding(b"\n\n".join(text for _, text in texts), texts[0][0])
+        for start, text in read(data[stretch.start : stretch.end]):
+            place = max(stretch.start + start, before)
+            pieces += [b"\n" * data.count(b"\n", before, place), text.replace(b"\n", b" "), b"  "]
+            before = place
+    if pieces:
+        yield Decoding(b"".join(pieces), 0, lines=True)
 
 
 def _wide(data: bytes) -> Iterator[Decoding]:

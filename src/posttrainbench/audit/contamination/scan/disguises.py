@@ -58,19 +58,23 @@ def disguised(text: Words, by_line: bool, size: int) -> list[Region]:
     count = _disguised(text.hashes, text.lines, text.starts, by_line, size, keys, kinds, some, rows)
     regions: list[Region] = []
     for start, end, kind in rows[:count].tolist():
-        if regions and regions[-1].end == start and regions[-1].kind == kind:
+        if not by_line and regions and regions[-1].end == start and regions[-1].kind == kind:
             start = regions.pop().start
         regions.append(Region(start, end, kind))
     return regions
 
 
-def plain_texts(data: bytes, regions: Sequence[Region]) -> Iterator[tuple[int, bytes]]:
-    """Yield offset and text of what is disguised: the regions in one disguise as one text."""
-    for kind in {region.kind for region in regions}:
-        chosen = [region for region in regions if region.kind == kind]
-        text = b"\n".join(unescape(data[region.start : region.end]) for region in chosen)
-        for plain in _plain(text, kind):
-            yield chosen[0].start, plain
+def plain_texts(data: bytes, regions: Sequence[Region]) -> Iterator[bytes]:
+    """Yield what is disguised, with the lines of the text: the regions in one disguise as one text."""
+    for kind in sorted({region.kind for region in regions}):
+        read: list[list[bytes]] = []
+        before = 0
+        for region in regions:
+            if region.kind == kind:
+                above = b"\n" * data.count(b"\n", before, region.start)
+                read.append([above + text for text in _plain(unescape(data[region.start : region.end]), kind)])
+                before = region.end
+        yield from map(b"".join, zip(*read, strict=True))
 
 
 def _plain(text: bytes, kind: int) -> Iterator[bytes]:

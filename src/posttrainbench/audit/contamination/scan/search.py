@@ -134,8 +134,8 @@ class Searcher:
                 opaque = opaque and not (decoding.whole and not is_opaque(decoding.data))
                 if opaque and decoding.ids:
                     ids.append(decoding.data)
-            for start, read in plain_texts(data, hidden):
-                matches += self._match_decoding(Decoding(read, start), data, depth, documents)
+            for read in plain_texts(data, hidden):
+                matches += self._match_lines(Decoding(read, 0, lines=True), data, by_line, depth, known)
             for inside in embedded(data, len(data) if fresh is None else fresh, cut=cut) if binary else ():
                 matches += self._match_decoding(Decoding(inside.data, inside.start), data, depth, documents)
                 unread = unread or inside.unread
