@@ -20,8 +20,8 @@ NOT_FOUND = frozenset(
     )
 )
 """Known evasions."""
-LIKE_TOKEN_IDS = ("shifted list", "octal, spaces")
-"""Encodings that look like token ids, which cannot be read without a tokenizer."""
+LIKE_TOKEN_IDS = ("shifted list",)
+"""An encoding that looks like token ids, which cannot be read without a tokenizer."""
 
 
 def rows(texts: list[str]) -> bytes:
