@@ -156,7 +156,9 @@ def test_a_table_in_a_cache_that_is_trained_on_under_its_own_name(tmp_path: Path
 def test_what_was_made_of_nothing_but_test_items_and_trained_on(tmp_path: Path) -> None:
     """Its content is disguised, so that no search finds the items."""
     program = READ + "SFTTrainer(train_dataset=read('r.txt')).train()\n"
-    run = Recorded(tmp_path, {"r.txt": ROWS[::-1], "fit.py": program})
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    disguised = ROWS.translate(str.maketrans(letters, "qwertyuiopasdfghjklzxcvbnm"))
+    run = Recorded(tmp_path, {"r.txt": disguised, "fit.py": program})
     run.flow(1, [f"{KIT}/data/test.jsonl"], ["r.txt"])
     image = {"path": "/usr/bin/python", "ino": "python", "argv": ["python", "fit.py"], "fds": []}
     run.event("image", p="2.1", **image)
