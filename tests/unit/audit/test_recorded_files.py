@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,7 @@ def use_of(
     name: str = TEST_FILE,
     words: tuple[str, ...] = (),
     unopened: tuple[str, ...] = (),
+    opened: tuple[str, ...] = (),
     rows: bool = True,
     others: Mapping[str, str] = {},
 ) -> Use:
@@ -68,6 +70,7 @@ def use_of(
         name: the file.
         words: the arguments of its command line.
         unopened: paths that other programs used.
+        opened: further paths that this one opened.
         rows: False for a file whose rows are not known.
         others: further scripts.
     """
@@ -75,10 +78,10 @@ def use_of(
     file = next(file for file in files if name in file.names)
     graph = Graph()
     graph.images[PROGRAM] = Image("5", "/usr/bin/python3.11", ("python", "fit.py", *words), 0.0, 9.0)
-    opened = ("fit.py", *FILES)
-    for number, path in enumerate((*opened, *unopened)):
+    here = ("fit.py", *FILES, *opened)
+    for number, path in enumerate((*here, *unopened)):
         graph.names[str(number)].add(f"{WORKSPACE}/{path}")
-        if path in opened:
+        if path in here:
             graph.reads.append(Read(("file", str(number), 0), PROGRAM, 1.0, ""))
     recorded = Recorded(run.evidence(), graph, files)
     recorded.scripts = {f"{WORKSPACE}/fit.py": START + body} | {
@@ -204,3 +207,26 @@ def test_a_split_in_an_archive_is_told_apart_whatever_files_are_beside_it(
         MEMBER.format(split), name="data/both.zip", rows=False, others={"train.py": LOOP},
     )  # fmt: skip
     assert found in uses
+
+
+SAME_NAME = {"sets/train/a.jsonl": TRAIN, "sets/test/a.jsonl": TEST}
+
+
+@pytest.mark.parametrize(
+    ("body", "uses"),
+    [
+        ("fit(read('sets/train/a.jsonl'))\nprint(len(read('sets/test/a.jsonl')))", {"evaluated"}),
+        ("fit(read('sets/test/a.jsonl'))\nprint(len(read('sets/train/a.jsonl')))", {"trained"}),
+        ("fit(read(f\"sets/{os.environ['SPLIT']}/a.jsonl\"))", {"unsure", "unclear"}),
+        ("fit(read('sets/train/a.jsonl'))", {"unsure", "unclear"}),
+    ],
+    ids=["honest", "guilty", "unknown", "read by something that is not seen"],
+)
+def test_files_of_the_same_name_in_two_folders(tmp_path: Path, body: str, uses: set[Use]) -> None:
+    texts = {name: "".join(json.dumps(row) + "\n" for row in rows) for name, rows in SAME_NAME.items()}
+    case = Case(tmp_path, files=FILES | texts, items=ITEMS)
+    case.evidence()
+    name = "sets/test/a.jsonl"
+    file = item_file(tmp_path / "workspace" / name, (name,), ITEMS, range(len(ITEMS)))
+    assert file is not None
+    assert use_of((case, [file]), body, name=name, opened=tuple(SAME_NAME)) in uses

@@ -24,11 +24,14 @@ def fits(name: str, pattern: str) -> bool:
 
 
 class Places:
-    """Files that may be one of `places`: with the same name, inside such a directory, or matching a pattern."""
+    """Files that may be one of `places`: with the same name, inside such a directory, or matching a pattern.
 
-    def __init__(self, places: Collection[str]) -> None:
+    Places in `exact` are files that were opened under this path: they are no other files of the same name.
+    """
+
+    def __init__(self, places: Collection[str], exact: Collection[str] = ()) -> None:
         self.places = places
-        self.names = {place.rsplit("/", 1)[-1] for place in places}
+        self.names = {place.rsplit("/", 1)[-1] for place in places if place not in exact}
         self.above = {str(one) for place in places for one in PurePosixPath(place).parents}
         wild = [place for place in places if UNCERTAIN.search(place)]
         self.all = len(wild) > MOST_PATTERNS or "." in places
@@ -40,6 +43,7 @@ class Places:
         path = PurePosixPath(name)
         return (
             self.all
+            or name in self.places
             or path.name in self.names
             or any(str(one) in self.places for one in path.parents)
             or bool(self.wild.match(name))

@@ -169,13 +169,14 @@ class RecordedPrograms:
         files: Sequence[ItemFile] = (),
     ) -> World:
         """Return a world in which the rows of a file are followed, or only names of files are computed."""
-        members = self.graph.members(program)
-        opened = {
-            name for node in members for read in self._reads.get(node, ()) for name in self._relative.get(read, ())
-        }
         group = rows if len(rows) > 1 else ()
         counts = self.counts if file is not NO_FILE else {}
-        return World(file, rows[0], files, counts, group=group, paths=self._paths, opened=opened)
+        return World(file, rows[0], files, counts, group=group, paths=self._paths, opened=self._opened(program))
+
+    def _opened(self, program: Node) -> frozenset[str]:
+        """Return the paths of the files that a program opened, relative to the workspace or absolute."""
+        reads = (read for node in self.graph.members(program) for read in self._reads.get(node, ()))
+        return frozenset(name for read in reads for name in self._relative.get(read, ()))
 
     @cached_property
     def _relative(self) -> Mapping[str, Sequence[str]]:
@@ -204,6 +205,7 @@ class RecordedPrograms:
             any(part.seen for part in seen),
             bool(seen) and all(part.known for part in seen),
             frozenset[str]().union(*(part.opened for part in seen)),
+            exact=self._opened(program),
         )
 
     def _analyzed_image(self, node: Node, image: Image, world: World | None = None) -> TrainingFiles | None:

@@ -41,6 +41,7 @@ class TrainingFiles:
         known: True if moreover the names of all data of all trainings are known.
         opened: files that scripts and commands read.
         problem: error message if the replay failed.
+        exact: paths under which the program opened files, if they are recorded.
     """
 
     read: frozenset[str] = frozenset()
@@ -51,6 +52,7 @@ class TrainingFiles:
     known: bool = False
     opened: frozenset[str] = frozenset()
     problem: str = ""
+    exact: frozenset[str] = frozenset()
 
     def trained_on(self, name: str) -> bool:
         """Return True if the workspace's file `name` was trained on."""
@@ -66,7 +68,7 @@ class TrainingFiles:
 
     def maybe_trained_on(self, name: str) -> bool:
         """Return True if the workspace's file `name` may have been trained on."""
-        return name in Places(self.maybe)
+        return name in Places(self.maybe, self.exact)
 
     def trained_on_others(self, name: str) -> bool:
         """Return True if all trainings that were seen read other files than the workspace's file `name`."""
@@ -74,11 +76,11 @@ class TrainingFiles:
 
     def only_evaluated_on(self, name: str) -> bool:
         """Return True if moreover a script that was seen read that file."""
-        return self.trained_on_others(name) and name in Places(self.opened)
+        return self.trained_on_others(name) and name in Places(self.opened, self.exact)
 
     @cached_property
     def _any(self) -> Places:
-        return Places(self.read | self.parts | self.chosen | self.maybe)
+        return Places(self.read | self.parts | self.chosen | self.maybe, self.exact)
 
 
 def training_files(evidence: Evidence) -> TrainingFiles:
