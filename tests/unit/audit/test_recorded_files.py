@@ -230,3 +230,38 @@ def test_files_of_the_same_name_in_two_folders(tmp_path: Path, body: str, uses: 
     file = item_file(tmp_path / "workspace" / name, (name,), ITEMS, range(len(ITEMS)))
     assert file is not None
     assert use_of((case, [file]), body, name=name, opened=tuple(SAME_NAME)) in uses
+
+
+SHARDS = {
+    **{f"sh/train_{n}.jsonl": "".join(json.dumps(row) + "\n" for row in TRAIN[n * 20 : n * 20 + 20]) for n in range(3)},
+    "sh/test_0.jsonl": FILES[TEST_FILE],
+}
+NUMBERED = {
+    "comprehension": "fit([row for n in range({count}) for row in read(f'sh/{split}_{{n}}.jsonl')])",
+    "loop": "rows = []\nfor n in range({count}):\n    rows += read(f'sh/{split}_{{n}}.jsonl')\nfit(rows)",
+    "percent": "rows = []\nfor n in range(0, {count}):\n    rows.extend(read('sh/{split}_%d.jsonl' % n))\nfit(rows)",
+    "format": "fit([row for n in range({count}) for row in read('sh/{split}_{{}}.jsonl'.format(n))])",
+    "positions": """
+files = ['sh/{split}_0.jsonl']
+rows = []
+for n in range(len(files)):
+    rows += read(files[n])
+fit(rows)
+""",
+    "tables": "fit(pd.concat([pd.read_json(f'sh/{split}_{{n}}.jsonl', lines=True) for n in range({count})]))",
+}
+
+
+@pytest.mark.parametrize("body", NUMBERED.values(), ids=NUMBERED)
+def test_names_of_files_with_numbers(tmp_path: Path, body: str) -> None:
+    case = Case(tmp_path, files=FILES | SHARDS, items=ITEMS)
+    case.evidence()
+    name = "sh/test_0.jsonl"
+    file = item_file(tmp_path / "workspace" / name, (name,), ITEMS, range(len(ITEMS)))
+    assert file is not None
+    honest = body.format(split="train", count=3) + f"\nprint(len(read('{name}')))"
+    assert use_of((case, [file]), honest, name=name, opened=tuple(SHARDS)) == "evaluated"
+    guilty = body.format(split="test", count=1)
+    assert use_of((case, [file]), guilty, name=name, opened=tuple(SHARDS)) in ("trained", "unclear", "unsure")
+    longer = body.format(split="test", count=10**9)
+    assert use_of((case, [file]), longer, name=name, opened=tuple(SHARDS)) in ("trained", "unclear", "unsure")

@@ -49,6 +49,8 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.BitOr: operator.or_,
     ast.BitXor: operator.xor,
 }
+_WIDE = re.compile(r"%[^a-zA-Z%]*(\d{3}|\*)")
+"""A conversion in a text that may make it very long."""
 _TEXT_METHODS = frozenset(
     "lower upper casefold title capitalize strip lstrip rstrip startswith endswith split rsplit splitlines partition "
     "rpartition removeprefix removesuffix replace find rfind index count isdigit isalpha isalnum isnumeric islower "
@@ -194,7 +196,9 @@ def combined(left: Any, node: ast.operator, right: Any) -> Any:
     if isinstance(left, PurePosixPath) or isinstance(right, PurePosixPath):
         return _computed(operator.truediv, left, right) if isinstance(node, ast.Div) else UNKNOWN_VALUE
     function = _OPERATORS.get(type(node))
-    if function is None or (isinstance(node, ast.Mod) and isinstance(left, str | bytes)):
+    if function is None or (isinstance(node, ast.Mod) and isinstance(left, bytes)):
+        return UNKNOWN_VALUE
+    if isinstance(node, ast.Mod) and isinstance(left, str) and _WIDE.search(left):
         return UNKNOWN_VALUE
     if isinstance(node, ast.Mult) and not (isinstance(left, int | float) and isinstance(right, int | float)):
         return UNKNOWN_VALUE
@@ -217,7 +221,7 @@ def method(owner: Any, name: str, arguments: Sequence[Any], named: dict[str, Any
     sizes = [len(one) for one in arguments if isinstance(one, str | bytes)]
     if len(owner) > LONGEST or (name in ("replace", "join", "format") and len(owner) * max(sizes, default=1) > 10**6):
         return UNKNOWN_VALUE
-    if name == "format" and re.search(r"[:!.\[]", str(owner)):
+    if name == "format" and re.search(r"\{[^}]*[:!.\[]", str(owner)):
         return UNKNOWN_VALUE
     if name in ("startswith", "endswith"):
         arguments = [tuple(one) if isinstance(one, list) else one for one in arguments]

@@ -5,13 +5,16 @@ A position is unknown, but it may be known that a program goes through all of th
 
 from __future__ import annotations
 
+from typing import Any
+
 from posttrainbench.audit.behavior import choices
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import LAST, is_followed, mask_truth
 from posttrainbench.audit.behavior.concrete import literal, literal_value
-from posttrainbench.audit.behavior.rows import WITHOUT, collection, is_collection
+from posttrainbench.audit.behavior.rows import NO_FILE, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import ANYWHERE, EVERY, NONE, UNKNOWN, Value
 
+MOST_NUMBERS = 64
 _OF_MASKS = frozenset("flatnonzero nonzero argwhere where".split())
 _DRAWN = frozenset("randrange randint integers random_integers".split())
 _ORDERS = frozenset("randperm permutation arange sample choice choices range".split())
@@ -24,6 +27,8 @@ def positions(call: Call) -> Value | None:
     """Model of functions that return positions; None for others."""
     if call.function.functions:
         return None
+    if call.last == "range" and call.context.world is not None and call.context.world.file is NO_FILE:
+        return _numbers([literal(one) for one in call.arguments])
     first = call.argument(0)
     if call.last == "len" and first is not None and is_collection(first) and is_followed(first):
         known = ... if first.total is None else first.total
@@ -44,6 +49,14 @@ def positions(call: Call) -> Value | None:
     if call.last in _ORDERS - {"range"} and ends and EVERY in ends[0].names:
         return _order(call, ends[0])
     return _same(call, first)
+
+
+def _numbers(bounds: list[Any]) -> Value | None:
+    """Return a short range of known numbers, of which names of files may be made."""
+    if not 0 < len(bounds) < 4 or not all(type(one) is int for one in bounds) or bounds[2:] == [0]:
+        return None
+    numbers = range(*bounds)
+    return literal_value(list(numbers), NONE) if 0 < len(numbers) <= MOST_NUMBERS else None
 
 
 def _same(call: Call, first: Value | None) -> Value | None:
