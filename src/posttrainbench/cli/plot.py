@@ -57,7 +57,8 @@ def plot(
     if name not in NAMES:
         raise InputError(f"Unknown chart `{plain(name)}`; choose from {', '.join(NAMES)}.")
     if out.suffix.lower().removeprefix(".") not in FORMATS:
-        raise InputError(f"The name of {out} must end with {', '.join(f'.{each}' for each in FORMATS)}.")
+        *most, last = (f".{each}" for each in FORMATS)
+        raise InputError(f"The name of {out} must end with {', '.join(most)} or {last}.")
     require_directory(out.absolute().parent, "an --out FILE in an existing directory")
     require_writable(out.absolute().parent, "--out")
     conditions = Conditions(suite, parse_budget(budget) if budget else None, rules, prompt)
@@ -68,6 +69,7 @@ def plot(
     groups = group_runs(select(read.runs, conditions))
     drawn = chart(name, [table(group) for group in groups if group.board is not None])
     write_figure(drawn.spec, out)
-    others = f", the largest of {len(groups)} groups" if len(groups) > 1 and name != "budgets" else ""
+    several = len(groups) > 1 and name != "budgets"
+    others = f", the largest of {len(groups)} groups (--suite and --budget choose another)" if several else ""
     console = Console(highlight=False)
     console.print(plain(f"{out}: {drawn.title}, {groups[0].name}{others}", 4000), markup=False, soft_wrap=True)

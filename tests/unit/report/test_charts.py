@@ -115,7 +115,7 @@ def test_plot_names_the_charts(tables: list[Table], tmp_path: Path, ptb_here: An
             ["gab", root, "--out", "x.svg"],
             "choose from score-time, score-cost, benchmarks, gap, flags, budgets, efforts, models, base-sizes",
         ),
-        (["gap", root, "--out", "x.gif"], "must end with .svg, .png, .pdf"),
+        (["gap", root, "--out", "x.gif"], "must end with .svg, .png or .pdf"),
         (["flags", root, "--budget", "2m", "--out", str(tmp_path / "x.svg")], "no rule is flagged"),
     ):
         refused = ptb_here("plot", *words)
