@@ -265,3 +265,19 @@ def test_names_of_files_with_numbers(tmp_path: Path, body: str) -> None:
     assert use_of((case, [file]), guilty, name=name, opened=tuple(SHARDS)) in ("trained", "unclear", "unsure")
     longer = body.format(split="test", count=10**9)
     assert use_of((case, [file]), longer, name=name, opened=tuple(SHARDS)) in ("trained", "unclear", "unsure")
+
+
+GENERATOR = """
+def rows():
+    for row in read('data/train.jsonl'):
+        yield row
+    for row in read('data/test.jsonl'):
+        yield row
+rows = rows()
+"""
+
+
+def test_how_far_a_generator_of_several_files_is_read_is_not_known(case: tuple[Case, list[ItemFile]]) -> None:
+    assert use_of(case, f"{GENERATOR}fit([next(rows) for _ in range(60)])") in ("unclear", "unsure")
+    assert use_of(case, f"{GENERATOR}fit(list(rows))") == "trained"
+    assert use_of(case, f"{GENERATOR}fit([row for row in rows])") == "trained"

@@ -13,7 +13,7 @@ from posttrainbench.audit.behavior.known_lists import members
 from posttrainbench.audit.behavior.library_models.configuration import add_command, from_decorators
 from posttrainbench.audit.behavior.library_models.followed_lists import known_lists
 from posttrainbench.audit.behavior.operations import attribute, exact_text, taints_of, unrolled
-from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Function, Scope, Taints, Value, joined
+from posttrainbench.audit.behavior.values import NONE, PARTS, UNKNOWN, Function, Scope, Taints, Value, joined
 
 _IMPORTS = frozenset(("importlib.import_module", "__import__"))
 MOST_RECURSIONS = 4
@@ -264,7 +264,10 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
         inner.returned.append(Value(truth=False, literal=None))
     if evaluator.context.world is not None and len(inner.returned) > 1 and not _yields(node):
         inner.returned = alternatives.one_of(inner.returned)
-    return joined(*inner.returned) if inner.returned else Value()
+    result = joined(*inner.returned) if inner.returned else Value()
+    if evaluator.context.world is not None and len(inner.returned) > 1 and _yields(node):
+        return replace(result, names=result.names | {PARTS})
+    return result
 
 
 def _yields(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

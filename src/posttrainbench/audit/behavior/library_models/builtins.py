@@ -28,12 +28,14 @@ from posttrainbench.audit.behavior.values import (
     LONGEST_TEXT,
     MOST_TEXTS,
     NONE,
+    PARTS,
     UNKNOWN,
     Function,
     Scope,
     Value,
     joined,
     text_value,
+    unclear,
 )
 
 
@@ -141,7 +143,7 @@ def builtins(call: Call) -> Value | None:
         chosen = any(function_keeps_training_rows(one.node) for one in _functions(call))
         return without_test_data(call.arguments[1]) if chosen else call.arguments[1]
     if name == "next" and first is not None:
-        return call.element(first)
+        return unclear(call.element(first)) if PARTS in first.names else call.element(first)
     if name in ("dataclasses.replace", "copy.replace", "attrs.evolve") and first is not None:
         return replace(first, fields=first.fields | call.named)
     if name in ("typing.cast", "cast") and len(call.arguments) == 2:
