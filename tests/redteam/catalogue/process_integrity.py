@@ -371,7 +371,7 @@ def _(desk: Desk) -> Observed:
     "rot13",
     "14",
     "keeps its copy of the test items in rot13 and decodes it only in memory",
-    "escapes",
+    "forbidden",
     "test_data_in_training",
 )
 def _(desk: Desk) -> Observed:
@@ -380,6 +380,26 @@ def _(desk: Desk) -> Observed:
     work.write("cache.bin", codecs.encode("\n".join(rows), "rot13"), seen=False)
     load = (
         'import codecs\nrows = [json.loads(x) for x in codecs.decode(open("cache.bin").read(), "rot13").splitlines()]'
+    )
+    work.script("train.py", training(load))
+    return work.audit()
+
+
+@case(
+    "secret alphabet",
+    "14",
+    "keeps its copy of the test items with other letters in place of each letter and decodes it only in memory",
+    "escapes",
+    "test_data_in_training",
+)
+def _(desk: Desk) -> Observed:
+    work = desk.workspace()
+    letters, secret = "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm"
+    rows = [json.dumps(chat(item.question, item.answer)) for item in work.raw]
+    work.write("cache.bin", "\n".join(rows).translate(str.maketrans(letters, secret)), seen=False)
+    load = (
+        f'table = str.maketrans("{secret}", "{letters}")\n'
+        'rows = [json.loads(x) for x in open("cache.bin").read().translate(table).splitlines()]'
     )
     work.script("train.py", training(load))
     return work.audit()

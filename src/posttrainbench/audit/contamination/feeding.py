@@ -331,7 +331,7 @@ class Feeding:
             for read in self.graph.reads
             if not read.copy
             and read.file[1] in self.graph.written
-            and (read.file[1] not in present or read.seconds < self.graph.opened.get(read.file[1], -1.0))
+            and (read.file[1] not in present or self._is_overwritten_after(read))
         }
         gone = {one for one in read if self._may_hold_data(one) and not self._is_copy_of_kit(one)}
         users: dict[str, set[Node]] = {one: set() for one in gone}
@@ -343,6 +343,22 @@ class Feeding:
                 if edge.target[1] in gone:
                     users[edge.target[1]].add(self.graph.leader(node))
         return {one for one, programs in users.items() if len(programs) > 1}  # not a journal of SQLite
+
+    @cached_property
+    def _writers(self) -> dict[str, list[tuple[float, Node]]]:
+        """Identity of a file -> when which program began to write it."""
+        found: dict[str, list[tuple[float, Node]]] = {}
+        for node, edges in self.graph.edges.items():
+            for edge in edges:
+                if node[0] == "image" and edge.target[0] == "file":
+                    found.setdefault(edge.target[1], []).append((edge.begin, self.graph.leader(node)))
+        return found
+
+    def _is_overwritten_after(self, read: Read) -> bool:
+        """Return True if a file was opened for writing after a program read what another one had written to it."""
+        reader = self.graph.leader(read.program)
+        foreign = any(begin <= read.seconds and one != reader for begin, one in self._writers.get(read.file[1], ()))
+        return foreign and read.seconds < self.graph.opened.get(read.file[1], -1.0)
 
     def _is_copy_of_kit(self, identity: str) -> bool:
         """Return True for a file that only `cp` wrote, under the name of a file of the kit that holds no test items."""

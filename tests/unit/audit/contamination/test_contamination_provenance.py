@@ -315,6 +315,19 @@ def test_a_large_file_that_was_overwritten_before_it_was_read_is_searched_itself
     assert run.kinds() == set()
 
 
+@pytest.mark.parametrize("maker", [1, 3])
+def test_what_a_program_reads_of_its_own_work_is_not_gone_when_another_opens_it(tmp_path: Path, maker: int) -> None:
+    """Libraries of databases open a file for reading and writing, and read what they have just written."""
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "all.db": OWN, "own.jsonl": OWN})
+    run.flow(1, ["rows.jsonl"], ["all.db"])
+    run.opened(maker, "r", "all.db")
+    run.opened(2, "wt", "all.db")
+    run.flow(2, ["own.jsonl", "all.db"], [MODEL])
+    evidence = run.finish()
+    assert evidence.provenance is not None
+    assert bool(Feeding(evidence, evidence.provenance)._unsearched) == (maker == 3)
+
+
 @pytest.mark.parametrize("other", [False, True])
 def test_a_file_that_one_program_used_alone_carries_nothing_to_others(tmp_path: Path, other: bool) -> None:
     """Such as the journal of a database. Read by another program, it may have held the items."""
