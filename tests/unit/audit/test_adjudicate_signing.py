@@ -92,7 +92,7 @@ def openpgp(git: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     git.write_text(git.read_text() + "[commit]\n\tgpgsign = true\n")
     yield
     subprocess.run(["gpgconf", "--kill", "all"], check=True)
-    shutil.rmtree(home)
+    shutil.rmtree(home, ignore_errors=True)  # the agent removes its sockets at the same time
 
 
 @pytest.mark.usefixtures("openpgp")
