@@ -1,4 +1,4 @@
-"""What the contamination scanner makes of test items that are written in other encodings.
+"""Measure which text encodings of test items the contamination scanner finds.
 
     python bench/scan_encodings.py DATA [--only "base32;percent"]
 

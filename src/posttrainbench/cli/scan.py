@@ -152,7 +152,7 @@ def _show(report: "ScanReport") -> None:
     if report.basis:
         say(f"The verdict rests on {report.basis}.")
     if not report.documents:
-        say("Nothing was searched: there is no file with content that can be read; give one, or a directory with some.")
+        say("Nothing was searched: no file with readable content was found. Give a file or directory that has some.")
     items = f"{report.test_items_hit:,} test item{'' if report.test_items_hit == 1 else 's'}"
     documents = f"{report.documents:,} document{'' if report.documents == 1 else 's'}"
     speed = report.bytes / 1e6 / max(report.seconds, 1e-3)

@@ -1,4 +1,4 @@
-"""What submitit calls in a job of Slurm. See `job_process` for what this module may load."""
+"""Execute a part of a run in a job of Slurm, called by submitit. See `job_process` for what this module may load."""
 
 import signal
 import subprocess

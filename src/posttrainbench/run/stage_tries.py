@@ -21,7 +21,7 @@ class StageTry:
 
     @property
     def seconds(self) -> float:
-        """How long it took; 0 if the journal lacks its beginning or its end."""
+        """Duration in seconds; 0 if its start or end is missing in the journal."""
         if self.last is None:
             return 0.0
         if self.last.seconds is not None:

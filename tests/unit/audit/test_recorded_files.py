@@ -1,4 +1,4 @@
-"""What recorded programs did with files that they chose among others."""
+"""Recorded programs that choose some of several files: which ones they trained on."""
 
 import json
 from collections.abc import Mapping

@@ -150,7 +150,7 @@ def test_an_empty_directory_is_not_searched(ptb_here: Ptb, tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     said = ptb_here("scan", "empty", "--benchmark", "micro-math", cwd=tmp_path)
     assert said.returncode == 2
-    assert "Nothing was searched: there is no file with content that can be read" in " ".join(said.stdout.split())
+    assert "Nothing was searched: no file with readable content was found" in " ".join(said.stdout.split())
     (tmp_path / "train.txt").write_text("The cat sat on the mat. " * 50)
     said = ptb_here("scan", "train.txt", "--benchmark", "micro-math", cwd=tmp_path)
     assert said.returncode == 0, said.stderr

@@ -1,4 +1,4 @@
-"""Whether recording works is found out also where the record of the test cannot be removed."""
+"""The check of file provenance gives its answer even if its own record cannot be deleted."""
 
 import os
 from pathlib import Path

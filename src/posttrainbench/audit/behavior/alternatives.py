@@ -18,7 +18,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Held:
-    """What a name holds at some time.
+    """The value of a name at one point of the analysis.
 
     Attributes:
         value: its value, which may be changed in place later.

@@ -26,7 +26,7 @@ def fits(name: str, pattern: str) -> bool:
 class Places:
     """Files that may be one of `places`: with the same name, inside such a directory, or matching a pattern.
 
-    Places in `exact` are files that were opened under this path: they are no other files of the same name.
+    A place in `exact` is a file that was opened under this path, so it does not stand for others of the same name.
     """
 
     def __init__(self, places: Collection[str], exact: Collection[str] = ()) -> None:

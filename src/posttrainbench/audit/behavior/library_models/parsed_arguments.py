@@ -52,7 +52,7 @@ def made_parser(call: Call) -> Value:
 
 
 def note(call: Call, options: list[str], named: dict[str, Value]) -> None:
-    """Note an argument of a parser, or its defaults if there are no options."""
+    """Record an argument of a parser; without options, record its defaults."""
     held = call.receiver.fields.get(ARGUMENTS) if call.receiver is not None else None
     if held is None or not isinstance(held.literal, list):
         return
