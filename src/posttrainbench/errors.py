@@ -1,6 +1,7 @@
 """Exceptions shared by all packages. `run/errors.py` maps each failure to its effect on the score."""
 
 import shlex
+import textwrap
 from pathlib import Path
 
 
@@ -20,7 +21,7 @@ def one_line(error: BaseException) -> str:
         text = f"{location}: {first['msg']}" if location else str(first["msg"])
     else:
         text = str(error) or type(error).__name__
-    text = " ".join(text.split())[:500]
+    text = textwrap.shorten(text, 500, placeholder=" ...")
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

@@ -10,7 +10,7 @@ import typer
 
 from posttrainbench.cli.options import Json, print_json
 from posttrainbench.cli.places import RunPath, RunsPath
-from posttrainbench.errors import InputError, shell_quoted
+from posttrainbench.errors import InputError
 from posttrainbench.records import Adjudication, Result, Stage, Status
 
 if TYPE_CHECKING:
@@ -209,15 +209,10 @@ def _is_being_evaluated(run: "Run") -> bool:
 def _audit(run: "Run", rules: str | None, out: Path | None) -> Result:
     """Audit a run, or apply a rule set to its last audit; into `out` if given."""
     from posttrainbench.cli.progress import Progress
-    from posttrainbench.run.directory import is_busy
     from posttrainbench.run.rerun import audit_elsewhere, redecide, rerun_stage
-    from posttrainbench.run.status import agent_state
+    from posttrainbench.run.status import require_collected
 
-    if not run.is_done(Stage.COLLECT):
-        advice = f"continue the run with `ptb resume {shell_quoted(run.root)}`"
-        if agent_state(run) == "running" or is_busy(run):
-            advice = f"wait until its agent has finished, or end it with `ptb stop {shell_quoted(run.root)}`"
-        raise InputError(f"{run.root} has nothing to audit yet; {advice}.")
+    require_collected(run)
     title = f"auditing {run.root.name}"
     with Progress(title) as listener:
         if out is not None:
@@ -237,8 +232,9 @@ def _finding(run: "Run", prefix: str) -> "FindingSummary":
     Raises:
         InputError: no finding matches, or several do.
     """
-    if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{run.root} has not been audited; run `ptb audit {shell_quoted(run.root)}`.")
+    from posttrainbench.run.status import require_audited
+
+    require_audited(run)
     findings = summary_of(run).findings
     exact = [finding for finding in findings if finding.id == prefix]
     matching = exact or [finding for finding in findings if prefix and finding.id.startswith(prefix)]

@@ -27,7 +27,6 @@ from posttrainbench.audit.judge import (
     rule_texts,
 )
 from posttrainbench.audit.judge.certificates import find, with_certificate
-from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.evaluation.items import load_items
 from posttrainbench.files import write_json, write_text
 from posttrainbench.records import Coverage, Finding, Result, Stage
@@ -35,6 +34,7 @@ from posttrainbench.run.audit import read_audit
 from posttrainbench.run.collected import read_submission
 from posttrainbench.run.directory import Run
 from posttrainbench.run.rerun import update_audit
+from posttrainbench.run.status import require_audited
 
 VOTES = "judge.partial"
 
@@ -64,8 +64,7 @@ def judge_run(run: Run, judge: Judge, votes: int, on_vote: Callable[[Vote], None
         InputError: the run has not been audited, or another process is working on it.
         InfrastructureError: the submission was changed after its collection.
     """
-    if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{run.root} has not been audited; continue it with `ptb resume {shell_quoted(run.root)}`.")
+    require_audited(run)
     spec = run.spec
     facts = catalog.find(catalog.benchmarks(), spec.benchmark, "benchmark")
     items = "".join(f"{json.dumps(item.row, ensure_ascii=False)}\n" for item in load_items(facts, "test"))

@@ -14,6 +14,7 @@ from posttrainbench.run.directory import Run, is_attended
 from posttrainbench.run.pipeline import advance
 from posttrainbench.run.progress import ProgressListener
 from posttrainbench.run.settle import result_of
+from posttrainbench.run.status import require_audited
 
 
 def rerun_stage(run: Run, stage: Stage, listener: ProgressListener | None = None) -> Result:
@@ -145,6 +146,5 @@ def _require_evaluated(run: Run, locked: bool = False) -> None:
 
 
 def _audited(run: Run) -> Path:
-    if not run.is_done(Stage.AUDIT):
-        raise InputError(f"{run.root} has not been audited; run `ptb audit {shell_quoted(run.root)}`.")
+    require_audited(run)
     return run.stage(Stage.AUDIT)

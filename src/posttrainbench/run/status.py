@@ -2,8 +2,9 @@
 
 from pydantic import ValidationError
 
+from posttrainbench.errors import InputError, shell_quoted
 from posttrainbench.records import AgentEnd, Outcome, Stage
-from posttrainbench.run.directory import Run
+from posttrainbench.run.directory import Run, is_busy
 from posttrainbench.run.imported import IMPORTED
 from posttrainbench.run.monitor import peak_usage
 from posttrainbench.run.solve_supervisor import NOTES, exit_note, is_alive
@@ -31,6 +32,24 @@ def agent_state(run: Run) -> str:
     except FileNotFoundError:  # the stage has just finished, and its directory was renamed
         return "finished"
     return "killed" if end is None else "finished" if end.end == "done" else end.cause or end.end
+
+
+def require_collected(run: Run) -> None:
+    """Raise InputError with the next step if there is nothing to audit yet, because the submission is not collected."""
+    if run.is_done(Stage.COLLECT):
+        return
+    advice = f"continue the run with `ptb resume {shell_quoted(run.root)}`"
+    if agent_state(run) == "running" or is_busy(run):
+        advice = f"wait until its agent has finished, or end it with `ptb stop {shell_quoted(run.root)}`"
+    raise InputError(f"{run.root} has nothing to audit yet; {advice}.")
+
+
+def require_audited(run: Run) -> None:
+    """Raise InputError with the next step if a run has not been audited."""
+    if run.is_done(Stage.AUDIT):
+        return
+    require_collected(run)
+    raise InputError(f"{run.root} has not been audited; run `ptb audit {shell_quoted(run.root)}`.")
 
 
 def agent_summary(run: Run) -> str:

@@ -1,13 +1,15 @@
 """The one-line summary of an agent: each fact once."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from posttrainbench.records import AgentEnd, Outcome
+from posttrainbench.errors import InputError
+from posttrainbench.records import AgentEnd, Outcome, Stage
 from posttrainbench.run import Run
-from posttrainbench.run.status import agent_state, agent_summary
+from posttrainbench.run.status import agent_state, agent_summary, require_audited
 from trajectory_recordings import make_recorded_run
 
 SUMMARIES: list[tuple[AgentEnd, dict[str, Any], str]] = [
@@ -28,3 +30,25 @@ def test_agent_summary(end: AgentEnd, changes: dict[str, Any], summary: str, tmp
     (run.root / "solve" / "monitor.jsonl").touch()
     assert agent_state(run) == end
     assert agent_summary(run) == summary
+
+
+@pytest.mark.parametrize(
+    ("done", "running", "advice"),
+    [
+        ([], True, "nothing to audit yet; wait until its agent has finished, or end it with `ptb stop"),
+        ([], False, "nothing to audit yet; continue the run with `ptb resume"),
+        ([Stage.COLLECT], False, "has not been audited; run `ptb audit"),
+        ([Stage.COLLECT, Stage.AUDIT], False, ""),
+    ],
+)
+def test_what_to_do_before_an_audit_can_be_changed(
+    done: list[Stage], running: bool, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(make_recorded_run(tmp_path / "run", []))
+    monkeypatch.setattr(Run, "is_done", lambda self, stage: stage in done)
+    monkeypatch.setattr("posttrainbench.run.status.agent_state", lambda run: "running" if running else "exited")
+    if not advice:
+        require_audited(run)
+        return
+    with pytest.raises(InputError, match=re.escape(advice)):
+        require_audited(run)

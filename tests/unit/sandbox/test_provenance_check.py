@@ -1,6 +1,7 @@
 """The check of file provenance gives its answer even if its own record cannot be deleted."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ class Failing:
         raise InfrastructureError("sandbox_failed", "no namespaces")
 
 
-def test_a_directory_that_cannot_be_opened_does_not_hide_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_opened_does_not_hide_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     opened = os.open
 
     def open_others(path: Any, *args: Any, **options: Any) -> int:
@@ -31,5 +34,6 @@ def test_a_directory_that_cannot_be_opened_does_not_hide_the_reason(monkeypatch:
 
     monkeypatch.setattr(launch, "why_unrecorded", lambda sandbox: "")
     monkeypatch.setattr(os, "open", open_others)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found = launch.recording_available(Failing())  # type: ignore[arg-type]
     assert (found.works, found.reason) == (False, "no namespaces.")

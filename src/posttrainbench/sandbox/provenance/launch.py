@@ -25,6 +25,8 @@ from posttrainbench.sandbox.provenance.syscalls import SECCOMP
 WRITABLE = ("/tmp/", "/dev/", "/run/")  # noqa: S108  (the sandbox's own)
 """Starts of paths that every sandbox can write to, beside its mounts."""
 CHECK_SECONDS = 30.0
+MAX_REASON = 300
+"""Characters of a sandbox's message that are shown."""
 SOCKET = "run/ptb/recorder.sock"
 """Role of the recorder's socket."""
 OLDEST_KERNEL = (5, 14)
@@ -197,7 +199,9 @@ def recording_available(sandbox: Sandbox) -> Availability:
                 process.kill(0)
             if (report := process.report()) is None or not report.started:
                 last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-                return Availability(False, f"the sandbox did not start: {last[-300:]}")
+                if len(last) > MAX_REASON:  # its end names the cause
+                    last = f"... {last[-MAX_REASON:].partition(' ')[2]}"
+                return Availability(False, f"the sandbox did not start: {last}")
             lines = [json.loads(line) for line in (record / NAME).read_text().splitlines()]
         except (InputError, InfrastructureError, OSError, ValueError, subprocess.TimeoutExpired) as error:
             return Availability(False, one_line(error))
