@@ -78,6 +78,7 @@ _MAGIC = {
     b"zPQ": "zpaq",
     b"bvx": "lzfse",
 }
+_FIRST_BYTES = frozenset(magic[:1] for magic in _MAGIC)
 _UNREAD = (
     "7z",
     "old lz4",
@@ -160,9 +161,10 @@ def _is_brotli(head: bytes, name: str) -> bool:
 
 def _packing(head: bytes) -> str:
     """Return the format of a file's outermost layer, or ""."""
-    for magic, name in _MAGIC.items():
-        if head.startswith(magic):
-            return name
+    if head[:1] in _FIRST_BYTES:
+        for magic, name in _MAGIC.items():
+            if head.startswith(magic):
+                return name
     if head[:2] in (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda") and _is_zlib(head):
         return "zlib"
     if head[257:262] == b"ustar":

@@ -47,9 +47,11 @@ def joined_letters(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def without_inner_markup(data: bytes) -> bytes:
     """Return a text without the tags and marks inside of words; nothing if there are few."""
-    if data.count(b"<") < _MIN_CUTS and data.count(b"*") + data.count(b"~") < len(data) * _MIN_MARKS:
+    raw = np.frombuffer(data, dtype=np.uint8)
+    tags, *marks = (np.count_nonzero(raw == ord(mark)) for mark in "<*~")  # faster than `count` if they are frequent
+    if tags < _MIN_CUTS and sum(marks) < len(data) * _MIN_MARKS:
         return b""
-    return _CUT.sub(b"", data) if _count_cuts(np.frombuffer(data, dtype=np.uint8)) >= _MIN_CUTS else b""
+    return _CUT.sub(b"", data) if _count_cuts(raw) >= _MIN_CUTS else b""
 
 
 @compiled

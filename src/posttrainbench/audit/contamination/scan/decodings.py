@@ -6,9 +6,11 @@ ids need a vocabulary. Each decoding is tried only where the text looks like it,
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from posttrainbench.audit.contamination.scan.character_codes import coded_texts, other_codes
 from posttrainbench.audit.contamination.scan.cut_words import joined_letters, without_inner_markup
@@ -23,6 +25,7 @@ from posttrainbench.audit.contamination.scan.word_runs import NUMBERS, Stretch
 
 _ESCAPED_UTF16 = re.compile(rb"\\+u[0-9a-fA-F]{4}(?:\\+u[0-9a-fA-F]{4})*")
 _ESCAPED_BYTES = re.compile(rb"\\+x[0-9a-fA-F]{2}(?:\\+x[0-9a-fA-F]{2})*")
+_ESCAPES = 4096  # decoded escapes that are kept: the same few occur again and again
 _ESCAPED_SPACES = (rb"\n", rb"\r", rb"\t", rb"\f", rb"\v")
 
 _BREAKS = re.compile(rb"\\+[rn]|\s")
@@ -184,21 +187,26 @@ def unescape(data: bytes) -> bytes:
     """
     # Plain searches first: they are ten times as fast as the expressions, and most text has few kinds of escapes.
     if rb"\u" in data:
-        data = _ESCAPED_UTF16.sub(_from_utf16, data)
+        data = _ESCAPED_UTF16.sub(lambda match: _from_utf16(match[0]), data)
     if rb"\x" in data:
-        data = _ESCAPED_BYTES.sub(_from_bytes, data)
+        data = _ESCAPED_BYTES.sub(lambda match: _from_bytes(match[0]), data)
     for escaped in _ESCAPED_SPACES:
         data = data.replace(escaped, b" ")
     return data
 
 
-def _from_utf16(match: re.Match[bytes]) -> bytes:
-    units = bytes.fromhex(match[0].replace(b"\\", b"").replace(b"u", b"").decode())
+@lru_cache(_ESCAPES)
+def _from_utf16(escaped: bytes) -> bytes:
+    if rb"\\" not in escaped:
+        with contextlib.suppress(UnicodeEncodeError):  # half of a surrogate pair
+            return _one_line(escaped.decode("unicode_escape"))
+    units = bytes.fromhex(escaped.replace(b"\\", b"").replace(b"u", b"").decode())
     return _one_line(units.decode("utf-16-be", "replace"))
 
 
-def _from_bytes(match: re.Match[bytes]) -> bytes:
-    raw = bytes.fromhex(match[0].replace(b"\\", b"").replace(b"x", b"").decode())
+@lru_cache(_ESCAPES)
+def _from_bytes(escaped: bytes) -> bytes:
+    raw = bytes.fromhex(escaped.replace(b"\\", b"").replace(b"x", b"").decode())
     try:
         return _one_line(raw.decode())  # the repr of bytes
     except UnicodeDecodeError:

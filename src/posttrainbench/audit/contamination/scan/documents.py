@@ -44,8 +44,10 @@ class Documents:
 
 def joined(parts: Sequence[Documents]) -> Documents:
     """Return the union of sets of documents."""
-    hashes = np.unique(np.concatenate([_EMPTY, *(part.smallest for part in parts)]))[:KEPT]
-    return Documents(sum(part.total for part in parts), hashes)
+    total, hashes = sum(part.total for part in parts), [part.smallest for part in parts if len(part.smallest)]
+    if len(hashes) <= 1:
+        return Documents(total, hashes[0] if hashes else _EMPTY)
+    return Documents(total, np.unique(np.concatenate(hashes))[:KEPT])
 
 
 def documents_of(text: Words, by_line: bool, end: int) -> Documents:

@@ -73,6 +73,8 @@ class Scorer:
             by_line: whether each line is a document of its own; matches then do not cross line ends.
         """
         patterns, out = self._index.patterns, self._out
+        if not len(hits.grams):
+            return Matches(out.pattern[:0], out.first[:0], out.last[:0], out.score[:0])
         self._memory[:] = 0
         size = _score(text, by_line, hits, self._index.postings, patterns, _Counts(*self._memory), self._seen, out)
         matches = Matches(out.pattern[:size], out.first[:size], out.last[:size], out.score[:size])
