@@ -536,6 +536,18 @@ def test_a_few_rows_are_counted(take: str, count: int, tmp_path: Path) -> None:
     assert found.count == count
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_slice_and_the_whole_of_rows_are_one_indication(whole: bool, tmp_path: Path) -> None:
+    source = f"{SFT}import json\nrows = [json.loads(x) for x in open('all.jsonl')]\n"
+    source += "SFTTrainer(train_dataset=rows[50:90]).train()\n"
+    source += "SFTTrainer(train_dataset=rows).train()\n" if whole else ""
+    steps = [f"cat train.jsonl {TEST} > all.jsonl", "python t.py"]
+    findings = run(tmp_path, files={"t.py": source}, steps=steps)
+    found = [one for one in findings if one.rule == RULE and "training" in one.summary.split()[:3]]
+    assert len(found) == 1 + whole
+    assert {one.basis for one in found} == {"scripts" if whole else "content"}
+
+
 def test_one_of_many_files_is_unsure(tmp_path: Path) -> None:
     source = f"{SFT}import glob\nrows = []\nfor name in glob.glob('data/*.jsonl'):\n    if 'test' not in name:\n"
     source += "        rows += open(name).readlines()\nSFTTrainer(train_dataset=rows).train()\n"

@@ -84,7 +84,8 @@ def detect(evidence: Evidence) -> tuple[list[Finding], list[Coverage]]:
             groups.setdefault(
                 (RULES[taint.kind], level, outcome, bool(taint.part) and taint.kind == "test"), []
             ).append(Flow(taint, trained))
-    findings = [_flow_finding(key, flows, report, evidence) for key, flows in groups.items()]
+    whole = {rule for rule, _, _, part in groups if not part}
+    findings = [_flow_finding(key, flows, report, evidence, key[0] in whole) for key, flows in groups.items()]
     used = {flow.taint.source for flows in groups.values() for flow in flows}
     findings += _sources_without_training(report, used, record)
     findings += _deleted_scripts(groups, report, workspace.scripts)
@@ -137,8 +138,13 @@ _SUMMARIES = {
 
 
 def _flow_finding(
-    key: tuple[str, Level, FindingOutcome, bool], flows: list[Flow], report: FlowReport, evidence: Evidence
+    key: tuple[str, Level, FindingOutcome, bool],
+    flows: list[Flow],
+    report: FlowReport,
+    evidence: Evidence,
+    whole: bool,
 ) -> Finding:
+    """Return the finding on a group of flows; `whole` means that the rule has other flows than slices."""
     rule, level, outcome, part = key
     sources = {(flow.taint.what, flow.taint.script, flow.taint.line): flow.taint for flow in flows}
     names = ", ".join(dict.fromkeys(line_of(taint.what, 80) for taint in sources.values()))[:300]
@@ -149,8 +155,9 @@ def _flow_finding(
         canaries = len(evidence.test_items) - evidence.scored_items if None in counts else 0
         count = total if None in counts else min(sum(number or 0 for number in counts), total)
     origin = "test data" if rule == RULE else "the output of a hosted model"
-    # What a slice takes, only the file shows: this does not add to what is known of it from elsewhere.
-    basis = ("content" if evidence.provenance is None else "provenance") if part else DETECTOR
+    # What a slice takes, only the file shows: this adds neither to what is known of it from elsewhere, nor to flows of
+    # the same scripts.
+    basis = DETECTOR if whole or not part else "content" if evidence.provenance is None else "provenance"
     distinct = {(flow.taint, flow.trained.sink.line, flow.trained.sink.script): flow for flow in flows}
     return finding(
         DETECTOR,
