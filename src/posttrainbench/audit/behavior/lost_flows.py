@@ -20,14 +20,13 @@ from posttrainbench.audit.behavior.script_analysis import NamedData, ScriptConte
 from posttrainbench.audit.behavior.state import Files
 from posttrainbench.audit.behavior.training_arguments import TrainingArguments, options_of
 from posttrainbench.audit.behavior.values import FILE, Taints, Value, unsure
+from posttrainbench.audit.split_names import HELD_OUT
 
 _ROWS = (
     r"(data|dataset|set|ds|dl|loader|dataloader|iter|iterator|rows|samples|examples|texts|prompts|split|x|y|xs|ys)?s?"
 )
 _TRAINED = re.compile(rf"([a-z]+_)*(train|training)_?{_ROWS}(_[a-z]+)*", re.IGNORECASE)
-_HELD_OUT = re.compile(
-    rf"(.*_)?(test|val|valid|validation|eval|evaluation|dev|held_?out|hold_?out|predict)_?{_ROWS}(_.*)?", re.IGNORECASE
-)
+_HELD_OUT = re.compile(rf"(.*_)?({HELD_OUT}|predict)_?{_ROWS}(_.*)?", re.IGNORECASE)
 _OTHERS = re.compile(r"test|val|eval|arg|config|metric|loss|result|output|split_name|step|state", re.IGNORECASE)
 MOST_NAMED = 200
 

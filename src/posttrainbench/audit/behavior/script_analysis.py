@@ -25,13 +25,14 @@ from posttrainbench.audit.behavior.hazards import is_opaque
 from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.state import Files
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Scope, Taint, Taints, Value, joined, text_value, unclear
+from posttrainbench.audit.split_names import PUBLISHED
 
 LONGEST_SCRIPT = 2**20
 """Characters of the longest script that is analyzed."""
 MOST_STEPS = 150_000
 """Statements and expressions interpreted in one analysis."""
 SPLITS = ("train", "test", "validation")
-_HELD_OUT = re.compile(r"(test|valid|validation|dev|eval)(_\w+)?(\[|$)")
+_HELD_OUT = re.compile(rf"{PUBLISHED}(_\w+)?(\[|$)")
 _MARIMO = re.compile(r"^\w+ *= *marimo\.App\(", re.MULTILINE)
 SHORTEST_ITEM = 20
 """Characters of the shortest string literal that may be a test item."""

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from posttrainbench.audit.behavior.values import FILE, Value
+from posttrainbench.audit.split_names import HELD_OUT
 
 _COLUMN = r"(?:split|subset|partition|set|fold|part)"
 _COLUMNS = re.compile(_COLUMN)
-_TEST_NAME = re.compile(r"(^|[^a-z])(test|val|valid|validation|eval|dev|held_?out|hold_?out)(ing|_?set)?([^a-z]|$)")
+_TEST_NAME = re.compile(rf"(^|[^a-z]){HELD_OUT}(_?set)?([^a-z]|$)")
 _TRAIN_NAME = re.compile(r"(^|[^a-z])(train|training)(_?set)?([^a-z]|$)")
 _FLAG = re.compile(r"(is|in|from|for)_?(test|val|valid|eval|dev|train|training)(_?set)?")
 # In SQL, pandas queries, jq and the text of a row: a column, how it is compared, and with what.

@@ -11,15 +11,16 @@ import yaml
 
 from posttrainbench.audit.behavior.state import Files
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints
+from posttrainbench.audit.split_names import HELD_OUT, PUBLISHED
 
 MOST_VALUES = 2000
 """Values of the configuration that are considered."""
 LONGEST_CONFIG = 200_000
 _CONFIGS = (".yaml", ".yml", ".json", ".toml")
-_HELD_OUT = re.compile(r"(^|[._-])(eval|evals|evaluation|val|valid|validation|test|dev)([._-]|$|(dataset|set|file)s?$)")
+_HELD_OUT = re.compile(rf"(^|[._-]){HELD_OUT}([._-]|$|(dataset|set|file)s?$)")
 _DATA = re.compile(r"(^|[._-])(datasets?|data|files?|path|dataset_name|data_files?|data_dir)$")
 """Options that name training data."""
-_CALLED_HELD_OUT = re.compile(r"(test|valid|validation|dev)(_\w+)?(\[.*\])?")
+_CALLED_HELD_OUT = re.compile(rf"{PUBLISHED}(_\w+)?(\[.*\])?")
 _SPLIT = re.compile(r"(^|[._-])splits?$")
 _SUBSET = re.compile(
     r"^(name|subset|config|config_name|hf_subset|dataset_config|dataset_config_name|dataset_name_config)$"

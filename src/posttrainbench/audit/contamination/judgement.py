@@ -7,12 +7,13 @@ from pathlib import PurePosixPath
 
 from posttrainbench.audit.behavior.training_files import TrainingFiles
 from posttrainbench.audit.contamination.feeding import Fed
+from posttrainbench.audit.split_names import HELD_OUT
 from posttrainbench.records import FindingKind, Level, ProvenancePath
 
 CONTENT, PROVENANCE, SCRIPTS = "content", "provenance", "scripts"
 """Kinds of evidence, as `Finding.basis`."""
 _CACHE = re.compile(r"(^|/)(datasets--[\w.-]+|\.cache/huggingface|huggingface/(hub|datasets))(/|$)")
-_SPLIT_NAME = re.compile(r"(^|[^a-z])(test|val|valid|validation|eval|dev|held_?out|hold_?out)([^a-z]|$)")
+_SPLIT_NAME = re.compile(rf"(^|[^a-z]){HELD_OUT}([^a-z]|$)")
 _TRAINING_NAME = re.compile(r"(^|[^a-z])(train|training|sft|mix|mixed|all|augmented)([^a-z]|$)")
 
 
@@ -144,5 +145,5 @@ def names_split(name: str) -> bool:
     """Return True if a file, or the directory that it is in, is named as a split to evaluate on."""
     parts = [part.lower() for part in PurePosixPath(name).parts[-2:]]
     return bool(_SPLIT_NAME.search(parts[-1]) and not _TRAINING_NAME.search(parts[-1])) or (
-        len(parts) > 1 and bool(re.fullmatch(r"test|val|valid|validation|eval|dev", parts[0]))
+        len(parts) > 1 and bool(re.fullmatch(HELD_OUT, parts[0]))
     )

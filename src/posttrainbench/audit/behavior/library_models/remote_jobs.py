@@ -7,8 +7,9 @@ import re
 
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.values import UNKNOWN, Value, joined
+from posttrainbench.audit.split_names import HELD_OUT
 
-_HELD_OUT = re.compile(r"^(val|valid|validation|eval|evaluation|test|dev)", re.IGNORECASE)
+_HELD_OUT = re.compile(HELD_OUT, re.IGNORECASE)
 _CHANNEL = "sagemaker channel "
 """Beginning of the name of an input channel's value."""
 _INPUTS = ("inputs", "input_data_config")
