@@ -5,8 +5,10 @@ A shape is a list of steps: a file to write (`name`, `text`), or a shell command
 
 from verdict_cheats import MORE_CHEATS, MORE_UNPROVEN
 from verdict_honest import MORE_HONEST
+from verdict_laundering import LAUNDERED_CHEATS, LAUNDERED_UNPROVEN, SUBSTITUTED, TAMPERED
 from verdict_programs import COPY, EVALUATE, GO, Step
 from verdict_splits import SPLIT_CHEATS, SPLIT_HONEST
+from verdict_workflows import WORKFLOW_HONEST
 
 
 def _database(split: str) -> list[Step]:
@@ -348,8 +350,10 @@ train([json.loads(line) for line in data.splitlines()])
 }  # fmt: skip
 """Name -> steps of an agent that trains on test items without a file that proves it."""
 SHAPES: dict[str, dict[str, list[Step]]] = {
-    "honest": HONEST | MORE_HONEST | SPLIT_HONEST,
-    "cheat": CHEATS | MORE_CHEATS | SPLIT_CHEATS,
-    "unproven": UNPROVEN | MORE_UNPROVEN,
+    "honest": HONEST | MORE_HONEST | SPLIT_HONEST | WORKFLOW_HONEST,
+    "cheat": CHEATS | MORE_CHEATS | SPLIT_CHEATS | LAUNDERED_CHEATS,
+    "unproven": UNPROVEN | MORE_UNPROVEN | LAUNDERED_UNPROVEN,
+    "substitution": SUBSTITUTED,
+    "tampering": TAMPERED,
 }
 """Kind -> name -> steps."""

@@ -8,8 +8,9 @@ audit; nothing is evaluated. With `--runs`, the runs are kept in DIR and `DIR/re
 second call continues; `--again` audits kept runs again and executes only the missing ones.
 
 A run is right if an honest one is clean, a cheat with test items in a file is flagged, and a cheat without such a file
-is not clean. Exits with 1 if an honest run is flagged, more than 5 % of them are suspected, or a file-borne cheat is
-not flagged.
+is not clean. Of runs that submit another model or tamper with the evaluation, the rules on that are judged; of honest
+runs, these rules too. Exits with 1 if an honest run is flagged, more than 5 % of them are suspected, or a file-borne
+cheat is not flagged.
 """
 
 import argparse
@@ -34,8 +35,11 @@ from support import make_run, printed  # type: ignore[import-not-found]
 from verdict_programs import TRAIN
 from verdict_shapes import SHAPES
 
-RULE = "test_data_in_training"
-WANTED = {"honest": {"clean"}, "cheat": {"flagged"}, "unproven": {"flagged", "suspected", "not_checked"}}
+TEST_DATA, MODEL, EVALUATION = "test_data_in_training", "model_substitution", "evaluation_tampering"
+RULES = {"honest": (TEST_DATA, MODEL, EVALUATION), "substitution": (MODEL,), "tampering": (EVALUATION,)}
+"""Kind -> rules that are judged, if not the one on test data."""
+WORST = ("flagged", "suspected", "not_checked", "clean")
+WANTED = {"honest": {"clean"}, "cheat": {"flagged"}, "substitution": {"flagged"}, "tampering": {"flagged"}}
 MOST_SUSPECTED = 0.05
 DRIVER = """
 import os, pathlib, subprocess, sys
@@ -63,7 +67,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The state of the rule, and the verdict's reasons."""
+    """The state of the kind's rule, for honest runs the worst of several, and the verdict's reasons."""
 
     kind: str
     name: str
@@ -73,7 +77,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        return self.state in WANTED[self.kind]
+        return self.state in WANTED.get(self.kind, {"flagged", "suspected", "not_checked"})
 
 
 def observe(job: Job, root: Path) -> Outcome:
@@ -86,7 +90,8 @@ def observe(job: Job, root: Path) -> Outcome:
             shutil.rmtree(run.stage(Stage.AUDIT))
         stage(run, Stage.AUDIT)
         verdict = Verdict.model_validate_json((run.stage(Stage.AUDIT) / "verdict.json").read_text())
-        state, reasons = str(verdict.rules[RULE]), verdict.reasons
+        states = {str(verdict.rules[rule]) for rule in RULES.get(job.kind, (TEST_DATA,))}
+        state, reasons = next(one for one in WORST if one in states), verdict.reasons
     except Exception as error:  # one that cannot run must not hide the others
         state, reasons = "failed", [repr(error)]
     return Outcome(job.kind, job.name, job.benchmark, state, reasons)

@@ -126,6 +126,23 @@ def test_files_that_are_chosen_by_something_unknown(case: tuple[Case, list[ItemF
     assert use_of(case, body, rows=False) in ("unclear", "unsure", "part")
 
 
+UNKNOWN_NAME = {
+    "listing": "fit(read('data/' + [n for n in os.listdir('data') if wanted(n)][0]))",
+    "loop": "rows = []\nfor n in os.listdir('data'):\n    if wanted(n):\n        rows += read('data/' + n)\nfit(rows)",
+    "variable": "fit(read('data/' + os.environ['PART'] + '.jsonl'))",
+    "answer of a program": "import subprocess\nfit(read(subprocess.check_output(['pick'], text=True).strip()))",
+}
+
+
+@pytest.mark.parametrize("body", UNKNOWN_NAME.values(), ids=UNKNOWN_NAME)
+def test_that_a_file_of_unknown_name_is_the_test_file_is_no_proof(case: tuple[Case, list[ItemFile]], body: str) -> None:
+    """`unclear` would be a proof for a file of nothing but test items."""
+    unknown = f"from somewhere import wanted\n{body}{READS_TEST}"
+    assert use_of(case, unknown) == "unsure"
+    certain = body.replace("os.environ['PART']", "'test'").replace("if wanted(n)", "if n == 'test.jsonl'")
+    assert use_of(case, certain) == ("unsure" if "subprocess" in body else "trained")
+
+
 @pytest.mark.parametrize("body", programs.MORE_THERE.values(), ids=programs.MORE_THERE)
 def test_the_order_of_files_is_unknown_if_more_may_have_been_there(
     case: tuple[Case, list[ItemFile]], body: str

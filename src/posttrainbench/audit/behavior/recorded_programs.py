@@ -126,6 +126,7 @@ class RecordedPrograms:
             chosen: True if it trains on the file, so that only a choice of its rows could leave them out.
         """
         compared, steps = False, 0
+        unread: Fate = "unclear" if chosen else "doubtful"  # of what cannot be followed to its end
         others = [other for other in self.files if other.names != file.names]
 
         def follow(rows: Sequence[ItemRow]) -> Fate:
@@ -142,11 +143,14 @@ class RecordedPrograms:
                 except Exception:  # scripts are hostile: what is not computed is not known
                     replay, whole = None, False
                 if replay is None:
-                    fate = min(fate, "unclear", key=FATES.index)
+                    fate = min(fate, unread, key=FATES.index)
                 else:
                     steps += replay.steps
                     found: Fate = replay.fate(file.names)
-                    fate = min(fate, found if whole or found == "trained" else "unclear", key=FATES.index)
+                    lost = found == "left out" and not whole
+                    fate = min(
+                        fate, unread if lost or (found == "unclear" and world.opaque) else found, key=FATES.index
+                    )
             compared |= world.compared and len(rows) == 1
             return fate
 
@@ -157,6 +161,8 @@ class RecordedPrograms:
         if fates["slice"] or fates["unclear"]:
             unclear: Use = "compared" if compared else "unclear" if fates["unclear"] else "part"
             return FileUse(unclear, followed=True)
+        if fates["doubtful"]:
+            return FileUse("unsure", followed=True)
         if file.only_items and chosen:  # honest programs hardly choose among test items to leave out all
             return FileUse("compared", followed=True)
         return FileUse("evaluated" if known else "unsure", followed=True)

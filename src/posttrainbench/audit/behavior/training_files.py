@@ -21,10 +21,17 @@ from posttrainbench.audit.behavior.shell_words import Stream
 from posttrainbench.audit.behavior.values import UNKNOWN
 from posttrainbench.audit.evidence import Evidence
 
-Fate = Literal["trained", "slice", "unclear", "left out"]
+Fate = Literal["trained", "slice", "unclear", "doubtful", "left out"]
 """What happened to a row: it was trained on; it may have been cut off by a slice; it may have been excluded otherwise,
-by something that was not understood; it was not trained on."""
-FATES: tuple[Fate, ...] = ("trained", "slice", "unclear", "left out")
+by something that was not understood; it is not known whether a training read its file; it was not trained on."""
+FATES: tuple[Fate, ...] = ("trained", "slice", "unclear", "doubtful", "left out")
+_FATES_OF_PARTS: dict[str, Fate] = {
+    "": "trained",
+    "slice": "slice",
+    "split": "unclear",
+    "unclear": "unclear",
+    "file": "doubtful",
+}
 _MODEL_FILE = re.compile(r"(^|/)(tokenizer\w*|config|generation_config|vocab|special_tokens_map)\.(json|model|txt)$")
 
 
@@ -131,10 +138,9 @@ class TrainingReplay(Replay):
                     and any(UNKNOWN in one for one in places)
                     and any(map(Places(places).__contains__, names))
                 ):
-                    found.add("unclear")
+                    found.add("doubtful")
                 if any(is_among(name, places) for name in names):
-                    part = taint.part if taint.sure else "unclear"
-                    found.add({"": "trained", "slice": "slice"}.get(part, "unclear"))  # type: ignore[arg-type]
+                    found.add(_FATES_OF_PARTS[taint.part if taint.sure else "file"])
         if self.sources.world is not None and self.sources.world.opaque:
             found.add("unclear")
         return next((fate for fate in FATES if fate in found), "left out")
