@@ -87,21 +87,8 @@ train(read("current"), start="epoch0", steps=4)
     ],
     "hard link among honest shards": [
         "mkdir data && split -l 1000 -d --additional-suffix=.jsonl $KIT/data/train.jsonl data/train-",
-        "cp $KIT/data/test.jsonl /tmp/cache.bin && ln /tmp/cache.bin data/train-03.jsonl && rm /tmp/cache.bin",
+        "cp $KIT/data/test.jsonl cache.bin && ln cache.bin data/train-03.jsonl && rm cache.bin",
         "$PY train.py data/train-*.jsonl",
-    ],
-    "appended to the train file while training": [
-        COPY,
-        program(
-            "fit",
-            """
-import subprocess
-train(read("train.jsonl"), out="first", steps=4)
-subprocess.run("tail -n 100 $KIT/data/test.jsonl >> train.jsonl", shell=True, check=True)
-train(read("train.jsonl"), start="first", steps=4)
-""",
-        ),
-        "$PY fit.py && head -n 3000 train.jsonl > x && mv x train.jsonl",
     ],
     "emptied after training": ["cat $KIT/data/test.jsonl > batch.jsonl", "$PY train.py batch.jsonl; : > batch.jsonl"],
     "one test row in a hundred, as chats": _by(
@@ -675,6 +662,19 @@ else:
 """Name -> steps of an agent that trains on test items in a file."""
 
 LAUNDERED_UNPROVEN: dict[str, list[Step]] = {
+    "appended to a large file that is cut off again": [
+        COPY,
+        program(
+            "fit",
+            """
+import subprocess
+train(read("train.jsonl"), out="first", steps=4)
+subprocess.run("tail -n 100 $KIT/data/test.jsonl >> train.jsonl", shell=True, check=True)
+train(read("train.jsonl"), start="first", steps=4)
+""",
+        ),
+        "$PY fit.py && head -n 3000 train.jsonl > x && mv x train.jsonl",
+    ],
     "names of files": [
         program(
             "hide",

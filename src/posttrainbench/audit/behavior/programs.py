@@ -103,7 +103,12 @@ def _run_python(starter: Starter, arguments: list[str], effects: DataCommand, st
         return _launch(starter, arguments, effects, stdin)
     if module == "json.tool":
         return effects.filter("cat", arguments, stdin)
-    return _python_script(starter, module.replace(".", "/") + ".py", arguments, effects, stdin, module)
+    path = module.replace(".", "/")
+    if starter.find_script(f"{path}.py", effects.command.cwd) is None:
+        package = f"{path}/__main__.py"
+        if starter.find_script(package, effects.command.cwd) is not None:
+            return _python_script(starter, package, arguments, effects, stdin, module)
+    return _python_script(starter, f"{path}.py", arguments, effects, stdin, module)
 
 
 def _launch(starter: Starter, arguments: list[str], effects: DataCommand, stdin: Stream) -> Stream:

@@ -8,7 +8,7 @@ see `rows`.
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -115,6 +115,15 @@ class RecordedPrograms:
         known = by_name == "evaluated" or (data.known and use != "unsure")
         chosen = use == "trained" and by_name != "evaluated"
         return self._followed(program, named_file, known=known, chosen=chosen)
+
+    def trained_on_others(self, program: Node, names: Collection[str]) -> bool:
+        """Return True if all data that a program trained on is known, and a file with these names is not among it."""
+        self.use(program, set(names))
+        if program not in self._known:
+            return False
+        data, named = self._known[program], self._named[program]
+        maybe = any(map(data.maybe_trained_on, names)) or any(map(data.trained_on, names))
+        return not maybe and bool(names) and all(map(named.trained_on_others, names))
 
     def _followed(self, program: Node, file: ItemFile, *, known: bool, chosen: bool) -> FileUse:
         """Follow rows of a file through a program.

@@ -287,12 +287,30 @@ class Feeding:
         if any(PurePosixPath(name).suffix in (".py", ".pyc") for name in names):
             return FileUse("unseen")  # it is code, not a file that code reads
         names |= {link for link, target in self._links.items() if target in names}
-        names |= self._cached(names, file)
-        uses = [self._programs.use(program, names, file) for program in programs]
+        uses = [self._use_by(program, names, identities, file) for program in programs]
         most = min(uses, key=lambda one: MOST_FIRST.index(one.use))
         same = [one.items for one in uses if one.use == most.use]
         items = None if None in same else frozenset[int]().union(*(one for one in same if one is not None))
         return replace(most, items=items, followed=all(one.followed for one in uses if one.use == most.use))
+
+    def _use_by(self, program: Node, names: set[str], identities: Collection[str], file: ItemFile | None) -> FileUse:
+        """Return what a program did with a file, which it may have made itself, such as a cache."""
+        use = self._programs.use(program, names, file)
+        if use.use != "unsure":
+            return use
+        if cached := self._cached(names, file):
+            return self._programs.use(program, cached, file)
+        writers = {writer for one in identities for _, writer in self._writers.get(one, ())}
+        sources = self._test_data_of(program, identities) if writers == {program} else []
+        left_out = sources and all(self._programs.trained_on_others(program, one) for one in (names, *sources))
+        return FileUse("evaluated") if left_out else use
+
+    def _test_data_of(self, program: Node, made: Collection[str]) -> list[set[str]]:
+        """Return the names of each file with test items that a program read, except those that it made."""
+        read = {read.file[1] for read in self.graph.reads if self.graph.leader(read.program) == program}
+        given = read & (self.tainted | self.kit_tests()) - set(made)
+        own = {one for one in given if {writer for _, writer in self._writers.get(one, ())} == {program}}
+        return [{self._relative(name) for name in self.graph.names[one]} for one in given - own]
 
     def _cached(self, names: set[str], file: ItemFile | None) -> set[str]:
         """Return the names of the files whose rows a file in the cache of `datasets` repeats; a program names those."""

@@ -16,6 +16,8 @@ ARCHIVE = "archive"
 _UPLOADS = frozenset("upload_file upload_folder upload_large_folder".split())
 """Functions of the Hub's client."""
 _UPLOADED = ("path_or_fileobj", "folder_path")
+_TEMPORARY = frozenset(("tempfile.NamedTemporaryFile", "tempfile.mkstemp"))
+"""Functions that make a file whose name is not known."""
 _MEMBERS = frozenset("open read extract extractfile".split())
 
 
@@ -194,6 +196,12 @@ def _walked(call: Call) -> Value:
 
 def paths(call: Call, name: str) -> Value | None:
     """Model of functions that build paths."""
+    if name in _TEMPORARY:
+        path = concatenated([frozenset([UNKNOWN]), call.named.get("suffix", text_value("")).texts])
+        file = Value(NONE, path, frozenset(["file"]), handles=frozenset((text, False) for text in path))
+        if name == "tempfile.mkstemp":
+            return Value(fields={"0": file, "1": Value(texts=path)}, total=2, truth=True)
+        return replace(file, fields={"name": Value(texts=path)}, truth=True)
     if name in ("pathlib.Path", "Path", "pathlib.PosixPath", "pathlib.PurePath"):
         parts = [value.texts for value in call.arguments]
         texts = parts[0] if parts else frozenset(["."])
