@@ -13,6 +13,7 @@ import operator
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
@@ -92,13 +93,33 @@ _PATH_PARTS = frozenset("name stem suffix suffixes parent parts".split())
 PATH = "pathlib.Path()"
 """Name of the values that are paths."""
 _MATCHES = ("match", "search", "fullmatch")
+_LISTS = ("findall", "split")
 
 
+@dataclass(frozen=True)
 class Match:
-    """Result of a regular expression that matches: it is true, but neither None nor equal to `True`."""
+    """Result of a regular expression that matches: it is true, but neither None nor equal to `True`.
+
+    Attributes:
+        groups: the text that it matches, followed by those of its groups; None for a group that takes no part.
+        names: (name, number) of the groups that have a name.
+    """
+
+    groups: tuple[str | None, ...]
+    names: tuple[tuple[str, int], ...] = ()
+
+    def group(self, key: int | str) -> str | None:
+        """Return the text of a group.
+
+        Raises:
+            LookupError: it has no such group.
+        """
+        number = dict(self.names)[key] if isinstance(key, str) else key
+        if number < 0:
+            raise IndexError(number)
+        return self.groups[number]
 
 
-FOUND = Match()
 _HASHES = frozenset("md5 sha1 sha256 sha512 blake2b".split())
 
 
@@ -207,8 +228,10 @@ def combined(left: Any, node: ast.operator, right: Any) -> Any:
 
 def method(owner: Any, name: str, arguments: Sequence[Any], named: dict[str, Any]) -> Any:
     """Return the result of a method of a known value."""
-    if isinstance(owner, re.Pattern) and name in _MATCHES and len(arguments) == 1:
-        return _match(matched(owner.pattern, arguments[0], name, owner.flags))
+    if isinstance(owner, re.Pattern) and name in (*_MATCHES, *_LISTS) and len(arguments) == 1 and not named:
+        return found(owner.pattern, arguments[0], name, owner.flags)
+    if isinstance(owner, Match) and not named:
+        return _of_match(owner, name, arguments)
     if isinstance(owner, re.Pattern) and name == "sub" and len(arguments) == 2:
         known = all(isinstance(one, str) for one in arguments)
         return substituted(owner.pattern, arguments[0], arguments[1], owner.flags) if known else UNKNOWN_VALUE
@@ -234,7 +257,9 @@ def function(names: frozenset[str], arguments: Sequence[Any]) -> Any:
     if name.startswith("re.") or name.startswith("regex."):
         kind, flags = name.partition(".")[2], 0
         if kind in _MATCHES and len(arguments) >= 2 and all(isinstance(one, str) for one in arguments[:2]):
-            return _match(matched(arguments[0], arguments[1], kind, flags))
+            return found(arguments[0], arguments[1], kind, flags)
+        if kind in _LISTS and len(arguments) == 2 and isinstance(arguments[0], str):
+            return found(arguments[0], arguments[1], kind, flags)
         if kind == "sub" and len(arguments) == 3 and all(isinstance(one, str) for one in arguments):
             return substituted(arguments[0], arguments[1], arguments[2])
         return UNKNOWN_VALUE
@@ -280,9 +305,29 @@ def substituted(pattern: str, by: str, text: str, flags: int = 0) -> Any:
     return _computed(lambda: re.sub(pattern, by, text, flags=flags))
 
 
-def _match(found: Any) -> Any:
-    """Return what a function of a pattern returns, given whether it fits."""
-    return found if found is UNKNOWN_VALUE else FOUND if found else None
+def found(pattern: str, text: Any, kind: str, flags: int = 0) -> Any:
+    """Return what a function of a pattern returns; unknown if that may take long."""
+    if not isinstance(text, str) or len(text) > _LONGEST_MATCHED or not is_quick(pattern):
+        return UNKNOWN_VALUE
+    return _computed(lambda: _plain(getattr(re.compile(pattern, flags), kind)(text)))
+
+
+def _plain(result: Any) -> Any:
+    """Return the result of a function of a pattern without the pattern."""
+    if not isinstance(result, re.Match):
+        return result
+    return Match((result[0], *result.groups()), tuple(result.re.groupindex.items()))
+
+
+def _of_match(match: Match, name: str, arguments: Sequence[Any]) -> Any:
+    """Return the result of a method of a match."""
+    if name == "groups" and not arguments:
+        return list(match.groups[1:])
+    if name == "groupdict" and not arguments:
+        return {key: match.groups[number] for key, number in match.names}
+    if name not in ("group", "__getitem__"):
+        return UNKNOWN_VALUE
+    return _computed(lambda: match.group(arguments[0] if arguments else 0)) if len(arguments) < 2 else UNKNOWN_VALUE
 
 
 def is_quick(pattern: str) -> bool:
@@ -290,7 +335,7 @@ def is_quick(pattern: str) -> bool:
 
     It repeats no group, repeats or leaves out at most two parts, and has few alternatives one after the other.
     """
-    plain = re.sub(r"\\[^\d]|\[\^?\]?[^\]]*\]|\(\?[:=!]|\(\?<[=!]", "x", pattern)
+    plain = re.sub(r"\\[^\d]|\[\^?\]?[^\]]*\]|\(\?P<\w+>|\(\?[:=!]|\(\?<[=!]", "x", pattern)
     repeated = re.findall(r"[*+?]|\{\d*,?\d*\}", plain)
     groups = pattern.count("(") if "|" in pattern else 0
     return len(pattern) < 300 and len(repeated) <= 2 and groups <= 3 and not re.search(r"\)\s*[*+{]|\\\d", pattern)

@@ -152,6 +152,9 @@ def followed_subscript(evaluator: Evaluator, base: Value, key: ast.expr, scope: 
             return row_subscripts.labeled(replace(base, names=base.names - {LABELS}), key, bounds)
         return row_slice(evaluator, base, key, scope) if choices.is_list(base) or is_collection(base) else None
     index = evaluator.value(key, scope)
+    if isinstance(base.literal, concrete.Match):
+        group = concrete.method(base.literal, "group", [concrete.literal(index)], {})
+        return Value(base.all()) if group is concrete.UNKNOWN_VALUE else literal_value(group, base.all())
     if LABELS in base.names:
         base = replace(base, names=base.names - {LABELS})
         if isinstance(known := concrete.literal(index), int) and not isinstance(known, bool):

@@ -28,6 +28,8 @@ from posttrainbench.untrusted import UnreadableError, open_regular
 
 TEXTS = frozenset(".py .sh .bash .json .yaml .yml .toml .cfg .ini .ipynb".split())
 """Files whose texts an analysis may need."""
+SETTINGS = frozenset(".json .yaml .yml .toml".split())
+"""Those that may name the files to train on."""
 LARGEST_TEXT = 2**20
 MOST_STEPS = 3_000_000
 """Steps after which no more rows of a file are followed through a program: what happened to the rest is unclear."""
@@ -243,6 +245,8 @@ class RecordedPrograms:
         try:
             for path, text in self._texts(image).items():
                 replay.state.write_text(path, text)
+                if world is not None and PurePosixPath(path).suffix in SETTINGS:
+                    world.texts[replay.files.resolve(path)] = text
             replay.shell(command, folder, dict(replay.files.variables))
         except Exception:  # the input is hostile; nothing is then known of the program
             return None, False
@@ -273,11 +277,18 @@ class RecordedPrograms:
     def _texts(self, image: Image) -> dict[str, str]:
         """Return path -> text of the scripts and configurations as they were when a program ran."""
         last: dict[str, str] = {}
+        own: dict[str, list[str]] = {}
         for read in self.graph.reads:
             if read.copy and read.seconds <= image.stopped:
                 for path in self.graph.names.get(read.file[1], ()):
                     if PurePosixPath(path).suffix in TEXTS:
                         last[path] = read.copy
+                        if self.graph.images.get(read.program) is image:
+                            own.setdefault(path, []).append(read.copy)
+        for path, copies in own.items():  # what others read later is not what this one ran
+            last[path] = copies[0]
+            if len(set(copies)) > 1 and PurePosixPath(path).suffix in SETTINGS:
+                del last[path]
         texts = {}
         for path, digest in last.items():
             copy = self.evidence.provenance_copy(digest)

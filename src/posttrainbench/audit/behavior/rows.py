@@ -127,6 +127,7 @@ class World:
         paths: paths that any program used, as far as they are known; None if they are not.
         opened: those that the program in question opened.
         listed: files that the program found in directories: the positions of their rows among others are unknown.
+        texts: path -> text of small configuration files, as the program read them.
         group: all rows that it stands for, if there are several: values in which they differ are unknown.
         others: all files with test items.
         counts: path -> number of rows, of files without test items.
@@ -146,6 +147,7 @@ class World:
     paths: Collection[str] | None = None
     opened: Collection[str] = ()
     listed: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def is_other(self, taints: Taints) -> bool:
         """Return True if data comes from another file with test items."""

@@ -13,7 +13,14 @@ from typing import cast
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.library_models.arguments import argument
-from posttrainbench.audit.behavior.library_models.parsed_arguments import forget, made_parser, note, parsed
+from posttrainbench.audit.behavior.library_models.parsed_arguments import (
+    commands_of,
+    forget,
+    made_command,
+    made_parser,
+    note,
+    parsed,
+)
 from posttrainbench.audit.behavior.operations import ASSUMED, attribute, exact_text, looked_up, unrolled
 from posttrainbench.audit.behavior.script_analysis import SPLITS
 from posttrainbench.audit.behavior.selection import (
@@ -261,6 +268,10 @@ def methods(call: Call) -> Value | None:
         return argument(call)
     if call.last in ("add_argument_group", "add_mutually_exclusive_group") and receiver is not None:
         return receiver
+    if call.last == "add_subparsers" and (commands := commands_of(call)) is not None:
+        return commands
+    if call.last == "add_parser" and (command := made_command(call)) is not None:
+        return command
     if call.last in ("add_subparsers", "_add_action"):
         forget(call)
     if call.last in ("parse_args", "parse_known_args", "parse_intermixed_args") and (known := parsed(call)) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -14,13 +14,18 @@ from typing import Any
 import yaml
 
 from posttrainbench.audit.behavior.call import Call
+from posttrainbench.audit.behavior.concrete import MOST_FIELDS, literal_value
 from posttrainbench.audit.behavior.hydra_configurations import Composer
+from posttrainbench.audit.behavior.known_lists import listed
 from posttrainbench.audit.behavior.operations import exact_text, words
 from posttrainbench.audit.behavior.training_arguments import LONGEST_CONFIG, options_of
-from posttrainbench.audit.behavior.values import FILE, NONE, UNKNOWN, Scope, Value, joined, text_value
+from posttrainbench.audit.behavior.values import FILE, NONE, UNKNOWN, Scope, Taints, Value, joined, text_value
 
 MOST_VALUES = 500
 """Values of a configuration file that are kept."""
+MOST_LEVELS = 6
+LONGEST_NAME = 300
+"""Longest text in a configuration file that names files."""
 MOST_COMMANDS = 20
 """Commands of one program that are interpreted if its command line names none of them."""
 COMMANDS = "__commands__"
@@ -263,11 +268,58 @@ def _loaded(call: Call) -> Value | None:
         paths |= source.texts
     if len(paths) != 1 or (path := paths.pop()).endswith("task.json"):
         return None
+    if (known := _as_read(call, path, source.all())) is not None:
+        return known
     data = _parse(call.text_of(path), path)
     settings = isinstance(data, dict) and (
         not source.all() or not any(isinstance(v, list | dict) for v in data.values())
     )
     return value_of(data) if settings else None
+
+
+def _as_read(call: Call, path: str, taints: Taints) -> Value | None:
+    """Return the whole content of a file that names others, as it was when the program read it; None if unknown."""
+    world = call.context.world
+    text = world.texts.get(call.files.resolve(path, call.context.cwd), "") if world is not None else ""
+    data = _parse(text, path)
+    if world is None or not isinstance(data, dict | list) or (taints and not _names_files(data, world.paths or ())):
+        return None
+    return _document(data, taints, iter(range(MOST_VALUES)), 0)
+
+
+def _names_files(data: Any, paths: Collection[str]) -> bool:
+    """Return True for settings that name a file, False for rows."""
+    texts = list(_texts(data))
+    ends = {path.rsplit("/", 1)[-1] for path in paths}
+    return all(len(text) <= LONGEST_NAME for text in texts) and any(
+        text in paths or text.rsplit("/", 1)[-1] in ends for text in texts
+    )
+
+
+def _texts(data: Any, depth: int = 0) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict | list) and depth <= MOST_LEVELS:
+        for part in data.values() if isinstance(data, dict) else data:
+            yield from _texts(part, depth + 1)
+
+
+def _document(data: Any, taints: Taints, budget: Iterator[int], depth: int) -> Value | None:
+    """Return the value of a document of which all parts are known; None if it is too large."""
+    if depth > MOST_LEVELS or next(budget, None) is None:
+        return None
+    if not isinstance(data, dict | list):
+        return literal_value(data, taints) if isinstance(data, str | int | float | None) else None
+    parts = [_document(part, taints, budget, depth + 1) for part in (data.values() if isinstance(data, dict) else data)]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or len(parts) > MOST_FIELDS:
+        return None
+    if isinstance(data, list):
+        return listed(known)
+    names = [key if isinstance(key, str) and not key.isdigit() else "" for key in data]
+    if "" in names:
+        return None
+    return Value(fields=dict(zip(names, known, strict=True)), closed=True, truth=bool(data))
 
 
 def _parse(text: str, path: str) -> Any:

@@ -10,7 +10,7 @@ from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.choices import is_followed
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
 from posttrainbench.audit.behavior.in_place import in_place, once
-from posttrainbench.audit.behavior.known_lists import UNORDERED, listed
+from posttrainbench.audit.behavior.known_lists import SOME, UNORDERED, listed, members
 from posttrainbench.audit.behavior.rows import DOCUMENT, WITHOUT, collection, is_collection
 from posttrainbench.audit.behavior.values import (
     ANY_KEY,
@@ -60,6 +60,8 @@ def dictionaries(call: Call) -> Value | None:
         return replace(made, place=None, total=None, literal=...)
     if receiver is None or call.function.functions:
         return None
+    if call.last == "fromkeys":
+        return _from_keys(call, first)
     known = literal(first)
     if call.last in ("keys", "popitem") and row_subscripts.open_mapping(receiver):
         if call.last == "keys":
@@ -155,6 +157,15 @@ def dictionaries(call: Call) -> Value | None:
         receiver.taints, receiver.total = NONE, 0
         return Value()
     return in_place(call)
+
+
+def _from_keys(call: Call, keys: Value) -> Value | None:
+    """Model of `dict.fromkeys`, if all keys are known: they share one value."""
+    known = [literal(part) for part in members(keys) or ()]
+    if not known or keys.names & {SOME} or not all(isinstance(one, str | int | float) for one in known):
+        return None
+    value = call.argument(1, "value") or Value(truth=False, literal=None)
+    return Value(fields={key_name(one): value for one in known}, mapping=True, closed=True, truth=True)
 
 
 def _last_item(call: Call, dictionary: Value) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from posttrainbench.audit.behavior.call import Call
@@ -35,7 +36,7 @@ _SET_CHANGES = {
     "symmetric_difference_update": "",
 }
 _SETS = frozenset("difference intersection symmetric_difference".split())
-_MODULES = frozenset("itertools builtins more_itertools copy collections random tqdm heapq".split())
+_MODULES = frozenset("itertools fnmatch builtins more_itertools copy collections random tqdm heapq".split())
 
 
 def known_lists(call: Call) -> Value | None:
@@ -46,6 +47,8 @@ def known_lists(call: Call) -> Value | None:
         return None
     if call.last in ("zip", "zip_longest", "product"):
         return _zipped(call) if call.last == "zip" else None
+    if call.last == "filter" and "fnmatch.filter" in call.function.names:
+        return _fitting(call) if len(call.arguments) == 2 else None
     if call.last in ("filter", "map", "filterfalse"):
         return _applied(call) if len(call.arguments) == 2 else None
     first = call.arguments[0]
@@ -138,6 +141,18 @@ def _applied(call: Call) -> Value | None:
         if verdict is not (call.last == "filterfalse"):
             kept.append(maybe(part) if verdict is None else part)
     return listed(kept, marks)
+
+
+def _fitting(call: Call) -> Value | None:
+    """Model of `fnmatch.filter`."""
+    parts, pattern = members(call.arguments[0]), literal(call.arguments[1])
+    if not parts:
+        return None
+    marks = call.arguments[0].names & {UNORDERED, SOME}
+    names = [literal(part) for part in parts]
+    if not isinstance(pattern, str) or pattern.count("*") > 4 or not all(isinstance(one, str) for one in names):
+        return _some(parts)
+    return listed([part for part, name in zip(parts, names, strict=True) if fnmatchcase(name, pattern)], marks)
 
 
 def _is_callable(function: Value) -> bool:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.concrete import UNKNOWN_VALUE, literal, literal_value
-from posttrainbench.audit.behavior.known_lists import listed
+from posttrainbench.audit.behavior.known_lists import listed, members
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taints, Value, text_value
 
 ARGUMENTS = "__arguments__"
 """Field of a parser: its arguments, as they were added."""
+COMMANDS = "__subcommands__"
+"""Field of what `add_subparsers` returns: name -> arguments of the parser of a command."""
 MOST_WORDS = 200
 MOST_ARGUMENTS = 100
 STEPS = 5
 """Steps that an argument or a word counts as."""
 _ACTIONS = frozenset("store store_true store_false store_const append append_const extend count".split())
 _PLAIN = frozenset("prog usage description epilog formatter_class add_help exit_on_error".split())
+_OF_COMMANDS = frozenset("dest required help title description metavar".split())
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool}
 _TEXTS = frozenset(("str", "Path", "pathlib.Path"))
 
@@ -47,8 +51,48 @@ class _Parser(argparse.ArgumentParser):
 def made_parser(call: Call) -> Value:
     """Model of `ArgumentParser`."""
     names = frozenset(f"{name}()" for name in call.function.names)
-    plain = not call.arguments[1:] and call.named.keys() <= _PLAIN
-    return Value(names=names, fields={ARGUMENTS: Value(literal=[] if plain else None)}, truth=True)
+    known = None if call.arguments[1:] else _inherited(call, _PLAIN | {"parents"})
+    return Value(names=names, fields={ARGUMENTS: Value(literal=known)}, truth=True)
+
+
+def commands_of(call: Call) -> Value | None:
+    """Model of `add_subparsers`; None if the parser is not known."""
+    held = call.receiver.fields.get(ARGUMENTS) if call.receiver is not None else None
+    if held is None or not isinstance(held.literal, list) or call.arguments or not call.named.keys() <= _OF_COMMANDS:
+        forget(call)
+        return None
+    commands: dict[str, Any] = {}
+    held.literal.append((call.node, [COMMANDS], {**call.named, COMMANDS: Value(literal=commands)}))
+    return Value(names=frozenset([COMMANDS]), fields={COMMANDS: Value(literal=commands), ARGUMENTS: held}, truth=True)
+
+
+def made_command(call: Call) -> Value | None:
+    """Model of `add_parser`; None for other methods of this name."""
+    if call.receiver is None or COMMANDS not in call.receiver.names:
+        return None
+    name, known = literal(call.argument(0, "name") or Value()), _inherited(call, _PLAIN | {"parents", "help", "name"})
+    held = call.receiver.fields[COMMANDS]
+    context = call.context
+    sure = context.world is None or (context.certain and not context.listing)
+    if isinstance(name, str) and known is not None and len(call.arguments) < 2 and sure:
+        held.literal[name] = known
+    else:
+        forget(call)
+    return Value(names=frozenset(["argparse.ArgumentParser()"]), fields={ARGUMENTS: Value(literal=known)}, truth=True)
+
+
+def _inherited(call: Call, allowed: Collection[str]) -> list[Any] | None:
+    """Return the arguments that a new parser has from its parents; None if they, or what it is, are not known."""
+    if not call.named.keys() <= set(allowed):
+        return None
+    inherited: list[Any] = []
+    if "parents" in call.named:
+        parents = members(call.named["parents"])
+        held = [parent.fields.get(ARGUMENTS, Value()).literal for parent in parents or ()]
+        if not held or not all(isinstance(one, list) for one in held):
+            return None
+        inherited = [entry for one in held for entry in one]
+    return inherited
 
 
 def note(call: Call, options: list[str], named: dict[str, Value]) -> None:
@@ -59,7 +103,7 @@ def note(call: Call, options: list[str], named: dict[str, Value]) -> None:
     context = call.context
     if context.world is not None and (not context.certain or context.listing):
         held.literal = None
-    elif not any(node is call.node for node, _, _ in held.literal):  # loops are interpreted twice
+    elif not any(node is call.node and one == options for node, one, _ in held.literal):  # loops are interpreted twice
         held.literal.append((call.node, options, named))
 
 
@@ -103,8 +147,19 @@ def parsed(call: Call) -> Value | None:
 
 def _parser(arguments: list[Any]) -> tuple[_Parser, set[str]]:
     """Return a parser with some arguments, and the names of those whose values are made by unknown functions."""
-    parser, unknown, several = _Parser(add_help=False, exit_on_error=False), set[str](), 0
+    parser = _Parser(add_help=False, exit_on_error=False)
+    return parser, _fill(parser, arguments)
+
+
+def _fill(parser: argparse.ArgumentParser, arguments: list[Any]) -> set[str]:
+    """Add arguments to a parser; return the names of those whose values are made by unknown functions."""
+    unknown, several = set[str](), 0
     for _, options, named in arguments:
+        if options == [COMMANDS]:
+            commands = parser.add_subparsers(dest=_text(named, "dest", argparse.SUPPRESS), required=False)
+            for name, own in named[COMMANDS].literal.items():
+                unknown |= _fill(commands.add_parser(name, add_help=False, exit_on_error=False), own)
+            continue
         if not options:
             parser.set_defaults(**{name: _Known(value) for name, value in named.items()})
             continue
@@ -132,7 +187,7 @@ def _parser(arguments: list[Any]) -> tuple[_Parser, set[str]]:
             raise _RejectedError
         made = parser.add_argument(*options, **settings)
         unknown |= set() if is_known else {made.dest}
-    return parser, unknown
+    return unknown
 
 
 def _text(named: dict[str, Value], name: str, default: str) -> str:
