@@ -1,5 +1,6 @@
 """Recorded programs that choose some of several files: which ones they trained on."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import followed_files as programs
+import followed_names as names
 from behavior_evidence import WORKSPACE, Case
 from followed_programs import START
 from muffins import ITEMS
@@ -186,6 +188,91 @@ def test_files_of_token_ids(case: tuple[Case, list[ItemFile]], twins: tuple[str,
     honest, guilty = twins
     assert use_of(case, honest, rows=False) == "evaluated"
     assert use_of(case, guilty, rows=False) in ("trained", "part", "unclear", "unsure")
+
+
+@pytest.mark.parametrize("twins", names.NAMES.values(), ids=names.NAMES)
+def test_patterns_and_groups_that_choose_files(case: tuple[Case, list[ItemFile]], twins: tuple[str, str]) -> None:
+    honest, guilty = twins
+    assert use_of(case, honest + READS_TEST) == "evaluated"
+    assert use_of(case, guilty) == "trained"
+
+
+@pytest.mark.parametrize("given", names.SETTINGS.values(), ids=names.SETTINGS)
+def test_settings_that_name_the_files(case: tuple[Case, list[ItemFile]], given: tuple[str, str, str]) -> None:
+    file, text, body = given
+    exchanged = text.replace("train.jsonl", "-").replace("test.jsonl", "train.jsonl").replace("-", "test.jsonl")
+    assert use_of(case, body + READS_TEST, others={file: text}, opened=(file,)) == "evaluated"
+    assert use_of(case, body, others={file: exchanged}, opened=(file,)) == "trained"
+    assert use_of(case, body + READS_TEST, opened=(file,)) not in ("evaluated", "trained")  # its text is not known
+
+
+@pytest.mark.parametrize("given", names.COMMANDS.values(), ids=names.COMMANDS)
+def test_commands_and_parents_of_parsers(case: tuple[Case, list[ItemFile]], given: tuple[str, str, str]) -> None:
+    body, honest, guilty = given
+    assert use_of(case, body + READS_TEST, words=tuple(honest.split())) == "evaluated"
+    assert use_of(case, body, words=tuple(guilty.split())) == "trained"
+
+
+def test_a_command_that_is_added_by_something_unknown(case: tuple[Case, list[ItemFile]]) -> None:
+    body = names.COMMANDS["commands"][0].replace("p.add_subparsers(dest='cmd', required=True)", "made(p)")
+    for file in ("data/train.jsonl", "data/test.jsonl"):
+        words = ("train", "--data", file)
+        assert use_of(case, f"from somewhere import made\n{body}{READS_TEST}", words=words) in ("unclear", "unsure")
+
+
+@pytest.mark.parametrize("body", names.READ_BY_NAME.values(), ids=names.READ_BY_NAME)
+def test_files_that_are_read_by_unusual_means(tmp_path: Path, body: str) -> None:
+    file = "data/items.dat"
+    case = Case(tmp_path, files=FILES | {file: FILES[TEST_FILE]}, items=ITEMS)
+    case.evidence()
+    found = item_file(tmp_path / "workspace" / file, (file,), ITEMS, range(len(ITEMS)))
+    assert found is not None
+    run = (case, [found])
+    assert use_of(run, body, name=file, opened=(file,), rows=False) == "trained"
+    assert use_of(run, body.replace("fit(", "print(") + "\nfit(read('data/train.jsonl'))", name=file, opened=(file,),
+                  rows=False) in ("evaluated", "unsure")  # fmt: skip
+    other = body.replace("items.dat", "other.dat")
+    assert use_of(run, other, name=file, opened=(file,), rows=False) != "trained"
+
+
+def test_a_file_that_is_read_twice_with_other_content_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another program read later is not what this one was given."""
+    case = Case(tmp_path, files=FILES, items=ITEMS)
+    evidence = case.evidence()
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("first", "second")}
+    for name, digest in digests.items():
+        (tmp_path / digest).write_text(name)
+    monkeypatch.setattr(type(evidence), "provenance_copy", lambda _, digest: tmp_path / digest)
+    graph = Graph()
+    graph.images[PROGRAM] = Image("5", "/usr/bin/python3.11", ("python", "fit.py"), 0.0, 9.0)
+    graph.names["1"].add(f"{WORKSPACE}/splits.json")
+    recorded = RecordedPrograms(evidence, graph, [])
+    image = graph.images[PROGRAM]
+
+    def texts(*reads: tuple[Node, str]) -> dict[str, str]:
+        graph.reads[:] = [Read(("file", "1", n), by, 1.0 + n, digests[name]) for n, (by, name) in enumerate(reads)]
+        return recorded._texts(image)
+
+    other: Node = ("image", "6", 1)
+    path = f"{WORKSPACE}/splits.json"
+    assert texts((PROGRAM, "first"), (other, "second")) == {path: "first"}
+    assert texts((PROGRAM, "first"), (PROGRAM, "second")) == {}
+    assert texts((other, "second")) == {path: "second"}
+
+
+@pytest.mark.parametrize("body", names.UNKNOWN.values(), ids=names.UNKNOWN)
+def test_a_name_that_is_not_known_may_be_that_of_any_file(case: tuple[Case, list[ItemFile]], body: str) -> None:
+    """Beside data of a known name, and although the program reads the test file by its name too."""
+    opened = ("list.txt", "list.csv")
+    assert use_of(case, body + READS_TEST, opened=opened) in ("unclear", "unsure")
+    assert use_of(case, body + READS_TEST, opened=opened, rows=False) in ("unclear", "unsure")
+
+
+def test_a_training_on_a_file_that_was_not_opened_is_not_understood(case: tuple[Case, list[ItemFile]]) -> None:
+    assert use_of(case, "fit(read('data/train.jsonl'))" + READS_TEST) == "evaluated"
+    assert use_of(case, "fit(read('data/trian.jsonl'))" + READS_TEST) == "unsure"
 
 
 LOOP = """

@@ -244,7 +244,7 @@ class Call:
         handles = frozenset().union(*(value.handles for value in arguments)) if arguments else frozenset()
         for value in arguments:  # the function may read a data file that it is given by name
             for text in value.texts:
-                if lib.DATA_FILE.search(text) and not lib.SAVES.search(self.last):
+                if self._names_data(text) and not lib.SAVES.search(self.last):
                     taints |= self.read(Value(texts=frozenset([text])))
         if may_choose(self):
             taints = unclear(Value(taints)).all()
@@ -267,6 +267,13 @@ class Call:
         if self.receiver is not None:
             splits |= self.receiver.splits
         return Value(taints, names=names, handles=handles, splits=splits)
+
+    def _names_data(self, text: str) -> bool:
+        """Return True for a path with the ending of a data file, or of one that the program is known to have opened."""
+        if lib.DATA_FILE.search(text):
+            return True
+        recorded = self.files.recorded
+        return bool(recorded) and self.files.resolve(text, self.context.cwd) in recorded
 
 
 _WORDS_OF_FORM = re.compile(

@@ -219,8 +219,10 @@ def combined(left: Any, node: ast.operator, right: Any) -> Any:
     function = _OPERATORS.get(type(node))
     if function is None or (isinstance(node, ast.Mod) and isinstance(left, bytes)):
         return UNKNOWN_VALUE
-    if isinstance(node, ast.Mod) and isinstance(left, str) and _WIDE.search(left):
-        return UNKNOWN_VALUE
+    if isinstance(node, ast.Mod) and isinstance(left, str):
+        if _WIDE.search(left):
+            return UNKNOWN_VALUE
+        right = tuple(right) if isinstance(right, list) else right
     if isinstance(node, ast.Mult) and not (isinstance(left, int | float) and isinstance(right, int | float)):
         return UNKNOWN_VALUE
     return _computed(function, left, right)

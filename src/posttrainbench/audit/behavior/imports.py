@@ -13,7 +13,7 @@ def import_module(evaluator: Evaluator, name: str) -> Value:
     """Return a module; one of the workspace is interpreted when it is first imported."""
     found = _found(evaluator, name)
     if found is None:
-        return Value(names=frozenset([name]), truth=True)
+        return Value(evaluator.context.archives, names=frozenset([name]), truth=True)
     path, text = found
     scope = evaluator.context.modules.get(path)
     if scope is None:
@@ -51,7 +51,7 @@ def import_name(evaluator: Evaluator, module: str, alias: ast.alias, scope: Scop
     ):  # a module of the package, which may have no `__init__.py`
         value = import_module(evaluator, f"{module}.{alias.name}")
     if value is None:
-        value = Value(names=frozenset([f"{module}.{alias.name}"]), truth=True)
+        value = Value(source.taints, names=frozenset([f"{module}.{alias.name}"]), truth=True)
     scope.names[alias.asname or alias.name] = value
 
 

@@ -36,6 +36,8 @@ DATASET = re.compile(r"(^|\.)(load_dataset|Dataset|DatasetDict)\(\)")
 _VOCABULARY = re.compile(r"vocab(ulary)?\(\)$")
 FEW_ROWS = 8
 """Rows at the start or end of a list that a slice may leave out without being a selection."""
+_CONVERSION = re.compile(r"%(\(\w+\))?[-+ 0#]*\d*(\.\d+)?[a-zA-Z]")
+"""A conversion in a text that the operator `%` fills in."""
 
 
 def taints_of(values: Sequence[Value]) -> Taints:
@@ -117,7 +119,7 @@ def binary(left: Value, operator: ast.operator, right: Value) -> Value:
     if isinstance(operator, ast.Add) and (left.texts or right.texts) and left.number is None:
         texts = concatenated([left.texts, right.texts])
     if isinstance(operator, ast.Mod) and left.texts:
-        texts = frozenset(UNKNOWN.join(text.replace("%s", UNKNOWN).split(UNKNOWN)) for text in left.texts)
+        texts = frozenset(_CONVERSION.sub(UNKNOWN, text) for text in left.texts)
     if isinstance(operator, ast.Mult):
         repeated = left if left.all() or not right.all() else right
         is_number = repeated.number is not None or isinstance(repeated.literal, int | float)

@@ -16,14 +16,17 @@ from typing import Literal
 
 from posttrainbench.audit.behavior.commands import PYTHON
 from posttrainbench.audit.behavior.item_files import ItemFile, ItemRow
+from posttrainbench.audit.behavior.per_file_taint import UNCERTAIN, Places
 from posttrainbench.audit.behavior.row_groups import fates_of_rows
 from posttrainbench.audit.behavior.rows import NO_FILE, NO_ROW, World
+from posttrainbench.audit.behavior.state import REMOTE
 from posttrainbench.audit.behavior.trace import Action
 from posttrainbench.audit.behavior.training_files import FATES, Fate, TrainingFiles, TrainingReplay
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.provenance import Graph, Image
 from posttrainbench.audit.provenance.graph import Node
 from posttrainbench.sandbox.provenance.kernel import file_id
+from posttrainbench.submission.names import WEIGHTS
 from posttrainbench.untrusted import UnreadableError, open_regular
 
 TEXTS = frozenset(".py .sh .bash .json .yaml .yml .toml .cfg .ini .ipynb".split())
@@ -107,7 +110,8 @@ class RecordedPrograms:
             return FileUse(use)  # a split inside the file, whatever the names of others
         is_read = not names.isdisjoint(named.opened) and not any(map(named.maybe_trained_on, names))
         doubted = by_name != "unsure" or not is_read  # else its content was only lost on the way
-        if by_name not in ("evaluated", "unseen", use) and doubted and (use == "evaluated" or file is None):
+        agree = by_name == use or (by_name == "trained" and use == "part")
+        if by_name not in ("evaluated", "unseen") and not agree and doubted and (use == "evaluated" or file is None):
             use = "unsure" if by_name == "trained" and file is None else by_name
         elif by_name == "evaluated" and file is None:
             use = "evaluated" if use == "evaluated" else "unsure"
@@ -214,13 +218,15 @@ class RecordedPrograms:
         """Analyze all Python programs among united processes, such as a trainer and its forked workers."""
         parts = [self._analyzed_image(node, self.graph.images[node], world) for node in self.graph.members(program)]
         seen = [part for part in parts if part is not None]
+        opened = Places(self._opened(program))
+        absent = any(_is_file(place) and not _matches(place, opened) for part in seen for place in part.trained)
         return TrainingFiles(
             frozenset[str]().union(*(part.read for part in seen)),
             frozenset[str]().union(*(part.parts for part in seen)),
             frozenset[str]().union(*(part.chosen for part in seen)),
             frozenset[str]().union(*(part.maybe for part in seen)),
             any(part.seen for part in seen),
-            bool(seen) and all(part.known for part in seen),
+            bool(seen) and all(part.known for part in seen) and not absent,
             frozenset[str]().union(*(part.opened for part in seen)),
             exact=self._opened(program),
         )
@@ -238,6 +244,7 @@ class RecordedPrograms:
     def _replayed(self, node: Node, image: Image, world: World | None = None) -> tuple[TrainingReplay | None, bool]:
         """Replay one program; return None if that fails, and whether all of it was analyzed."""
         replay = TrainingReplay(self.evidence, world)
+        replay.sources.recorded = self._data_of(node)
         command = shlex.join(["python", *image.argv[1:]])
         replay.state.action = Action(0, "", "command", text=command)
         replay.state.label = (f"process {image.process}", 1)
@@ -252,6 +259,11 @@ class RecordedPrograms:
             return None, False
         report = replay.report
         return replay, report.complete and not (report.exhausted or report.missing or report.unread)
+
+    def _data_of(self, node: Node) -> frozenset[str]:
+        """Return the paths of the data files that a process opened."""
+        names = (name for read in self._reads.get(node, ()) for name in self._relative.get(read, ()))
+        return frozenset(name for name in names if PurePosixPath(name).suffix not in TEXTS | WEIGHTS | {".pyc", ".so"})
 
     def _folder(self, node: Node, image: Image) -> str:
         """Return the working directory in which a program was started, as its script's path shows."""
@@ -309,6 +321,16 @@ class RecordedPrograms:
         except (UnreadableError, OSError):
             return {}
         return dict.fromkeys(names, text)
+
+
+def _is_file(place: str) -> bool:
+    """Return True for data files of which each opening is on record."""
+    return not UNCERTAIN.search(place) and not place.startswith(("/base_model", *REMOTE))
+
+
+def _matches(place: str, opened: Places) -> bool:
+    """Return True if a program opened a file, another one of the same name, or one in the folder of this name."""
+    return place in opened or place in opened.above or PurePosixPath(place).name in opened.names
 
 
 def _is_python(image: Image) -> bool:

@@ -65,6 +65,8 @@ def _of_lists(left: Value, operator: ast.operator, right: Value) -> Value | None
     number = literal(right)
     if left.span is not None and isinstance(operator, ast.Mod) and isinstance(number, int) and len(left.span) >= number:
         return Value(names=right.names & {EVERY}, span=None if EVERY in right.names else range(max(number, 0)))
+    if isinstance(operator, ast.Mod) and left.texts:
+        return None  # a text with numbers
     if left.span is not None or right.span is not None:
         return _moved(left, operator, right)
     if isinstance(operator, ast.Add | ast.Mult) and (constants := _constants(left, operator, right)) is not None:

@@ -180,6 +180,7 @@ class ScriptContext:
         active: the functions that are being interpreted, from the outermost one.
         popped: what calls took out of rows: bodies of loops are interpreted twice.
         shards: data that the workers of a trainer ask for by name.
+        archives: origins of the archives in which modules are looked for.
     """
 
     environment: Environment
@@ -211,6 +212,7 @@ class ScriptContext:
     home: str = ""
     moves: int = 0
     yielded: str = ""
+    archives: Taints = NONE
 
     def __post_init__(self) -> None:
         self.home = self.cwd

@@ -53,6 +53,7 @@ class Files:
         weak: True if writes may not be executed: they add to existing content instead of replacing it.
         version: incremented at each change, so that nothing is analyzed twice in the same state.
         world: the row of a file that is followed, if any.
+        recorded: data files that the program opened, if its record is known.
     """
 
     test_data: TestData
@@ -64,6 +65,7 @@ class Files:
     weak: bool = False
     version: int = 0
     world: World | None = None
+    recorded: frozenset[str] = frozenset()
 
     def resolve(self, path: str, cwd: str = "") -> str:
         """Return the canonical form of a path; unknown parts become `UNKNOWN`."""

@@ -85,6 +85,11 @@ class TrainingFiles:
         """Return True if moreover a script that was seen read that file."""
         return self.trained_on_others(name) and name in Places(self.opened, self.exact)
 
+    @property
+    def trained(self) -> frozenset[str]:
+        """All files of which at least some rows were trained on."""
+        return self.read | self.parts | self.chosen
+
     @cached_property
     def _any(self) -> Places:
         return Places(self.read | self.parts | self.chosen | self.maybe, self.exact)

@@ -5,8 +5,11 @@ import io
 import json
 import os
 import socket
+import sqlite3
 import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +46,22 @@ def zipped(data: str) -> bytes:
     return out.getvalue()
 
 
+def stored(data: str) -> bytes:
+    """Return a database that holds compressed data in pieces of a page."""
+    with closing(sqlite3.connect(":memory:")) as base:
+        base.execute("pragma page_size = 4096")
+        base.execute('create table "a ""table" (key text, value blob)')
+        base.execute('insert into "a ""table" values (?, ?)', ("rows", zlib.compress(data.encode())))
+        base.commit()
+        return base.serialize()
+
+
 def unicode_escaped(rows: Rows) -> str:
     return "\n".join('{"t": "' + "".join(f"\\u{ord(c):04x}" for c in f"{q}\n{a}") + '"}' for q, a in rows)
 
 
 SCHEMAS: dict[str, Callable[[Rows], str | bytes]] = {
+    "cache.db": lambda rows: stored(lines(chats(rows))),
     "chat.jsonl": lambda rows: lines(chats(rows)),
     "pairs.jsonl": lambda rows: lines([{"prompt": q, "response": a} for q, a in rows]),
     "answer_first.jsonl": lambda rows: lines([{"completion": a, "prompt": q} for q, a in rows]),

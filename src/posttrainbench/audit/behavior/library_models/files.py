@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.evaluations import PRINTED
@@ -18,12 +20,19 @@ _UPLOADS = frozenset("upload_file upload_folder upload_large_folder".split())
 _UPLOADED = ("path_or_fileobj", "folder_path")
 _TEMPORARY = frozenset(("tempfile.NamedTemporaryFile", "tempfile.mkstemp"))
 """Functions that make a file whose name is not known."""
+_RESOURCES = frozenset(
+    f"importlib.resources.{name}" for name in "read_text read_binary open_text open_binary".split()
+) | {"pkgutil.get_data"}
+_STREAM = re.compile(r"file|open|io\b|stream|buffer|resp|request|sock|pipe|std|archive", re.IGNORECASE)
+"""Names of values that may be open files."""
 _MEMBERS = frozenset("open read extract extractfile".split())
 
 
 def files(call: Call) -> Value | None:
     """Model of functions that open, read, write, copy or remove files."""
     name = min(call.function.names, default="")
+    if (resource := _resource(call, name)) is not None:
+        return resource
     if call.last == "open" and name in (
         "open",
         "io.open",
@@ -113,7 +122,7 @@ def files(call: Call) -> Value | None:
         path = call.argument(0, "path", "path_or_buf", "filepath_or_buffer", "source", "data_files")
         if path is None or not texts_of(path):
             path = call.receiver if call.receiver is not None and call.receiver.texts else path
-        return call.read_value(path)
+        return call.read_value(replace(path, texts=frozenset([UNKNOWN])) if path and is_unknown(path) else path)
     if call.receiver is not None and call.last in ("write_text", "write_bytes"):
         call.write(call.receiver, call.argument_taints())
         _write_text(call, Value(handles=frozenset((text, False) for text in call.receiver.texts)))
@@ -136,6 +145,21 @@ def files(call: Call) -> Value | None:
     return paths(call, name)
 
 
+def _resource(call: Call, name: str) -> Value | None:
+    """Model of functions that find or read the data files of a package; None for others."""
+    package = exact_text(call.argument(0, "package", "anchor") or Value())
+    if package is None or not re.fullmatch(r"\w+(\.\w+)*", package):
+        return None
+    folder = package.replace(".", "/")
+    if name in ("importlib.resources.files", "importlib_resources.files"):
+        known = PurePosixPath(folder)
+        return Value(texts=frozenset([folder]), names=frozenset(["pathlib.Path()"]), literal=known, truth=True)
+    inside = exact_text(call.argument(1, "resource", "name") or Value())
+    if name not in _RESOURCES or inside is None:
+        return None
+    return call.read_value(text_value(f"{folder}/{inside}"), raw=True)
+
+
 def _write_text(call: Call, file: Value) -> None:
     """Record the text of a program that is written to a file."""
     text = exact_text(call.argument(0, "data") or Value())
@@ -156,6 +180,13 @@ def _remote(call: Call) -> Value | None:
     return Value(texts=paths.texts, fields={UNKNOWN: paths}) if call.last in ("glob", "ls", "find") else None
 
 
+def is_unknown(path: Value | None) -> bool:
+    """Return True for the unknown name of a file, False for a known one and for what may be an open file."""
+    if path is None or texts_of(path) or path.fields or path.handles or path.functions or path.splits:
+        return False
+    return path.number is None and not any(map(_STREAM.search, path.names))
+
+
 def _opened(call: Call, path: Value | None, mode: Value | None) -> Value:
     if path is not None and (path.number == 0 or "/dev/stdin" in path.texts):
         return Value(call.context.stdin, names=frozenset(["file"]))
@@ -167,7 +198,9 @@ def _opened(call: Call, path: Value | None, mode: Value | None) -> Value:
             call.write(Value(texts=texts), NONE)  # truncates the file
         return Value(names=frozenset(["file"]), handles=frozenset((text, append) for text in texts))
     ambiguous = path is not None and path.ambiguous
-    content = call.read_value(Value(path.all() if path else NONE, texts, ambiguous=ambiguous), raw=True)
+    inside = path is not None and "file" in path.names  # a name that stands in this file
+    read = frozenset([UNKNOWN]) if inside or is_unknown(path) else texts
+    content = call.read_value(Value(path.all() if path else NONE, read, ambiguous=ambiguous), raw=True)
     content.texts, content.names = texts, frozenset(["file"])
     return content
 

@@ -1,4 +1,4 @@
-"""Model of functions that change or return the working directory, and of paths that depend on it."""
+"""Model of functions that change or return the working directory or the module path, and of paths that depend on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ABSOLUTE = frozenset(("os.path.abspath", "os.path.realpath"))
 
 
 def working_directory(call: Call) -> Value | None:
-    """Model of `os.chdir`, `contextlib.chdir`, `os.getcwd` and `os.path.abspath`; None for other functions."""
+    """Model of `os.chdir`, `contextlib.chdir`, `os.getcwd`, `os.path.abspath` and changes of `sys.path`."""
     context, names = call.context, call.function.names
     if names & _CHANGES:
         path = call.argument(0, "path") or Value()
@@ -24,6 +24,10 @@ def working_directory(call: Call) -> Value | None:
     if names & {"os.getcwd", "pathlib.Path.cwd", "Path.cwd"}:
         here = text_value(_absolute(call, "."))
         return here if "os.getcwd" in names else _path(here)
+    if names & {"sys.path.insert", "sys.path.append"} and call.arguments:
+        places = {call.files.resolve(text, context.cwd) for text in call.arguments[-1].texts}
+        context.archives |= call.read(call.arguments[-1]) if places & call.files.recorded else NONE
+        return Value()
     if names & _ABSOLUTE and call.arguments:
         texts = frozenset(_absolute(call, text) for text in call.arguments[0].texts)
         return Value(call.arguments[0].taints, texts, truth=None)

@@ -1,9 +1,9 @@
 """Read the content of compressed files, archives and column formats in constant memory.
 
 Covers gzip, zlib, bzip2, xz, lzma, zstandard, lz4, brotli, zip, tar, Parquet, Arrow and ORC, nested up to `DEPTH`
-layers. The amount of content is limited: a file with a decompression bomb is reported as not completely read, never as
-clean. Nothing is unpickled, links in archives are not followed, and the native parsers of column formats, lz4 and
-brotli run in a process of their own with resource limits.
+layers, and values of SQLite databases that are longer than a page. The amount of content is limited: a file with a
+decompression bomb is reported as not completely read, never as clean. Nothing is unpickled, links in archives are not
+followed, and the native parsers of column formats, lz4 and brotli run in a process of their own with resource limits.
 
 Does not cover 7z, rar, snappy, Avro, HDF5, tables of LevelDB and encrypted files, which are reported as unreadable.
 Brotli has no signature and is recognized by its file name.
@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from posttrainbench.audit.contamination.scan.columns import NO_READER
+from posttrainbench.audit.contamination.scan.databases import LARGEST, MAGIC, long_values
 from posttrainbench.audit.contamination.scan.readers import (
     STEP,
     Budget,
@@ -55,6 +56,7 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
+    MAGIC: "sqlite",
     b"PAR1": "parquet",
     b"ARROW1": "arrow",
     b"7z\xbc\xaf\x27\x1c": "7z",
@@ -191,6 +193,8 @@ def _layer(reader: Peekable, budget: Budget, name: str) -> Iterator[tuple[str, R
         return _zip_members(reader, budget)
     if packing == "tar":
         return _tar_members(reader)
+    if packing == "sqlite":
+        return _database(reader, budget)
     if packing:
         return _columns(reader, budget, again=packing == "arrow")
     return None
@@ -274,6 +278,17 @@ def _tar_members(reader: Peekable) -> Iterator[tuple[str, Reader]]:
             if not data:
                 raise UnreadableError("it is damaged: the archive is truncated")
             rest -= len(data)
+
+
+def _database(reader: Peekable, budget: Budget) -> Iterator[tuple[str, Reader]]:
+    """Yield the file as it is, and the values that it holds in pieces."""
+    with _seekable(reader) as file:
+        data = file.read(LARGEST + 1)
+        values = long_values(data) if len(data) <= LARGEST else None
+        file.seek(0)
+        yield "", Raw(file, is_read_otherwise=values is not None)
+    if values:
+        yield "values", Counted(io.BytesIO(b"\n".join(values)), budget)
 
 
 def _exactly(reader: Reader, size: int) -> bytes:

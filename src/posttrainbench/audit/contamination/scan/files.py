@@ -196,7 +196,7 @@ class FileScan:
                     name = f"{entry.relative}!{part}" if part else entry.relative
                     if unread := unread_format(name, reader.peek(HEAD)):
                         self.result.reason = f"{unread} files are not supported"
-                    textless = is_textless(reader.peek(HEAD))
+                    textless = is_textless(reader.peek(HEAD)) or reader.is_read_otherwise
                     for text in readings(reader):
                         plain = text is reader and reader.file is not None and not _is_sparse(file)  # offsets hold
                         self._content(name, text, is_by_line(text), 0, None, textless, follow if plain else None)

@@ -54,6 +54,11 @@ class Peekable(Reader):
         """The underlying file, if this is a whole file."""
         return getattr(self._source, "file", None)
 
+    @property
+    def is_read_otherwise(self) -> bool:
+        """Whether the binary data that it contains is searched in other contents of the file."""
+        return getattr(self._source, "is_read_otherwise", False)
+
     def peek(self, size: int) -> bytes:
         """Return the first bytes without consuming them."""
         while len(self._head) < size and (more := self._source.read(size - len(self._head))):
@@ -136,10 +141,10 @@ class Zstandard(Reader):
 
 
 class Raw(Reader):
-    """A reader whose content is not unpacked further."""
+    """A reader whose content is not unpacked further; `is_read_otherwise` if all binary data in it is searched too."""
 
-    def __init__(self, source: Reader) -> None:
-        self._source = source
+    def __init__(self, source: Reader, *, is_read_otherwise: bool = False) -> None:
+        self._source, self.is_read_otherwise = source, is_read_otherwise
 
     @override
     def read(self, size: int, /) -> bytes:
