@@ -33,6 +33,8 @@ TEXTS = frozenset(".py .sh .bash .json .yaml .yml .toml .cfg .ini .ipynb".split(
 """Files whose texts an analysis may need."""
 SETTINGS = frozenset(".json .yaml .yml .toml".split())
 """Those that may name the files to train on."""
+CACHED = re.compile(r"(^|/)(huggingface/datasets|\w+/default-[0-9a-f]+/\d+\.\d+\.\d+)[/.]")
+"""Paths in the cache of the library `datasets`, which copies the files that it loads."""
 LARGEST_TEXT = 2**20
 MOST_STEPS = 3_000_000
 """Steps after which no more rows of a file are followed through a program: what happened to the rest is unclear."""
@@ -218,8 +220,11 @@ class RecordedPrograms:
         """Analyze all Python programs among united processes, such as a trainer and its forked workers."""
         parts = [self._analyzed_image(node, self.graph.images[node], world) for node in self.graph.members(program)]
         seen = [part for part in parts if part is not None]
-        opened = Places(self._opened(program))
-        absent = any(_is_file(place) and not _matches(place, opened) for part in seen for place in part.trained)
+        names = self._opened(program)
+        opened, trained = Places(names), {place for part in seen for place in part.trained}
+        absent = not any(map(CACHED.search, names)) and any(
+            _is_file(one) and not _matches(one, opened) for one in trained
+        )
         return TrainingFiles(
             frozenset[str]().union(*(part.read for part in seen)),
             frozenset[str]().union(*(part.parts for part in seen)),

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from posttrainbench.audit.behavior.item_files import ItemFile
-from posttrainbench.audit.behavior.recorded_programs import FileUse, RecordedPrograms, Use
+from posttrainbench.audit.behavior.recorded_programs import CACHED, FileUse, RecordedPrograms, Use
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.provenance import FinalFile, Graph, Read, Way, final_files
 from posttrainbench.audit.provenance.graph import CLOCK_SECONDS, Node
@@ -45,8 +45,6 @@ COPIED_BYTES = 2**18
 """Largest file of which the recorder keeps copies."""
 
 MOST_FIRST: tuple[Use, ...] = (*("trained", "part", "unclear", "compared", "chosen", "unsure", "unseen", "evaluated"),)
-_CACHED = re.compile(r"(^|/)(huggingface/datasets|\w+/default-[0-9a-f]+/\d+\.\d+\.\d+)[/.]")
-"""Paths in the cache of the library `datasets`, which copies the files that it loads."""
 LARGEST_COUNTED = 2**26
 """Largest data file of which the rows are counted."""
 
@@ -314,11 +312,11 @@ class Feeding:
 
     def _cached(self, names: set[str], file: ItemFile | None) -> set[str]:
         """Return the names of the files whose rows a file in the cache of `datasets` repeats; a program names those."""
-        if file is None or not all(map(_CACHED.search, names)):
+        if file is None or not all(map(CACHED.search, names)):
             return set()
         places = _places(file)
         same = [other for other in self.files if other is not file and _places(other) == places]
-        return {name for other in same for name in other.names if not _CACHED.search(name)}
+        return {name for other in same for name in other.names if not CACHED.search(name)}
 
     @cached_property
     def _links(self) -> dict[str, str]:
