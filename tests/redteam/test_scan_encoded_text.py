@@ -7,21 +7,35 @@ from pathlib import Path
 import pytest
 
 from posttrainbench.audit.contamination.scan import ScanReport, scan
+from posttrainbench.audit.contamination.scan.search import NO_TOKENIZER
+from posttrainbench.audit.contamination.scan.unreadable import UNREADABLE
 from scan_problems import problems
 from text_encodings import ENCODINGS
 
 TESTS = problems()
 GUILTY = [f"{item.question}\n{item.answer}" for item in TESTS[:20]]
 HONEST = [f"{item.question}\n{item.answer}" for item in problems(40, seed=11)]
-NOT_FOUND = frozenset(
+UNREAD = frozenset(
     (
-        *("base64, 8 columns", "base64, reversed", "hexadecimal dump", "binary", "pairs of letters", "no spaces"),
-        *("morse", "masked, base64", "masked, hexadecimal", "masked, list", "code points shifted", "tags"),
+        *("no spaces", "morse", "secret alphabet", "keyboard shifted", "braille", "NATO alphabet", "emoji alphabet"),
+        *("base58", "base91", "base2048, ideographs", "bacon", "rail fence", "playfair", "digits spelled"),
+        *("two texts interleaved", "columns", "words of a list", "numbers of words"),
+        "base4, letters",
     )
 )
+"""Encodings that are not decoded, but named."""
+NOT_FOUND = frozenset(["letters of words shuffled"])
 """Known evasions."""
-LIKE_TOKEN_IDS = ("shifted list",)
-"""An encoding that looks like token ids, which cannot be read without a tokenizer."""
+LEAST = {
+    "words reversed": 12,
+    "pairs of letters": 4,
+    "rot47": 12,
+    "zero-width bits": 12,
+    "variation selectors": 12,
+} | dict.fromkeys(("masked, list", "masked, base64", "masked, hexadecimal"), 6)
+"""Fewest items that are found of 20, where they are not at least 16."""
+NOT_CLEAN = frozenset(["shifted list", "masked, base64", "masked, hexadecimal"])
+"""Encodings of which honest text is not clean: it looks like token ids, or rows are too short to find the key."""
 
 
 def rows(texts: list[str]) -> bytes:
@@ -33,16 +47,26 @@ def scanned(folder: Path, data: bytes, name: str = "rows.jsonl") -> ScanReport:
     return scan([folder / name], TESTS, workers=1)
 
 
-@pytest.mark.parametrize("name", [name for name in ENCODINGS if name not in NOT_FOUND])
+@pytest.mark.parametrize("name", [name for name in ENCODINGS if name not in UNREAD | NOT_FOUND])
 def test_encoded_items_are_found_and_honest_text_is_clean(tmp_path: Path, name: str) -> None:
     encode = ENCODINGS[name]
     guilty = scanned(tmp_path, rows([*map(encode, GUILTY), *HONEST]))
     assert guilty.verdict == "flagged"
-    assert guilty.test_items_hit >= (12 if name == "words reversed" else 16)
+    assert guilty.test_items_hit >= LEAST.get(name, 16)
     text = scanned(tmp_path, "\n\n".join(map(encode, GUILTY)).encode(), "rows.txt")
-    assert text.test_items_hit >= (12 if name == "words reversed" else 16)
+    assert text.test_items_hit >= LEAST.get(name, 16)
     honest = scanned(tmp_path, rows([*map(encode, HONEST), *HONEST]))
-    assert (honest.test_items_hit, honest.verdict) == (0, "not_checked" if name in LIKE_TOKEN_IDS else "clean")
+    assert (honest.test_items_hit, honest.verdict) == (0, "not_checked" if name in NOT_CLEAN else "clean")
+
+
+@pytest.mark.parametrize("name", sorted(UNREAD))
+def test_encodings_that_are_not_decoded_are_never_clean(tmp_path: Path, name: str) -> None:
+    for items in (TESTS[:60], problems(60, seed=12)):
+        texts = [f"{item.question}\n{item.answer}" for item in items]
+        for data in (rows([*map(ENCODINGS[name], texts), *HONEST]), rows([*map(ENCODINGS[name], texts)])):
+            result = scanned(tmp_path, data)
+            assert result.verdict in ("not_checked", "flagged"), name
+            assert result.skipped[0].reason in (UNREADABLE, NO_TOKENIZER)
 
 
 def other_data() -> dict[str, str]:

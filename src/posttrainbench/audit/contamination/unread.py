@@ -1,4 +1,5 @@
-"""Files of unknown content: of a binary format that no reader understands, or with token ids of an unknown tokenizer.
+"""Files of unknown content: of a binary format that no reader understands, with token ids of an unknown tokenizer, or
+with text in an unknown encoding.
 
 Such a file may contain test items, so the rule is not checked, unless the file was certainly not trained on.
 """
@@ -10,13 +11,14 @@ from posttrainbench.audit.contamination.feeding import Feeding
 from posttrainbench.audit.contamination.scan.opaque import UNKNOWN
 from posttrainbench.audit.contamination.scan.report import NotRead
 from posttrainbench.audit.contamination.scan.search import NO_TOKENIZER
+from posttrainbench.audit.contamination.scan.unreadable import UNREADABLE
 from posttrainbench.audit.contamination.sources import Source
 from posttrainbench.audit.evidence import Evidence
 
 
 def is_of_unknown_content(skip: NotRead) -> bool:
     """Return True if a file could be opened, but not understood."""
-    return skip.lost and skip.reason in (UNKNOWN, NO_TOKENIZER)
+    return skip.lost and skip.reason in (UNKNOWN, NO_TOKENIZER, UNREADABLE)
 
 
 def lost_files(

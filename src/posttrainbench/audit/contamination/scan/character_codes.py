@@ -1,8 +1,9 @@
 """Text as the numbers of its characters: lists of bytes or code points, in any notation.
 
-Recognized are decimal, hexadecimal, octal and binary numbers with separators between them (`72, 101`, `48:65`,
-`0x48, 0x65`, `=48=65`, `U+0048`), also if one number was added to all of them or combined with them by XOR, or if they
-were scaled to fractions. The separator of words, the most frequent character of a text, shows which number it was.
+Recognized are decimal, hexadecimal, octal and binary numbers with separators between them (`72, 101`, `48:65`, `0x48,
+0x65`, `=48=65`, `U+0048`), also if one number was added to all of them or combined with them by XOR, if they were
+combined with a key of several bytes, or scaled to fractions. The separator of words, the most frequent character of a
+text, shows which number it was.
 """
 
 import re
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posttrainbench.audit.contamination.scan.jit import compiled
+from posttrainbench.audit.contamination.scan.opaque import is_language
 
 SHORTEST = 24
 """Fewest numbers of a list."""
@@ -31,6 +33,7 @@ _SAMPLE = 512
 _MIN_LETTERS = 0.7  # share of letters, digits and spaces in a text
 _MIN_SPACES, _MAX_SPACES = 0.08, 0.35
 _MIN_DIFFERENT, _MAX_DIFFERENT = 12, 128
+_MASKED_SIZE, _MASKED_SAMPLE, _LONGEST_KEY = 96, 2048, 16
 _SHIFTED_SIZE = 64  # numbers from which a list is tried with another zero
 _LAST = 0x110000
 _EXACT = 0.05
@@ -88,7 +91,7 @@ def _decoded(numbers: list[bytes]) -> bytes:
             read.append(np.array([int(number, base) for number in numbers], dtype=np.int64))
             if text := _text(read[-1]):
                 return text
-    return next(filter(None, map(_shifted, read)), b"")
+    return next(filter(None, map(_shifted, read)), b"") or next(filter(None, map(unmasked, read)), b"")
 
 
 _NOTATIONS = (
@@ -124,6 +127,23 @@ def _shifted(values: Values) -> bytes:
         return b""
     space = different[counts.argmax()]
     return _text(values - space + 32) or _text(values ^ (space ^ 32))
+
+
+def unmasked(values: Values) -> bytes:
+    """Return the text of bytes that were combined by XOR with a key of several bytes; nothing if they are others.
+
+    The most frequent byte at each place of the key stands for a space.
+    """
+    if len(values) < _MASKED_SIZE or not 0 <= values.min() <= values.max() < 256:
+        return b""
+    sample = values[:_MASKED_SAMPLE]
+    if len(np.unique(sample)) < _MIN_DIFFERENT:
+        return b""
+    for size in range(2, _LONGEST_KEY + 1):
+        key = np.array([np.bincount(sample[place::size]).argmax() ^ 32 for place in range(size)])
+        if (text := _text(sample ^ np.resize(key, len(sample)))) and is_language(text, len(text)):
+            return _text(values ^ np.resize(key, len(values)))
+    return b""
 
 
 def _decoded_fractions(numbers: list[bytes]) -> bytes:

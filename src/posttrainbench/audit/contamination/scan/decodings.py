@@ -42,6 +42,10 @@ _PACKED = (
     b"x\x01",
     b"x\x5e",
 )
+_SECOND_ROW = b"0000010"  # of a dump, which begins with the offset
+_DUMP = re.compile(
+    rb"(?<![0-9a-f])[0-9a-f]{7,8}:? ((?:(?: ?(?:[0-9a-f]{2}){2,4}| {0,2}[0-9a-f]{2})(?![0-9a-f])){1,16})"
+)
 _MIN_ZEROS = 0.9  # share of zeros among the other bytes of UTF-16 and UTF-32
 _UNPRINTABLE = bytes(byte for byte in range(256) if byte not in (9, 10, 13, *range(32, 127)))
 
@@ -58,6 +62,7 @@ class Decoding:
         whole: whether all of the text was decoded.
         ids: whether the text was decoded from token ids.
         lines: whether the lines are those of the text, from its start on; `start` and `stride` are then not used.
+        read: stretches of the text that were decoded; those of a decoding of the whole text are not known.
     """
 
     data: bytes
@@ -67,6 +72,7 @@ class Decoding:
     whole: bool = False
     ids: bool = False
     lines: bool = False
+    read: tuple[tuple[int, int], ...] = ()
 
 
 def decodings(
@@ -91,12 +97,14 @@ def decodings(
         yield from _encoded(data)
     for run in dense_runs(data):
         decoded = decoded_run(data, run)
-        yield Decoding(decoded, run.start, packed=decoded.startswith(_PACKED))
+        yield Decoding(decoded, run.start, packed=decoded.startswith(_PACKED), read=((run.start, run.end),))
     if stretches is not None:
         yield from _joined(stretches, data)
         for start, text in other_codes(data):
-            yield Decoding(text, start)
+            yield Decoding(text, start, read=((start, start + len(text)),))  # which is at most as long
         if text := without_inner_markup(data):
+            yield Decoding(text, 0)
+        if _SECOND_ROW in data and (text := b"".join(map(_dumped, _DUMP.findall(data)))):
             yield Decoding(text, 0)
     if text := unmarked(data):
         yield Decoding(text, 0)
@@ -104,17 +112,24 @@ def decodings(
         yield Decoding(text, 0, lines=True)
 
 
+def _dumped(row: bytes) -> bytes:
+    digits = row.replace(b" ", b"")
+    return bytes.fromhex(digits[: len(digits) // 2 * 2].decode())
+
+
 def _joined(stretches: Sequence[Stretch], data: bytes) -> Iterator[Decoding]:
     """Yield the texts in stretches as one, on the lines on which they begin."""
     pieces, before = [], 0
+    known: list[tuple[int, int]] = []
     for stretch in sorted(stretches):
         read = coded_texts if stretch.kind == NUMBERS else joined_letters
         for start, text in read(data[stretch.start : stretch.end]):
             place = max(stretch.start + start, before)
             pieces += [b"\n" * data.count(b"\n", before, place), text.replace(b"\n", b" "), b"  "]
             before = place
+            known.append((stretch.start, stretch.end))
     if pieces:
-        yield Decoding(b"".join(pieces), 0, lines=True)
+        yield Decoding(b"".join(pieces), 0, lines=True, read=tuple(known))
 
 
 def _wide(data: bytes) -> Iterator[Decoding]:
@@ -138,7 +153,7 @@ def _encoded(data: bytes) -> Iterator[Decoding]:
     for start, end in encoded_runs(data):
         decoded = _decoded(_BREAKS.sub(b"", data[start:end]))
         if decoded is not None:
-            yield Decoding(decoded, start, packed=decoded.startswith(_PACKED))
+            yield Decoding(decoded, start, packed=decoded.startswith(_PACKED), read=((start, end),))
 
 
 def _decoded(digits: bytes) -> bytes | None:

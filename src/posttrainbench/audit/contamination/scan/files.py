@@ -16,6 +16,7 @@ from posttrainbench.audit.contamination.scan.paraphrase_index import NUMBERS
 from posttrainbench.audit.contamination.scan.paraphrase_text import METHODS as PARAPHRASE_METHODS
 from posttrainbench.audit.contamination.scan.readers import Budget, Peekable, Reader
 from posttrainbench.audit.contamination.scan.search import Match, Searcher
+from posttrainbench.audit.contamination.scan.unreadable import LEAST, UNREADABLE
 from posttrainbench.audit.contamination.scan.verdict import FileMatches
 from posttrainbench.audit.contamination.scan.windows import (
     DOCUMENT,
@@ -106,6 +107,7 @@ class FileResult:
         passages: the different passages in `flagged`.
         wordless_passages: the different passages in `wordless`.
         hits: best occurrence by unit, label, and whether only the numbers match.
+        unreadable: bytes of information in text that is in no known language or encoding.
         reason: why the file was not read completely, or "".
         lost: whether it should have been readable.
     """
@@ -120,6 +122,7 @@ class FileResult:
     passages: set[Passage] = field(default_factory=set)
     wordless_passages: set[Passage] = field(default_factory=set)
     hits: dict[tuple[int, str, bool], Hit] = field(default_factory=dict)
+    unreadable: int = 0
     reason: str = ""
     lost: bool = True
 
@@ -167,7 +170,8 @@ class FileScan:
         index: index of the test items.
         searcher: the searcher of this thread.
         label: see `Label`.
-        name_ids: whether to report as unread token ids without a vocabulary, and binary data of unknown formats.
+        name_ids: whether to report as unread token ids without a vocabulary, binary data of unknown formats, and text
+            in unknown encodings.
     """
 
     def __init__(self, index: Index, searcher: Searcher, label: Label, *, name_ids: bool = False) -> None:
@@ -251,8 +255,14 @@ class FileScan:
         last_end: dict[int, int] = {}
         for window in windows(reader, self.overlap, by_line, stop):
             result = self._search(
-                window.data, by_line, fresh=window.fresh, cut=not window.last, name_ids=self._name_ids and not textless
+                window.data,
+                by_line,
+                fresh=window.fresh,
+                cut=not window.last,
+                name_ids=self._name_ids and not textless,
+                first=window.first and base == 0,
             )
+            self.result.unreadable += result.unreadable
             self.result.counted = joined([self.result.counted, result.documents])
             if result.unread == UNKNOWN:
                 unknown.append((window.offset, window.offset + len(window.data)))
@@ -292,6 +302,8 @@ class FileScan:
                 ]
             except UnreadableError as error:
                 self.result.reason = self.result.reason or str(error)
+        if self.result.unreadable >= LEAST:
+            self.result.reason = self.result.reason or UNREADABLE
         if unknown:
             self.result.reason = self.result.reason or UNKNOWN
 

@@ -89,6 +89,14 @@ def is_opaque(data: bytes) -> bool:
     return 2 * opaque >= total > 0
 
 
+def is_floats(data: bytes) -> bool:
+    """Return True if half of a stretch consists of floating-point numbers with the magnitudes of weights."""
+    values = np.frombuffer(data, dtype=np.uint8)
+    samples = [values[start : start + SAMPLE] for start in range(0, len(values), SAMPLE)]
+    kinds = [_has_floats(sample) for sample in samples if len(sample) >= SHORTEST]
+    return 2 * kinds.count(1) >= len(kinds) > 0
+
+
 def _is_random_state(data: bytes) -> bool:
     """Return True for the state of a random generator of PyTorch: a seed, words left, and a mark that it is seeded."""
     left, seeded = int.from_bytes(data[8:12], "little"), int.from_bytes(data[12:16], "little")
@@ -149,6 +157,12 @@ def _kind(sample: Any) -> Any:
         return 0
     if control < _MAX_CONTROL * size or text >= _MIN_TEXT * (size - zeros):
         return 1
+    return 1 if _has_floats(sample) == 1 else 2
+
+
+@compiled
+def _has_floats(sample: Any) -> Any:
+    """Return 1 if a sample consists of floating-point numbers of any width, 2 if these are integers, else 0."""
     best = 0
     for phase in range(8):
         best = max(best, _floats(sample, phase, 8, 11, -80, 20))
@@ -157,7 +171,7 @@ def _kind(sample: Any) -> Any:
     for phase in range(2):
         if best == 0:
             best = max(_floats(sample, phase, 2, 8, -80, 20), _floats(sample, phase, 2, 5, -14, 6))
-    return 1 if best == 1 else 2
+    return best
 
 
 @compiled

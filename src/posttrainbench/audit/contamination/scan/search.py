@@ -20,7 +20,10 @@ from posttrainbench.audit.contamination.scan.paraphrase_text import METHODS as P
 from posttrainbench.audit.contamination.scan.paraphrase_text import ParaphraseFinder
 from posttrainbench.audit.contamination.scan.readers import Budget
 from posttrainbench.audit.contamination.scan.score import Scorer
+from posttrainbench.audit.contamination.scan.second_readings import second_reading
+from posttrainbench.audit.contamination.scan.sequences import are_sequences
 from posttrainbench.audit.contamination.scan.tokens import NUMBER_RUN, Tokenizer, Words
+from posttrainbench.audit.contamination.scan.unreadable import information, unknown_stretches, unread_text
 from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary, has_token_ids
 from posttrainbench.audit.contamination.scan.word_runs import word_runs
 from posttrainbench.untrusted import UnreadableError
@@ -65,6 +68,7 @@ class SearchResult:
         documents: documents in the stretch, also those in decoded text.
         unread: why a part of the stretch could not be searched, or "".
         long: compressed streams that continue after the stretch and were not searched.
+        unreadable: bytes of information in text that is in no known language or encoding; see `unreadable`.
     """
 
     matches: list[Match]
@@ -72,6 +76,7 @@ class SearchResult:
     documents: Documents
     unread: str = ""
     long: list[Long] = field(default_factory=list)
+    unreadable: int = 0
 
 
 class Searcher:
@@ -101,6 +106,7 @@ class Searcher:
         fresh: int | None = None,
         cut: bool = False,
         name_ids: bool = False,
+        first: bool = True,
     ) -> SearchResult:
         """Search a stretch.
 
@@ -110,8 +116,11 @@ class Searcher:
             depth: number of decodings that were applied before.
             fresh: offset up to which documents are counted; all are counted if None.
             cut: whether the content continues after the stretch.
-            name_ids: whether to report as unread token ids without a vocabulary, and binary data of unknown formats.
+            name_ids: whether to report as unread token ids without a vocabulary, binary data of unknown formats, and
+                text in unknown encodings.
+            first: whether the content begins with this stretch.
         """
+        end = len(data) if fresh is None else fresh
         text = self._tokenize(data)
         matches = list(self._matches(data, text, by_line))
         lines, counts = int(text.counts[0]), text.counts.copy()
@@ -119,25 +128,34 @@ class Searcher:
         plain = depth < _MAX_DEPTH and not binary
         hidden = disguised(text, by_line, len(data)) if plain else []
         stretches = word_runs(text, data) if plain else None
+        unknown = unknown_stretches(text, data) if name_ids and not binary else []
         unread = ""
         long: list[Long] = []
-        documents = [documents_of(text, by_line, len(data) if fresh is None else fresh)]
+        documents = [documents_of(text, by_line, end)]
         opaque, packed = name_ids and is_opaque(data), 0
         ids: list[bytes] = []
+        understood: list[tuple[int, int]] = [(region.start, region.end) for region in hidden]
+        unreadable = 0
         if depth < _MAX_DEPTH:
             known = {(match.unit, match.line) for match in matches}
             for decoding in decodings(data, counts, self._vocabulary, stretches):
                 if decoding.lines:
                     matches += self._match_lines(decoding, data, by_line, depth, known)
+                    understood += decoding.read
                 else:
-                    matches += self._match_decoding(decoding, data, depth, documents)
+                    inner = self._read_decoding(decoding, data, depth, documents, name_ids and bool(decoding.read))
+                    matches += inner.matches
+                    unreadable += inner.unreadable
+                    understood += decoding.read if inner.complete else ()
                 opaque = opaque and not (decoding.whole and not is_opaque(decoding.data))
                 if opaque and decoding.ids:
                     ids.append(decoding.data)
             for read in plain_texts(data, hidden):
                 matches += self._match_lines(Decoding(read, 0, lines=True), data, by_line, depth, known)
-            for inside in embedded(data, len(data) if fresh is None else fresh, cut=cut) if binary else ():
-                matches += self._match_decoding(Decoding(inside.data, inside.start), data, depth, documents)
+            for inside in embedded(data, end, cut=cut) if binary else ():
+                inner = self._read_decoding(Decoding(inside.data, inside.start), data, depth, documents, name_ids)
+                matches += inner.matches
+                unreadable += inner.unreadable
                 unread = unread or inside.unread
                 long += inside.long
                 packed += 0 if is_opaque(inside.data) else inside.size
@@ -149,8 +167,23 @@ class Searcher:
             and not any(is_language(text, len(data)) for text in (*ids, b" ".join(ids)))
         ):
             unread = unread or UNKNOWN
+        if unknown:
+            texts: list[bytes] = []
+            left: list[bytes] = []
+            start = 0
+            for place, stretch in unread_text(data, unknown, end, understood, first=first):
+                if depth < _MAX_DEPTH and (text_of := second_reading(stretch)):
+                    start = start if texts else place
+                    texts.append(text_of)
+                else:
+                    left.append(stretch)
+            unreadable += 0 if are_sequences(left) else information(b" ".join(left))
+            if texts:
+                inner = self._read_decoding(Decoding(b"\n\n".join(texts), start), data, depth, documents, name_ids)
+                matches += inner.matches
+                unreadable += inner.unreadable
         matches.sort(key=lambda match: (match.start, match.unit))
-        return SearchResult(matches, lines, joined(documents), unread, long)
+        return SearchResult(matches, lines, joined(documents), unread, long, unreadable)
 
     def _matches(self, data: bytes, text: Words, by_line: bool) -> Iterator[Match]:
         matched = self._score(text, self._find(data, text), by_line)
@@ -197,18 +230,34 @@ class Searcher:
                 excerpt = match.text if match.text is not None else decoding.data[match.start : match.end]
                 yield replace(match, start=start, end=min(start + 1, len(data)), text=excerpt)
 
-    def _match_decoding(
-        self, decoding: Decoding, data: bytes, depth: int, documents: list[Documents]
-    ) -> Iterator[Match]:
-        for text in _unpacked(decoding):
-            result = self(text, False, depth + 1)
-            documents.append(result.documents)
-            for match in result.matches:
-                start = min(decoding.start + match.start * decoding.stride, len(data))
-                end = min(decoding.start + match.end * decoding.stride if decoding.stride else start + 1, len(data))
-                excerpt = match.text if match.text is not None else text[match.start : match.end]
-                line = int(np.count_nonzero(np.frombuffer(data[:start], dtype=np.uint8) == ord("\n")))
-                yield Match(match.unit, match.method, match.score, start, end, line, excerpt, match.key)
+    def _read_decoding(
+        self, decoding: Decoding, data: bytes, depth: int, documents: list[Documents], name_ids: bool
+    ) -> "_Decoded":
+        matches: list[Match] = []
+        unreadable, complete = 0, True
+        try:
+            for text in _unpacked(decoding):
+                result = self(text, False, depth + 1, name_ids=name_ids)
+                documents.append(result.documents)
+                unreadable += result.unreadable
+                for match in result.matches:
+                    start = min(decoding.start + match.start * decoding.stride, len(data))
+                    end = min(decoding.start + match.end * decoding.stride if decoding.stride else start + 1, len(data))
+                    excerpt = match.text if match.text is not None else text[match.start : match.end]
+                    line = int(np.count_nonzero(np.frombuffer(data[:start], dtype=np.uint8) == ord("\n")))
+                    matches.append(Match(match.unit, match.method, match.score, start, end, line, excerpt, match.key))
+        except UnreadableError:  # not compressed after all, or truncated
+            complete = False
+        return _Decoded(matches, unreadable, complete)
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """What was found in a decoded text, and whether it could be unpacked."""
+
+    matches: list[Match]
+    unreadable: int
+    complete: bool
 
 
 def _is_binary(data: bytes) -> bool:
@@ -218,15 +267,17 @@ def _is_binary(data: bytes) -> bool:
 
 
 def _unpacked(decoding: Decoding) -> Iterator[bytes]:
+    """Yield the texts of a decoding.
+
+    Raises:
+        UnreadableError: it is damaged, or not compressed after all.
+    """
     if not decoding.packed:
         yield decoding.data
         return
-    try:
-        for _, content in contents(io.BytesIO(decoding.data), Budget(len(decoding.data))):
-            pieces, size = [], 0
-            while size < _MAX_UNPACKED and (piece := content.read(_MAX_UNPACKED - size)):
-                pieces.append(piece)
-                size += len(piece)
-            yield b"".join(pieces)
-    except UnreadableError:
-        return  # not compressed after all, or truncated
+    for _, content in contents(io.BytesIO(decoding.data), Budget(len(decoding.data))):
+        pieces, size = [], 0
+        while size < _MAX_UNPACKED and (piece := content.read(_MAX_UNPACKED - size)):
+            pieces.append(piece)
+            size += len(piece)
+        yield b"".join(pieces)

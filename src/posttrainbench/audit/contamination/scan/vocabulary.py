@@ -27,6 +27,8 @@ _PICKLED_NUMBER = re.compile(rb"K(.)|M(..)|J(....)|e\(", re.DOTALL)
 _FLOAT_TYPES = ("<f4", "<f8")
 _MIN_WHOLE = 0.5  # share of floating-point numbers that must be ids
 _BY_CHANCE = 1e-9  # probability at which random data has no run of 16-bit ids
+_SEPARATORS = re.compile(rb"[\s,]+")
+_MIN_ON_LINE = 8  # numbers
 _MIN_DIFFERENT = 12  # different ids in a run
 _LARGE = 256  # value that an id of a run must reach
 _MIXED = 0.25  # smallest share of falling and of rising steps, of odd and of even ids
@@ -122,8 +124,11 @@ def has_token_ids(data: bytes, numbers: bool) -> bool:
 
 
 def _is_list(data: bytes, start: int, size: int) -> bool:
-    """Return True for numbers after a bracket or on one line, unlike the columns of a table."""
-    return data[max(start - 64, 0) : start].rstrip().endswith(b"[") or b"\n" not in data[start : start + 2 * size]
+    """Return True for numbers after a bracket, or on lines of different lengths, unlike the columns of a table."""
+    if data[max(start - 64, 0) : start].rstrip().endswith(b"["):
+        return True
+    lines = [len(_SEPARATORS.split(line)) for line in data[start : start + min(2 * size, _SAMPLE)].splitlines() if line]
+    return len(lines) < 2 or (sum(lines) >= _MIN_ON_LINE * len(lines) and len(set(lines[:-1])) > 1)
 
 
 def _may_be_ids(ids: Ids) -> bool:

@@ -16,6 +16,8 @@ DOCUMENT = 4096
 """Bytes that count as one document where lines do not."""
 
 _HEAD = 2**16
+_MARK = 4  # bytes of the longest byte order mark
+_CONTROL = bytes(range(9))
 _WIDE_SHARE = 0.9  # share of zeros among the even or the odd bytes of UTF-16
 _KEPT_IN_MEMORY = 2**24
 
@@ -65,16 +67,25 @@ def as_text(reader: Peekable) -> Peekable:
 
 
 class _Claimed(Reader):
-    """A reader that keeps what it reads, to be read once more as it is."""
+    """A reader of the blocks that may be UTF-16 or UTF-32: not plain ASCII. It keeps all, to be read as it is."""
 
     def __init__(self, source: Reader, copy: IO[bytes]) -> None:
         self._source, self._copy = source, copy
 
     @override
     def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        self._copy.write(data)
-        return data
+        while block := self._block():
+            text = block[_MARK:] if self._copy.tell() == len(block) else block
+            if not (text.isascii() and text.translate(None, _CONTROL) == text):
+                return block
+        return b""
+
+    def _block(self) -> bytes:
+        block = b""
+        while len(block) < DOCUMENT and (more := self._source.read(DOCUMENT - len(block))):
+            block += more
+        self._copy.write(block)
+        return block
 
 
 class _Narrow(Reader):
