@@ -3,11 +3,10 @@
 import base64
 import re
 
+from posttrainbench.audit.contamination.scan.encoded_digits import binary_runs
 from posttrainbench.audit.contamination.scan.opaque import is_floats, is_textless
 
-_SAMPLE = 2**15  # bytes that are decoded
-_BREAK = rb"(?:\\*[rn]|[ \t\r\n\"',+\\]){0,8}"
-_DIGITS = re.compile(rb"(?:(?:[A-Za-z0-9+/_]|-(?!-)){16,}" + _BREAK + rb")+")
+_SAMPLE = 2**13  # digits that are decoded
 _BREAKS = re.compile(rb"\\+[rn]|[^A-Za-z0-9+/_-]")
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]+\Z")
 _KNOWN = (
@@ -24,9 +23,9 @@ def known_binary(data: bytes, *, first: bool) -> list[tuple[int, int]]:
         first: whether the content begins with this text; else digits at its start belong to what was judged before.
     """
     return [
-        run.span()
-        for run in _DIGITS.finditer(data)
-        if (run.start() == 0 and not first) or _is_known(_BREAKS.sub(b"", run[0][: 2 * _SAMPLE]))
+        (start, end)
+        for start, end in binary_runs(data)
+        if (start == 0 and not first) or _is_known(_BREAKS.sub(b"", data[start : min(end, start + _SAMPLE)]))
     ]
 
 

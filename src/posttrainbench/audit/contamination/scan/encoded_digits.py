@@ -13,6 +13,8 @@ from posttrainbench.audit.contamination.scan.tokens import LONG
 
 MIN_DIGITS = 48
 """Fewest digits of a run: those of eight short words."""
+MIN_BINARY = 256
+"""Fewest digits of data that is recognized by its beginning."""
 MIN_READABLE = 0.85
 """Share of a text's characters that must be printable, and of a wide encoding's other bytes that must be zero."""
 SAMPLE = 512
@@ -33,16 +35,25 @@ _PRINTABLE[[9, 10, 13, *range(32, 127)]] = True
 
 def encoded_runs(data: bytes) -> list[tuple[int, int]]:
     """Return start and end of each run of at least `MIN_DIGITS` digits that may be text or compressed."""
+    return _digit_runs(data, MIN_DIGITS, True)
+
+
+def binary_runs(data: bytes) -> list[tuple[int, int]]:
+    """Return start and end of each run of at least `MIN_BINARY` digits, whatever they encode."""
+    return _digit_runs(data, MIN_BINARY, False)
+
+
+def _digit_runs(data: bytes, shortest: int, text: bool) -> list[tuple[int, int]]:
     raw, found = np.frombuffer(data, dtype=np.uint8), []
     rows, position = np.empty((_ROWS, 2), dtype=np.int64), 0
     while position + LONG <= len(data):
-        count, position = _runs(raw, position, rows)
+        count, position = _runs(raw, position, shortest, text, rows)
         found += [(int(start), int(end)) for start, end in rows[:count]]
     return found
 
 
 @compiled
-def _runs(data: Any, position: Any, rows: Any) -> Any:
+def _runs(data: Any, position: Any, shortest: Any, text: Any, rows: Any) -> Any:
     """Write start and end of runs from `position` on; return their number and where to continue."""
     end, count = np.int64(len(data)), np.int64(0)
     digits, decoded = np.empty(2 * SAMPLE + 4, dtype=np.uint8), np.empty(SAMPLE, dtype=np.uint8)
@@ -65,7 +76,7 @@ def _runs(data: Any, position: Any, rows: Any) -> Any:
             position = after_break(data, position, end)
             if position == last:
                 break
-        if total >= MIN_DIGITS and _may_be_text(data, start, last, digits, decoded):
+        if total >= shortest and (not text or _may_be_text(data, start, last, digits, decoded)):
             rows[count, 0], rows[count, 1] = start, last
             count += 1
     return count, position

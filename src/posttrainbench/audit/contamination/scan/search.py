@@ -30,6 +30,7 @@ from posttrainbench.untrusted import UnreadableError
 
 NO_TOKENIZER = "it may contain token ids, which cannot be read without the tokenizer (`ptb scan --tokenizer`)"
 _MAX_DEPTH = 3
+_WORTH_READING = 96  # bytes
 _MAX_UNPACKED = 2**26  # bytes unpacked from compressed data inside a text
 
 
@@ -172,7 +173,7 @@ class Searcher:
             left: list[bytes] = []
             start = 0
             for place, stretch in unread_text(data, unknown, end, understood, first=first):
-                if depth < _MAX_DEPTH and (text_of := second_reading(stretch)):
+                if depth < _MAX_DEPTH and len(stretch) >= _WORTH_READING and (text_of := second_reading(stretch)):
                     start = start if texts else place
                     texts.append(text_of)
                 else:

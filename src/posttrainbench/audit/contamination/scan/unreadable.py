@@ -52,6 +52,8 @@ _OTHER = len(SYMBOLS)  # number of the symbol of all characters without one of t
 _SPACE, _DIGIT = SYMBOLS.index(" "), SYMBOLS.index("0")
 _LETTERS = 26
 _PLANE, _SURROGATES = 2**16, 0xD800
+_OF_DIGITS = np.zeros(256, dtype=np.bool_)
+_OF_DIGITS[[*range(48, 58), *range(65, 91), *range(97, 123), *b"+/-_"]] = True
 _BOLD_A, _BEHIND_BOLD = 0x1D400, 0x1D6A4  # mathematical letters
 _BITS = 10  # units of information per bit
 _STEP = 4  # of `PAIRS`
@@ -343,6 +345,9 @@ def _measured(data: Any, rows: Any, count: Any, symbols: Any, costs: Any, pairs:
                     first_letter = symbol
                 if in_run > _LONGEST_ID and symbol <= _DIGIT:
                     total += _IN_LONG_RUN
+                    if total > _MIN_INFORMATION:  # the rest of the digits tells nothing more
+                        while after + 1 < end and _OF_DIGITS[data[after]]:
+                            after += 1
                 elif letters > _LONGEST_WORD:
                     total += _IN_LONG_WORD
             else:
