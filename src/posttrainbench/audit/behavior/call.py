@@ -258,6 +258,7 @@ class Call:
             if value.functions:  # the result of a callback may be returned
                 taints |= self.invoke(value, [Value(taints)]).all()
         if lib.SAVES.search(self.last):
+            self.files.store(taints, " ".join(text for value in arguments for text in sorted(value.texts)))
             for value in arguments:
                 if any(lib.DATA_FILE.search(text) for text in value.texts):
                     self.write(value, taints)

@@ -128,6 +128,8 @@ class DataCommand:
         """Return the output of a program that is not known: it may contain what it was given and read."""
         if program in SILENT:
             return Stream()
+        if lib.CALLED_TRAINING.search(program) and not _is_file_tool(program):
+            self.train(f"{program} {' '.join(arguments)[:80]}", arguments, known=True)
         taints = stdin.taints | self.command.taints
         for word in _operands(arguments):
             if lib.DATA_FILE.search(word) or word.endswith(".eval"):
@@ -274,9 +276,21 @@ class DataCommand:
         return taint
 
 
+def _is_file_tool(program: str) -> bool:
+    """Return True for a program with an extension, which is a script or a file."""
+    return "." in program
+
+
 def is_trainer(module: str) -> bool:
     """Return True if `python -m MODULE` trains."""
     return lib.tables().modules.match(module) is not None
+
+
+_WITH_VALUES = frozenset(
+    "-n --name --with --with-requirements --with-editable -p --python --extra --group --env-file --directory --project "
+    "--index-url --default-index -e --environment --cwd".split()
+)
+"""Options of `uv run` and its like that take a value."""
 
 
 def unwrapped(command: SimpleCommand) -> list[str]:
@@ -297,8 +311,9 @@ def unwrapped(command: SimpleCommand) -> list[str]:
                 command.env[key] = value
         elif name in ("uv", "poetry", "pipenv", "pixi", "conda", "micromamba") and "run" in words[:2]:
             words = words[words.index("run") + 1 :]
-            while words and words[0].startswith("-"):
-                words = words[2:] if words[0] in ("-n", "--name", "--with", "-p", "--python") else words[1:]
+            while words and words[0].startswith("-") and words[0] not in ("-m", "--module"):
+                words = words[2:] if words[0] in _WITH_VALUES else words[1:]
+            words = ["python", "-m", *words[1:]] if words[:1] in (["-m"], ["--module"]) else words
         else:
             break
     return words

@@ -18,6 +18,8 @@ from posttrainbench.audit.behavior.values import NONE, PARTS, UNKNOWN, Function,
 _IMPORTS = frozenset(("importlib.import_module", "__import__"))
 MOST_RECURSIONS = 4
 """Calls of a function within itself that are interpreted."""
+MOST_TARGETS = 3
+"""Functions that one call may reach, of those that it may be."""
 _COPIES = frozenset("copy deepcopy list sorted tuple set frozenset dict deque reversed tolist".split())
 """Functions and methods whose results are containers of their own."""
 _COPIED_LEVELS = 6
@@ -157,7 +159,9 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
         function = attribute(receiver, last)
     named: dict[str, Value] = {}
     for keyword in node.keywords:
+        entered = lost_flows.enter_name(evaluator.context, keyword.arg or "", keyword.value)
         value = evaluator.value(keyword.value, scope)
+        lost_flows.leave(evaluator.context, entered)
         if keyword.arg is not None:
             named[keyword.arg] = value
         else:
@@ -165,8 +169,11 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
             if value.taints:
                 named[UNKNOWN] = Value(value.taints)
     lost_flows.note_all(evaluator.context, evaluator.script, node.lineno, named)
+    lost_flows.describe(evaluator.context, evaluator.script, node.lineno, named)
     if function.names & _IMPORTS and arguments and (module := exact_text(arguments[0])) is not None:
         return import_module(evaluator, module)
+    if function.names & _IMPORTS and arguments and evaluator.context.world is None:
+        evaluator.context.computed_modules |= {text for text in arguments[0].texts if UNKNOWN in text}
     call = Call(evaluator, node, function, last, receiver, arguments, named, scope)
     if evaluator.context.world is not None and not function.functions:
         if (known := known_lists(call)) is not None:
@@ -176,14 +183,31 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Value:
     if result is None and function.functions:
         if not arguments and not named:
             named = from_decorators(call, function.functions[0].node)
-        result = joined(*(_apply(evaluator, target, arguments, named) for target in function.functions[:3]))
+        result = joined(*(_apply(evaluator, target, arguments, named) for target in function.functions[:MOST_TARGETS]))
+        unclear = len(function.functions) > MOST_TARGETS
+        if (unclear or (receiver is not None and receiver.ambiguous)) and (loaded := _of_held_out_split(call)):
+            result = joined(result, Value(loaded, whole=True))
+        result = replace(result, ambiguous=True) if unclear else result
     if result is not None and evaluator.context.world is not None and last in _COPIES:
         result = operations.copied(result, 0 if last != "deepcopy" else _COPIED_LEVELS)
     library = _library_call(call)
     if library is None:
-        return result if result is not None else call.default()
+        return result if result is not None else _of_unknown_function(call)
     other = library.result(evaluator.models) or library.default()
     return other if result is None else joined(result, other)
+
+
+def _of_unknown_function(call: Call) -> Value:
+    """Return the result of a function of which only the name and the arguments are known."""
+    loaded = _of_held_out_split(call)
+    result = call.default()
+    return replace(result, taints=result.taints | loaded, whole=True) if loaded else result
+
+
+def _of_held_out_split(call: Call) -> Taints:
+    """Return a taint for what an unknown function loads as training data, if it is given a held-out split's name."""
+    values = {str(number): value for number, value in enumerate(call.arguments)} | call.named
+    return lost_flows.unknown_split(call.context, call.caller.script, call.node, call.last, values)
 
 
 def _binarizes(node: ast.Call) -> bool:
@@ -242,6 +266,7 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
     recurs = evaluator.context.world is None and evaluator.context.active.count(node) >= MOST_RECURSIONS
     if evaluator.depth >= MOST_NESTED_CALLS or recurs:
         return Value(taints_of([*arguments, *named.values()]))
+    evaluator.context.entered.add(node)
     if isinstance(node, ast.ClassDef):
         return _instance(evaluator, function, node, arguments, named)
     inner = evaluator.nested(function.script)
@@ -253,7 +278,9 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
         return inner.value(node.body, scope)
     lost_flows.note_all(evaluator.context, function.script, node.lineno, scope.names)
     evaluator.context.active.append(node)
+    entered = lost_flows.enter_function(evaluator.context, node, scope.names)
     left = inner.block(node.body, scope)
+    lost_flows.leave(evaluator.context, entered)
     evaluator.context.active.pop()
     evaluator.context.raised |= left == "raise" and evaluator.context.certain
     if (

@@ -31,6 +31,12 @@ def import_module(evaluator: Evaluator, name: str) -> Value:
     return Value(names=frozenset([name]), fields=scope.names, truth=True)
 
 
+def import_matching(evaluator: Evaluator, pattern: str) -> None:
+    """Import the modules of the workspace that a name with unknown parts may mean."""
+    for name in evaluator.context.environment.modules(pattern, evaluator.context.home):
+        import_module(evaluator, name)
+
+
 def _found(evaluator: Evaluator, name: str) -> tuple[str, str] | None:
     """Return (path, text) of a module: beside the program that was started, else in the working directory."""
     context = evaluator.context

@@ -16,6 +16,8 @@ from posttrainbench.audit.behavior import (
     row_operators,
     row_subscripts,
     selection,
+    training_branches,
+    unreached,
 )
 from posttrainbench.audit.behavior import libraries as lib
 from posttrainbench.audit.behavior.call import LibraryModel
@@ -79,7 +81,12 @@ def analyze(tree: ast.Module, context: ScriptContext, models: Sequence[LibraryMo
     except (TooLongError, RecursionError):
         context.result.complete = False
     context.start()
-    lost_flows.conclude(context)
+    if context.explores:
+        context.loads = context.result.others or bool(context.result.sources)
+        unreached.interpret(interpreter, scope)
+        lost_flows.suspect(context)
+    elif not context.follows_everything:
+        lost_flows.conclude(context)
     return context.result
 
 
@@ -160,14 +167,18 @@ class Interpreter:
                 if result.names & _EXITS and self.context.certain and not self.context.loops:
                     self.context.raised = True
             case ast.Assign(targets, value):
+                named = lost_flows.enter(self.context, targets[0], value)
                 result = self.value(value, scope)
+                lost_flows.leave(self.context, named)
                 for target in targets:
                     # Which part of a file's content a name gets is unknown.
                     unpacked = isinstance(target, ast.Tuple) and isinstance(value, ast.Call) and not result.fields
                     self._note(target, result)
                     self.assign(target, cut(result) if unpacked else result, scope)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
+                named = lost_flows.enter(self.context, target, value)
                 result = self.value(value, scope)
+                lost_flows.leave(self.context, named)
                 self._note(target, result)
                 self.assign(target, result, scope)
             case ast.AugAssign(target, operator, value):
@@ -186,8 +197,11 @@ class Interpreter:
                         return left
                 else:
                     known = inlined(self, test, scope)
+                    first = training_branches.position(self.context)
                     self._branch(body, scope, test, chosen=selection.keeps_training_rows(known))
+                    second = training_branches.position(self.context)
                     self._branch(orelse, scope, test, chosen=selection.drops_training_rows(known))
+                    training_branches.settle(self.context, first, second)
             case ast.For(target, iterable, body, orelse) | ast.AsyncFor(target, iterable, body, orelse):
                 sequence = self.value(iterable, scope)
                 elements = elements_of(self, sequence)
@@ -411,7 +425,7 @@ class Interpreter:
                 return result
             case ast.Subscript(base, key):
                 owner = self.value(base, scope)
-                result = self._subscript(owner, key, scope)
+                result = self._subscript(owner, key, scope, base)
                 if self._world is not None or not isinstance(node.ctx, ast.Load) or isinstance(key, ast.Slice):
                     return result
                 return operations.looked_up(_named(owner, base), self.value(key, scope), result)
@@ -440,7 +454,9 @@ class Interpreter:
                 of_set = self._world is not None and isinstance(node, ast.Set)
                 return (known_lists.as_set(result) or result) if of_set else result
             case ast.Dict(keys, values):
-                return dictionary_display(self, keys, values, scope)
+                result = dictionary_display(self, keys, values, scope)
+                lost_flows.describe(self.context, self.script, node.lineno, result.fields)
+                return result
             case ast.ListComp(part, loops) | ast.SetComp(part, loops) | ast.GeneratorExp(part, loops):
                 return comprehension(self, [part], loops, scope)
             case ast.DictComp(key, part, loops):
@@ -488,7 +504,7 @@ class Interpreter:
             result.taints = self.context.literal_taints(node)
         return result
 
-    def _subscript(self, base: Value, key: ast.expr, scope: Scope) -> Value:
+    def _subscript(self, base: Value, key: ast.expr, scope: Scope, owner: ast.expr) -> Value:
         if self._world is not None and isinstance(key, ast.Slice) and known_lists.members(base) is None:
             reordering.note_slice(self._world, base, key)
         if self._world is not None and (result := followed_subscript(self, base, key, scope)) is not None:
@@ -520,6 +536,8 @@ class Interpreter:
         if base.names & row_subscripts.DEFAULT_DICTS and (name is None or UNKNOWN not in base.fields):
             return base.fields.setdefault(UNKNOWN if name is None else name, Value())
         element = element_of(self, base)
+        if loaded := lost_flows.unknown_rows(self.context, self.script, owner, base, name):
+            return joined(element, Value(loaded, whole=True))
         if name is None or not selection.names_training(name):
             return element
         # Of the keys of a file, or of groups by a label, one that is called a training split.

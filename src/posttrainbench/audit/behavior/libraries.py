@@ -174,6 +174,10 @@ KEEPS = frozenset(
 """Methods whose result derives only from their object."""
 ADDS = frozenset("append extend add update insert appendleft extendleft put put_nowait setdefault push".split())
 """Methods that add their arguments to their object."""
+CALLED_TRAINING = re.compile(
+    r"(^|[-_/.])(pre)?(train(er|ing)?|fine-?_?tun(e|ing)|sft|dpo|grpo|ppo|rlhf|kto|orpo)([-_/.]|$)"
+)
+"""Names of programs that train."""
 DATA_FILE = re.compile(r"\.(jsonl?|csv|tsv|parquet|arrow|txt|pkl|pickle|pt|npy|npz|ya?ml|gz|zst|db|feather|bin)$")
 ROW_FILE = re.compile(
     r"^(?!.*(config|args|param|setting|token|vocab|state|index|zero|ds_|deepspeed|metric|result|log|summary|score|map))"

@@ -65,17 +65,17 @@ class SourceFiles(Files):
     reading: bool = False
 
     @override
-    def read(self, path: str, script: str, line: int, cwd: str = "") -> Taints:
+    def read(self, path: str, script: str, line: int, cwd: str = "", *, trains: bool = False) -> Taints:
         self.opened.add(self.resolve(path, cwd))
         self.reading = True
         try:
-            return super().read(path, script, line, cwd)
+            return super().read(path, script, line, cwd, trains=trains)
         finally:
             self.reading = False
 
     @override
-    def written(self, resolved: str) -> Taints:
-        taints = super().written(resolved)
+    def written(self, resolved: str, *, trains: bool = False) -> Taints:
+        taints = super().written(resolved, trains=trains)
         if self.world is not None:
             taints = unclear(Value(taints)).taints  # unless the file's rows are known
             if not self.world.may_be(resolved):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from posttrainbench.audit.behavior import makefile
 from posttrainbench.audit.behavior.commands import PYTHON, DataCommand, is_trainer
+from posttrainbench.audit.behavior.console_scripts import program_text
 from posttrainbench.audit.behavior.libraries import tables
 from posttrainbench.audit.behavior.replay_state import ReplayState
 from posttrainbench.audit.behavior.scripts_in_workspace import Script
@@ -78,6 +79,8 @@ def run_program(starter: Starter, path: str, arguments: list[str], effects: Data
         if program != "find" or calls:
             rest = Stream(stdin.taints)
             return _together(run_program(starter, words[0], words[1:], effects, rest) for words in calls)
+    if declared := program_text(path, command.cwd, starter.state.text_of):
+        starter.python_text(declared, arguments, command, stdin)
     output = effects.run(program, arguments, stdin)
     if output is not None:
         return output

@@ -8,8 +8,9 @@ are added to the existing content of files instead of replacing it.
 
 import ast
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,10 +20,12 @@ from posttrainbench.audit.behavior import interpreter
 from posttrainbench.audit.behavior.commands import DataCommand, unwrapped
 from posttrainbench.audit.behavior.evaluations import EVALUATE, evaluation_logs
 from posttrainbench.audit.behavior.inline_items import InlineItems
+from posttrainbench.audit.behavior.libraries import CALLED_TRAINING
 from posttrainbench.audit.behavior.library_models import LIBRARY_MODELS
+from posttrainbench.audit.behavior.lost_flows import is_published
 from posttrainbench.audit.behavior.programs import Starter, run_program
-from posttrainbench.audit.behavior.replay_state import FlowReport, ReplayState
-from posttrainbench.audit.behavior.script_analysis import NotReadError, ScriptContext, parse
+from posttrainbench.audit.behavior.replay_state import FlowReport, LostTraining, Program, ReplayState
+from posttrainbench.audit.behavior.script_analysis import NotReadError, ScriptContext, Sink, parse
 from posttrainbench.audit.behavior.script_finder import ScriptFinder
 from posttrainbench.audit.behavior.scripts_in_workspace import SUFFIXES, Script, digest_of, notebook_code
 from posttrainbench.audit.behavior.shell import Shell
@@ -31,7 +34,7 @@ from posttrainbench.audit.behavior.shell_words import EMPTY, Stream
 from posttrainbench.audit.behavior.state import Files
 from posttrainbench.audit.behavior.test_sets import TestData
 from posttrainbench.audit.behavior.trace import Action
-from posttrainbench.audit.behavior.values import NONE, Taint, Taints
+from posttrainbench.audit.behavior.values import NONE, Taint, Taints, unsure
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.audit.report import TRACE
 
@@ -82,10 +85,14 @@ class Replay(Host, Starter):
         self._executed_digests: set[str] = set()
         self.steps = 0
         self._depth = 0
+        self._evidence = evidence
+        self._explored: Collection[Program] = ()
 
     def analyze(self) -> FlowReport:
         """Replay all calls, analyze the scripts that were never started, and return the result."""
         self.replay_actions()
+        if self.files.world is None:
+            self._suspect_lost_data()
         self._unexecuted_scripts()
         return self.report
 
@@ -93,6 +100,36 @@ class Replay(Host, Starter):
         """Replay the agent's calls in order."""
         for action in self.trace.actions:
             self._replay_action(action)
+
+    def _suspect_lost_data(self) -> None:
+        """Add what indicates that programs whose training data was not followed were given held-out rows."""
+        if not self.report.silent:
+            return
+        everything = Replay(self._evidence, self._inline_items)
+        everything.files.test_data = replace(everything.files.test_data, everything=True)
+        everything.replay_actions()
+        lost = self.report.silent - everything.report.followed
+        if not lost:
+            return
+        self._suspect_only_data()
+        exploring = Replay(self._evidence, self._inline_items)
+        exploring._explored = lost
+        exploring.replay_actions()
+        for one in exploring.report.lost:
+            if one.program in lost:
+                self.state.add(one.training)
+
+    def _suspect_only_data(self) -> None:
+        """Add an indication if held-out rows, which were stored, are the only rows that were seen to be loaded."""
+        report = self.report
+        trained = [one for one in report.trained if one.executed and not one.failed]
+        trains = trained or report.trains or any(map(CALLED_TRAINING.search, report.missing))
+        stored = frozenset(taint for taint in self.files.stored if taint.kind == "test" and is_published(taint))
+        if not trains or report.others or not stored or any(one.sink.taints for one in trained):
+            return
+        first = min(stored, key=lambda taint: (taint.script, taint.line))
+        how = "a run that trains on data that was not followed, and loads no rows that are not held out"
+        self.state.add(self.state.training(Sink(first.script, first.line, how, unsure(stored))))
 
     def _replay_action(self, action: Action) -> None:
         state = self.state
@@ -154,6 +191,10 @@ class Replay(Host, Starter):
             return None
         self.report.scripts.setdefault(script.name, script)
         return script.name, script.text
+
+    def modules(self, pattern: str, cwd: str) -> list[str]:
+        """Return the names of the modules that match a name with unknown parts."""
+        return self._finder.modules(pattern, cwd)
 
     def text_of(self, path: str, cwd: str) -> str:
         """Return the beginning of a file's text, or "" if it is unknown."""
@@ -244,6 +285,8 @@ class Replay(Host, Starter):
     def python(self, path: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
         """Analyze a Python script that is started by its path, and return its output."""
         script = self.find_script(path, command.cwd)
+        started = [word for word in argv if word.endswith(".py") and CALLED_TRAINING.search(word)]  # by a launcher
+        self.report.trains |= bool(started) and self.state.executed
         if script is None:
             resolved = self.files.resolve(path, command.cwd)
             if resolved.rsplit("/", 1)[-1] == EVALUATE:
@@ -319,7 +362,9 @@ class Replay(Host, Starter):
         if (known := report.scripts.get(label)) is not None and known.text != script.text:
             label = f"{script.name} ({digest[:6]})"
         report.scripts[label] = script
+        program = (script.name, state.action.line if state.action else None)
         context = ScriptContext(self, label, cwd, argv, dict(env), *origins)
+        context.explores = state.executed and program in self._explored
         if (items := self._inline_items.get(digest)) is not None:
             first = min(items.lines, default=1)
             context.literal_lines = items.lines
@@ -338,6 +383,13 @@ class Replay(Host, Starter):
                 report.exhausted.add(script.name)
         for sink in result.sinks:
             state.add_sink(sink)
+        report.trains |= result.trains and state.executed
+        report.others |= result.others and state.executed
+        if any(taint.kind == "test" and taint.sure for sink in result.sinks for taint in sink.taints):
+            report.followed.add(program)
+        elif state.executed:
+            report.silent.add(program)
+        report.lost += [LostTraining(program, state.training(sink)) for sink in result.suspected]
         for taint in result.sources:
             state.add_source(taint)
         self._analyzed.add((*key, self.files.version))

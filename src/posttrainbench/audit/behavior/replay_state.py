@@ -35,6 +35,23 @@ class TrainingSink:
     action: int | None = None
 
 
+Program = tuple[str, int | None]
+"""Name of a script that was started, and the line of the command in the trajectory."""
+
+
+@dataclass(frozen=True)
+class LostTraining:
+    """An indication that a script trains on held-out rows, if its training's data cannot be followed.
+
+    Attributes:
+        program: the script that was started, and the line of the command that started it.
+        training: what it trains on, if so.
+    """
+
+    program: Program
+    training: TrainingSink
+
+
 @dataclass
 class FlowReport:
     """Result of a replay.
@@ -48,6 +65,11 @@ class FlowReport:
         executed: names of the scripts that were started.
         missing: paths of scripts that were started but are not available.
         exhausted: names of the scripts that were started and whose analysis took too many steps.
+        trains: True if a program shows code that trains.
+        others: True if a program loads rows that are not held out, or that are not known.
+        silent: programs that may train and of which no training on test data was found.
+        followed: programs that train on rows which were followed.
+        lost: indications that a program whose training data was not followed trains on held-out rows.
         complete: False if the limit on all steps, or another limit, was reached.
     """
 
@@ -59,6 +81,11 @@ class FlowReport:
     executed: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     exhausted: set[str] = field(default_factory=set)
+    lost: list[LostTraining] = field(default_factory=list)
+    trains: bool = False
+    others: bool = False
+    silent: set[Program] = field(default_factory=set)
+    followed: set[Program] = field(default_factory=set)
     complete: bool = True
 
 
@@ -126,8 +153,15 @@ class ReplayState:
 
     def add_sink(self, sink: Sink) -> None:
         """Record that a training call was reached."""
+        self.add(self.training(sink))
+
+    def training(self, sink: Sink) -> TrainingSink:
+        """Return a training call with the command that reached it."""
         action = self.action
         failed = bool(action and action.failed and not PROGRESS.search(action.output))
-        trained = TrainingSink(sink, self.executed, failed, action.line if action else None)
+        return TrainingSink(sink, self.executed, failed, action.line if action else None)
+
+    def add(self, trained: TrainingSink) -> None:
+        """Add a training call to the report."""
         if trained not in self.report.trained and len(self.report.trained) < MOST_SINKS:
             self.report.trained.append(trained)

@@ -109,6 +109,11 @@ class ScriptResult:
         others: True if it loads rows that are not held out, or that are not known.
         named: held-out rows under names of training data.
         evaluated: sources of rows under names of held-out data.
+        roles: source of test data -> what the names around the place that loads it say of the rows, "" if nothing.
+        described: held-out rows that its code describes by data set and split, without loading them.
+        described_others: True if it describes other rows of such a data set.
+        chosen: splits that are called held out, under names of training data.
+        suspected: what it trains on if the data that was not followed is what names and loads suggest.
     """
 
     sinks: list[Sink] = field(default_factory=list)
@@ -119,6 +124,11 @@ class ScriptResult:
     others: bool = False
     named: list[NamedData] = field(default_factory=list)
     evaluated: set[Taint] = field(default_factory=set)
+    roles: dict[Taint, set[str]] = field(default_factory=dict)
+    described: set[Taint] = field(default_factory=set)
+    described_others: bool = False
+    chosen: set[Taint] = field(default_factory=set)
+    suspected: list[Sink] = field(default_factory=list)
 
 
 class Environment(Protocol):
@@ -131,6 +141,10 @@ class Environment(Protocol):
 
     def module(self, name: str, cwd: str) -> tuple[str, str] | None:
         """Return (path, text) of the script that is imported under this name, or None."""
+        ...
+
+    def modules(self, pattern: str, cwd: str) -> list[str]:
+        """Return the names of the modules that match a name with unknown parts."""
         ...
 
     def text_of(self, path: str, cwd: str) -> str:
@@ -181,6 +195,13 @@ class ScriptContext:
         popped: what calls took out of rows: bodies of loops are interpreted twice.
         shards: data that the workers of a trainer ask for by name.
         archives: origins of the archives in which modules are looked for.
+        roles: what the enclosing assignments, arguments and functions are called: `trained` or `held out`.
+        entered: functions and classes that were interpreted.
+        computed_modules: names of modules that are imported and of which a part is not known.
+        unreached: True while code is interpreted that the program was not seen to reach.
+        explores: True if code is interpreted that the program is not seen to reach.
+        loads: True if the program was seen to load rows, before code was interpreted that it was not seen to reach.
+        most_steps: steps from which on the analysis stops.
     """
 
     environment: Environment
@@ -207,6 +228,13 @@ class ScriptContext:
     trainers: list[Trainer] = field(default_factory=list)
     popped: dict[ast.Call, Value] = field(default_factory=dict)
     shards: dict[str, Value] = field(default_factory=dict)
+    roles: list[str] = field(default_factory=list)
+    entered: set[ast.AST] = field(default_factory=set)
+    computed_modules: set[str] = field(default_factory=set)
+    unreached: bool = False
+    explores: bool = False
+    loads: bool = False
+    most_steps: int = MOST_STEPS
     raised: bool = False
     active: list[ast.AST] = field(default_factory=list)
     home: str = ""
@@ -217,6 +245,11 @@ class ScriptContext:
     def __post_init__(self) -> None:
         self.home = self.cwd
         self.world = self.environment.files.world
+
+    @property
+    def follows_everything(self) -> bool:
+        """True if all rows are taken for test data, to see how far the analysis follows them."""
+        return self.environment.files.test_data.everything
 
     @property
     def certain(self) -> bool:
@@ -239,10 +272,10 @@ class ScriptContext:
         """Count a step.
 
         Raises:
-            TooLongError: the analysis has taken more than `MOST_STEPS` steps.
+            TooLongError: the analysis has taken more than `most_steps` steps.
         """
         self.steps += 1
-        if self.steps > MOST_STEPS:
+        if self.steps > self.most_steps:
             raise TooLongError
 
     def literal_taints(self, node: ast.Constant) -> Taints:
@@ -257,6 +290,8 @@ class ScriptContext:
     def source(self, taint: Taint) -> Taints:
         """Record a taint source and return its taint as a set."""
         self.result.sources.add(taint)
+        if taint.kind == "test":
+            self.result.roles.setdefault(taint, set()).add(self.roles[-1] if self.roles else "")
         return frozenset([taint])
 
     def doubted(self, value: Value) -> Value:
@@ -267,7 +302,10 @@ class ScriptContext:
         """Record that `value` is trained on."""
         taints = self.doubted(value).all()
         self.result.trains = True
-        self.result.others |= not taints and _is_made_here(value)
+        made_here = not taints and _is_made_here(value)
+        self.result.others |= made_here
+        if made_here and self.follows_everything:
+            taints = frozenset([Taint("test", "rows that are written out", script, line)])
         for repo, config in value.all_splits():
             taints |= self.test_rows(repo, config, UNKNOWN, script, line)
         self.result.sinks.append(Sink(script, line, how, taints))
@@ -284,8 +322,11 @@ class ScriptContext:
 
     def test_rows(self, repo: str, config: str, split: str, script: str, line: int) -> Taints:
         """Record a data set's split as a source, and return its taint, if its rows may be test items."""
-        if repo == UNKNOWN:  # a split that is called held out, of a data set whose name is not known
-            answer: bool | None = None if _HELD_OUT.match(split) and UNKNOWN not in split else False
+        if self.follows_everything:
+            answer: bool | None = True if repo != UNKNOWN else None
+        elif repo == UNKNOWN:  # a split that is called held out, of a data set whose name is not known
+            base = split.partition("[")[0]
+            answer = None if _HELD_OUT.match(split) and UNKNOWN not in base else False
         else:
             base = split.partition("[")[0]  # how many rows are taken may not be known
             chosen = base if UNKNOWN in split and UNKNOWN not in base and "+" not in split else split

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from posttrainbench.audit.behavior.libraries import MODELED
 from posttrainbench.audit.behavior.replay_state import ReplayState
 from posttrainbench.audit.behavior.scripts_in_workspace import Script
+from posttrainbench.audit.behavior.values import UNKNOWN
+
+MOST_MODULES = 20
+"""Modules that one name with unknown parts may mean."""
 
 
 class ScriptFinder:
@@ -39,6 +45,17 @@ class ScriptFinder:
             if script is not None:
                 return script
         return None
+
+    def modules(self, pattern: str, cwd: str) -> list[str]:
+        """Return the names of the modules that match a name in which parts are not known."""
+        path = pattern.replace(".", "/")
+        known = [part for part in path.split(UNKNOWN) if part.strip("/")]
+        if not known:
+            return []
+        inside = f"{cwd}/" if cwd not in ("", ".") else ""
+        names = [name.removeprefix(inside).removesuffix(".py") for name in self._workspace_scripts | self._state.texts]
+        matching = [name for name in sorted(names) if fnmatchcase(name, path.replace(UNKNOWN, "*"))]
+        return [name.replace("/", ".") for name in matching][:MOST_MODULES]
 
     def _installed(self, path: str) -> Script | None:
         """Return the file of a package that lies elsewhere in the workspace, such as in `NAME/src`."""

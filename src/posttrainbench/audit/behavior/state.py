@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.test_sets import TestData
 from posttrainbench.audit.behavior.values import NONE, UNKNOWN, Taint, Taints, mixed, unsure
+from posttrainbench.audit.split_names import HELD_OUT
 
 REMOTE = ("hub:", "hf://", "http://", "https://", "s3://")
 """Beginnings of paths that are not on this machine."""
@@ -18,6 +19,7 @@ MOST_MATCHES = 50
 """Known files that match one pattern."""
 SHORTEST_PATTERN = 4
 """Known characters of a pattern that names no folder."""
+_CALLED_HELD_OUT = re.compile(rf"(^|[._-])({HELD_OUT}|predict\w*|log|result)s?([._-]|$)")
 _VARIABLE = re.compile(r"\$\{?\w+\}?|\$\(.*?\)|%\w|\{\w*\}")
 
 
@@ -51,6 +53,8 @@ class Files:
         parts: path -> key -> taints, for files that hold one dictionary.
         aliases: directory -> the directory or address of which it is a copy.
         weak: True if writes may not be executed: they add to existing content instead of replacing it.
+        stored: taints of what was written, other than to files that are called held out.
+        frozen: True while writes have no effect: code is interpreted that may never be executed.
         version: incremented at each change, so that nothing is analyzed twice in the same state.
         world: the row of a file that is followed, if any.
         recorded: data files that the program opened, if its record is known.
@@ -62,6 +66,8 @@ class Files:
     taints: dict[str, Taints] = field(default_factory=dict)
     parts: dict[str, dict[str, Taints]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    stored: Taints = NONE
+    frozen: bool = False
     weak: bool = False
     version: int = 0
     world: World | None = None
@@ -90,10 +96,18 @@ class Files:
                 return whole[len(prefix) + 1 :]
         return whole
 
-    def read(self, path: str, script: str, line: int, cwd: str = "") -> Taints:
-        """Return the taints of a file: those written to it, and a new one if its name is that of test data."""
+    def read(self, path: str, script: str, line: int, cwd: str = "", *, trains: bool = False) -> Taints:
+        """Return the taints of a file: those written to it, and a new one if its name is that of test data.
+
+        Args:
+            path: the file or directory.
+            script: label of the script that reads it.
+            line: line of that script.
+            cwd: the working directory.
+            trains: True if it is training data: of a directory, files that are called held out are not read.
+        """
         resolved = self.resolve(path, cwd)
-        taints = mixed(self.written(resolved))
+        taints = mixed(self.written(resolved, trains=trains))
         for name in {resolved, self._original(resolved)}:
             if (match := self.test_data.path(name)) is not None:
                 taints |= {Taint("test", match[0], script, line, sure=match[1])}
@@ -138,7 +152,7 @@ class Files:
                 return source + resolved[len(folder) :]
         return resolved
 
-    def written(self, resolved: str) -> Taints:
+    def written(self, resolved: str, *, trains: bool = False) -> Taints:
         """Return the taints written to a path, to a directory above it, or below it if it is a directory."""
         if not self.taints or resolved in (UNKNOWN, ""):
             return NONE
@@ -162,7 +176,8 @@ class Files:
         inside = f"{resolved}/" if resolved != "." else ""
         if "." not in resolved.rsplit("/", 1)[-1] or resolved == ".":
             for other, taints in self.taints.items():  # reading a directory
-                if inside and other.startswith(inside):
+                left_out = trains and _CALLED_HELD_OUT.search(other.rpartition("/")[2])
+                if inside and other.startswith(inside) and not left_out:
                     result |= unsure(taints)
         for other, taints in self.taints.items():  # written under a partly unknown name
             if UNKNOWN in other and fnmatchcase(resolved, other.replace(UNKNOWN, "*")):
@@ -171,7 +186,10 @@ class Files:
 
     def write(self, path: str, taints: Taints, cwd: str = "", *, append: bool = False) -> None:
         """Write data with these taints to a path."""
+        if self.frozen:
+            return
         resolved = self.resolve(path, cwd)
+        self.store(taints, resolved)
         if resolved in (UNKNOWN, "", ".", "/dev/null") or resolved.endswith(f"/{UNKNOWN}"):
             return
         self.parts.pop(resolved, None)
@@ -186,6 +204,11 @@ class Files:
         elif not new:
             self.taints.pop(resolved, None)
         self.version += 1
+
+    def store(self, taints: Taints, path: str) -> None:
+        """Record what is written to a path, which may be unknown."""
+        if taints and not _CALLED_HELD_OUT.search(path.rpartition("/")[2]):
+            self.stored |= taints
 
     def keep_parts(self, path: str, parts: dict[str, Taints], cwd: str = "") -> None:
         """Record the taints by key of a dictionary that was just written to a path."""

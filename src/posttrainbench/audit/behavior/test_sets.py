@@ -21,6 +21,15 @@ _CACHED = re.compile(r"(?:^|/)(?:datasets--)?(\w[\w.-]*?)(?:___|--)([\w.-]+)/(.+
 """A file in a cache of the Hub's libraries."""
 LEAST_PATTERN = 4
 """Characters of a path that is not known in full, from which on it may be that of a file."""
+_ROWS = re.compile(
+    r"^(?!.*(config|args|param|setting|token|vocab|state|index|zero|ds_|deepspeed|metric|result|log|summary|score|map|"
+    r"model|checkpoint|weight|optim|merges))[^\n]*\.(jsonl?|csv|tsv|parquet|arrow|pkl|npy|npz|txt|bin|pt|db)"
+    r"(\.(gz|zst))?$",
+    re.IGNORECASE,
+)
+"""Files that hold rows of data, by their names."""
+_CERTAIN_ROWS = re.compile(r"\.(jsonl|csv|tsv|parquet|arrow|npy|npz)(\.|$)|train|data[^/]*$", re.IGNORECASE)
+_SETTINGS = re.compile(r"(^|/)(conf|config|configs|settings|recipes|yamls)/", re.IGNORECASE)
 CHECKER = "test_data.json"
 """The file in which contamination checkers carry the test items."""
 
@@ -33,6 +42,8 @@ class TestData:
         benchmark: id of the benchmark. Without an installed benchmark of this id, only files in the sandbox are known.
         kits: paths of the kit: inside the sandbox, and in the run directory.
         logs: evaluation logs, as paths relative to the workspace.
+        everything: True if all published data sets and all files of rows are taken for test data. Where the analysis
+            then finds no test data in training, it does not follow the training's data.
     """
 
     __test__ = False  # not a test class, despite its name
@@ -40,6 +51,7 @@ class TestData:
     benchmark: str
     kits: tuple[str, ...] = ()
     logs: frozenset[str] = frozenset()
+    everything: bool = False
 
     @cached_property
     def published(self) -> PublishedTestSet:
@@ -57,6 +69,8 @@ class TestData:
             config: name of the configuration, or path of the file; None or a text with `UNKNOWN` if not known.
             split: name of the split; None or a text with `UNKNOWN` if not known.
         """
+        if self.everything:
+            return True
         name = repo.lower().removeprefix("datasets/").removesuffix(".git")
         on_modelscope = name.startswith(("modelscope/", "ai-modelscope/"))
         if config and any(re.search(pattern, config) for pattern in self.published.others):
@@ -88,6 +102,8 @@ class TestData:
         """Return (description, certain) if a path or web address is one of test items, else None."""
         if "\n" in text or len(text) > 1000:
             return None
+        if self.everything and _ROWS.match(text.rpartition("/")[2]) and not _SETTINGS.search(text):
+            return text, UNKNOWN not in text and _CERTAIN_ROWS.search(text) is not None
         if text.startswith(("hub:", "hf://", "http://", "https://", "git@")):
             return self._address(text)
         name = text.rsplit("/", 1)[-1]

@@ -17,7 +17,8 @@ MOST_VALUES = 2000
 """Values of the configuration that are considered."""
 LONGEST_CONFIG = 200_000
 _CONFIGS = (".yaml", ".yml", ".json", ".toml")
-_HELD_OUT = re.compile(rf"(^|[._-]){HELD_OUT}([._-]|$|(dataset|set|file)s?$)")
+NAMES_HELD_OUT = re.compile(rf"(^|[._-]){HELD_OUT}([._-]|$|(dataset|set|file)s?$)")
+"""Options that name held-out data."""
 _DATA = re.compile(r"(^|[._-])(datasets?|data|files?|path|dataset_name|data_files?|data_dir)$")
 """Options that name training data."""
 _CALLED_HELD_OUT = re.compile(rf"{PUBLISHED}(_\w+)?(\[.*\])?")
@@ -84,7 +85,7 @@ class TrainingArguments:
                 config = self._config(word)
                 values = {**config, **values} if isinstance(config, dict) else values
         named = list(islice(_leaves(values), MOST_VALUES))
-        named = [one for one in named if not _HELD_OUT.search(one.key)]
+        named = [one for one in named if not NAMES_HELD_OUT.search(one.key)]
         if not known:
             named = [one for one in named if "train" in one.key and _DATA.search(one.key)]
             if not named:
@@ -98,11 +99,15 @@ class TrainingArguments:
             return NONE
         taints = NONE
         for text in re.split(r"[,\s]+", named.text.strip("[]'\"")):
-            if len(text) < 2:
-                continue
-            taints |= self.state.files.read(text.strip("'\""), *self.state.label, self.cwd)
+            if len(text) > 1:
+                taints |= self.state.files.read(text.strip("'\""), *self.state.label, self.cwd, trains=True)
             if match := _FIELDS.fullmatch(text.strip("'\"")):
                 taints |= self._repository(match[1], match[2] or "", named.beside)
+            elif (
+                re.fullmatch(r"[\w-]+", text)
+                and self.state.files.test_data.repository(text, UNKNOWN, UNKNOWN) is not False
+            ):
+                taints |= self._repository(text, "", named.beside)
             if named.key.rpartition(".")[2] in ("dataset", "datasets"):
                 taints |= self._registered(text, str(values.get("dataset_dir") or "data"))
         return taints
@@ -117,7 +122,10 @@ class TrainingArguments:
 
     def _repository(self, repo: str, parts: str, beside: dict[str, Any]) -> Taints:
         subset, _, split = parts.partition("/")
-        splits = [str(value) for key, value in beside.items() if _SPLIT.search(key) and not _HELD_OUT.search(key)]
+        kept = {key: _as_list(value) for key, value in beside.items() if not NAMES_HELD_OUT.search(key)}
+        own = [(key, str(one)) for key, values in kept.items() for one in values]
+        splits = [value for key, value in own if _SPLIT.search(key)]
+        splits = splits or [value for _, value in own if _CALLED_HELD_OUT.fullmatch(value)]
         subsets = [str(value) for key, value in beside.items() if _SUBSET.search(key)]
         config = subset or next(iter(subsets), UNKNOWN)
         taints = NONE

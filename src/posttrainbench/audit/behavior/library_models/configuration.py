@@ -34,6 +34,8 @@ CONTENT = "content of "
 """Beginning of the name of a value that is the text of a file."""
 _HYDRA_KEYS = frozenset("_target_ _partial_ _recursive_ _convert_ _args_".split())
 _PARSERS = ("HfArgumentParser()", "TrlParser()")
+_RECORD = "record "
+"""Field of a parser: a record that it fills, by the name under which it returns it."""
 _DEFAULTS = {"dataset_train_split": "train", "dataset_test_split": "test"}
 """Defaults of TRL's `ScriptArguments`."""
 
@@ -78,6 +80,8 @@ def configuration(call: Call) -> Value | None:
             if mark:
                 call.context.env.setdefault(name.strip(), value.strip().strip("'\""))
         return Value()
+    if call.context.world is None and (parsed := _of_simple_parsing(call)) is not None:
+        return parsed
     commands = call.function.fields.get(COMMANDS)
     if commands is not None:
         return _called_command(call, commands.fields)
@@ -97,6 +101,23 @@ def _passes_parser(call: Call) -> Value | None:
         return None
     known = any(name.endswith("ArgumentParser()") for name in call.arguments[0].names)
     return call.arguments[0] if known and "arg" in call.last else None
+
+
+def _of_simple_parsing(call: Call) -> Value | None:
+    """Model of `add_arguments(RECORD, dest=...)` of a parser, and of the result of such a parser."""
+    parser = call.receiver
+    if parser is None or call.function.functions:
+        return None
+    if call.last == "add_arguments" and (record := call.argument(0)) is not None and record.functions:
+        for dest in (call.argument(1, "dest") or Value()).texts:
+            parser.set_field(f"{_RECORD}{dest}", record)
+        return Value()
+    records = {name.removeprefix(_RECORD): part for name, part in parser.fields.items() if name.startswith(_RECORD)}
+    if call.last != "parse_args" or not records:
+        return None
+    argv = call.context.argv or []
+    given = _flags(argv) | {name.rpartition(".")[2]: value for name, value in _given(argv)}
+    return Value(fields={dest: _filled(record, given) for dest, record in records.items()}, truth=True)
 
 
 def _own_parser(value: Value | None) -> Value | None:
@@ -359,6 +380,8 @@ def _listed(record: Value, fields: dict[str, Value]) -> dict[str, Value]:
 def _word(text: str) -> Value:
     value = text_value(text)
     value.number = int(text) if text.isdigit() and len(text) < 10 else None
+    if text.lower() in ("false", "true"):
+        value.truth = text.lower() == "true"
     return value
 
 
@@ -371,7 +394,7 @@ def _parsed(call: Call, classes: Value) -> Value:
         files += [text for value in call.all_arguments() for text in sorted(value.texts)]
     for file in files:
         given |= value_of(_parse(call.text_of(file), file)).fields
-    given |= dict(_given(argv))
+    given |= _flags(argv) | dict(_given(argv))
     listed = [value for name, value in classes.fields.items() if name.isdigit()] or [classes]
     records = {}
     for number, one in enumerate(listed):
@@ -381,10 +404,27 @@ def _parsed(call: Call, classes: Value) -> Value:
     return Value(fields=records)
 
 
+def _filled(record: Value, given: dict[str, Value]) -> Value:
+    """Return a record with what the command line gives, also to records inside it: `--data.split=train`."""
+    fields = {**record.fields, **given}
+    for name, value in given.items():
+        outer, _, inner = name.partition(".")
+        if inner and (held := fields.get(outer)) is not None and held.fields:
+            fields[outer] = _filled(held, {inner: value})
+    return Value(fields=fields, truth=True)
+
+
+def _flags(argv: list[str]) -> dict[str, Value]:
+    """Return the options of a command line that have no value."""
+    pairs = pairwise([*argv, "--"])
+    bare = [word for word, after in pairs if re.fullmatch(r"--[A-Za-z][\w.-]*", word) and after.startswith("--")]
+    return {word.removeprefix("--").replace("-", "_"): Value(truth=True) for word in bare}
+
+
 def _called(call: Call, target: Value, argv: list[str] | None) -> Value:
     node = target.functions[0].node
     if isinstance(node, ast.ClassDef):
-        return Value(fields={**target.fields, **dict(_given(argv))}, truth=True)
+        return _filled(target, _flags(argv or []) | dict(_given(argv)))
     if isinstance(node, ast.Lambda):
         return call.invoke(target, [])
     if call.last == "run" and len(node.args.args) == 1:  # of Abseil: all words as one list

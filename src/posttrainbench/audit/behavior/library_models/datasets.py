@@ -36,7 +36,7 @@ _HELD_OUT = ("val", "eval", "test", "callback")
 _MADE = frozenset("from_list from_dict".split())
 """Methods that make a data set of rows."""
 _TRAINS = re.compile(
-    r"(run_|do_|start_|one_)?(train|training|finetune|fine_tune|fit|learn)"
+    r"(run_|do_|start_|one_)?(train|training|finetune|fine_tune|fit|learn|forward_backward)"
     r"(_(step|loop|epoch|batch|model|network|worker|fn|func|all|one_\w+|and_\w+))?|\w+_(train|training)(_step|_loop)?"
 )
 """Functions and methods that train, of any library."""
@@ -54,6 +54,8 @@ def training(call: Call) -> Value | None:
             return remote
     if call.is_in("reads_others") and not call.function.functions:
         call.context.result.others = True
+        if call.context.follows_everything:
+            return Value(call.source(call.taint(call.source_text)), names=frozenset([f"{call.last}()"]), whole=True)
     if lib.tables().makes_trainer(names) and not (call.receiver and call.receiver.names & names):
         data = next((call.named[key] for key in lib.tables().training_data if key in call.named), None)
         if data is None:
@@ -148,7 +150,9 @@ def _hooks(call: Call, modules: list[Value]) -> list[Value]:
 def _enclosed(function: Function) -> Taints:
     """Return the taints of the variables around a function that it uses, such as the batch of a loss."""
     parameters = {one.arg for one in ast.walk(function.node) if isinstance(one, ast.arg)}
-    used = {one.id for one in ast.walk(function.node) if isinstance(one, ast.Name)} - parameters
+    names = [one for one in ast.walk(function.node) if isinstance(one, ast.Name)]
+    own = parameters | {one.id for one in names if isinstance(one.ctx, ast.Store)}
+    used = {one.id for one in names} - own
     return NONE.union(*(value.all() for name in used if (value := function.scope.find(name)) is not None))
 
 
@@ -168,6 +172,8 @@ def _trains(call: Call) -> bool:
     """Return True if a call shows that the program trains, whatever the data."""
     if call.last == "step":
         return "optim" in ast.unparse(call.node.func).lower()
+    if call.last == "LightningCLI":
+        return "fit" in (call.context.argv or ())
     return _TRAINS.fullmatch(call.last) is not None and not _sets_mode(call)
 
 
@@ -296,16 +302,28 @@ def _load_dataset(call: Call, second: str = "name") -> Value:
             return joined(*(parts[key] for key in sorted(chosen)))
     if second == "name" and call.arguments[2:] and "split" not in call.named and len(call.arguments) < 6:
         split = call.arguments[2] if call.arguments[2].texts else None
+    split = _of_enumeration(split)
     parts = {key: part for key, part in split.fields.items() if key.isdigit()} if split is not None else {}
     if parts and len(parts) == len(split.fields if split is not None else ()):  # a list of splits gives a list
         return Value(fields={key: _rows(call, path, config, files, part) for key, part in parts.items()}, truth=True)
     return _rows(call, path, config, files, split)
 
 
+def _of_enumeration(split: Value | None) -> Value | None:
+    """Return the name of a split that is a member of an enumeration, such as `datasets.Split.TRAIN`."""
+    if split is None or split.texts:
+        return split
+    found = {name.rpartition(".")[2].lower() for name in split.names if ".Split." in name}
+    return replace(split, texts=frozenset(found)) if found else split
+
+
 def _rows(call: Call, path: Value, config: str, files: Value | None, split: Value | None) -> Value:
     """Return the rows of one split of the data sets at `path`, or their splits if none is named."""
     taints = call.read(files) if files is not None else NONE
-    call.context.result.others |= files is not None or not path.texts or UNKNOWN in "".join(path.texts)
+    lazily = call.context.world is None and files is None and _is_unknown(path)
+    call.context.result.others |= files is not None or (not lazily and (not path.texts or _is_partly(path)))
+    if call.context.follows_everything and (files is not None or not path.texts - _FORMATS or _is_partly(path)):
+        taints |= call.source(call.taint(call.source_text, sure=bool(texts_of(files))))
     splits: set[tuple[str, str]] = set()
     for repo in sorted(path.texts):
         if repo in _FORMATS or UNKNOWN in repo:
@@ -321,12 +339,17 @@ def _rows(call: Call, path: Value, config: str, files: Value | None, split: Valu
             taints |= call.test_rows(repo, config, text)
         if split is not None and not texts_of(split):
             taints |= call.test_rows(repo, config, UNKNOWN)
-    if call.context.world is None and files is None and _is_unknown(path):
+    if lazily:
         if split is None:
             splits.add((UNKNOWN, config))
         for text in texts_of(split) if split is not None else ():
             taints |= call.test_rows(UNKNOWN, config, text)
     return Value(taints, splits=frozenset(splits), names=frozenset(["datasets.Dataset()"]), truth=True, whole=True)
+
+
+def _is_partly(path: Value) -> bool:
+    """Return True if a part of a name is not known."""
+    return any(UNKNOWN in text for text in path.texts)
 
 
 def _is_unknown(path: Value) -> bool:
