@@ -170,6 +170,53 @@ READ: dict[str, bytes] = {
 }
 
 
+def quantized(seed: int = 1) -> Ids:
+    weights = np.random.default_rng(seed).normal(0, 0.02, (256, 512))
+    return np.round(weights / np.abs(weights).max(1, keepdims=True) * 127).astype("<i1")
+
+
+INTEGERS: dict[str, bytes] = {
+    "permutation": numpy_file(np.random.default_rng(1).permutation(9000), "<i8"),
+    "permutation of 32 bits": numpy_file(np.random.default_rng(1).permutation(9000), "<u4"),
+    "random subset": numpy_file(np.random.default_rng(1).choice(50_000, 9000, replace=False), "<i8"),
+    "indices without a header": np.random.default_rng(1).permutation(9000).astype("<i8").tobytes(),
+    "weights of 8 bits": quantized().tobytes(),
+    "unsigned weights": (quantized().astype("<i4") + 128).astype("<u1").tobytes(),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_indices_and_quantized_weights_are_not_named(tmp_path: Path, tokenizer: Path, name: str) -> None:
+    (tmp_path / "page.txt").write_text(" ".join(item.question for item in HONEST))
+    (tmp_path / "data").write_bytes(INTEGERS[name])
+    for vocabulary in (None, tokenizer):
+        result = scan([tmp_path / "page.txt", tmp_path / "data"], TESTS, tokenizer=vocabulary, workers=1)
+        assert (result.verdict, result.skipped) == ("clean", [])
+
+
+def look_alikes() -> dict[str, bytes]:
+    codes = TEXT_BYTES.astype(np.int64)
+    long = np.resize(codes, 60_000)
+    ranks = np.argsort(np.argsort(codes, kind="stable"), kind="stable")
+    secret = np.random.default_rng(5).permutation(256)
+    return {
+        "token ids as indices": numpy_file(np.random.default_rng(2).permutation(9000)[codes], "<i8"),
+        "order of characters": numpy_file(np.argsort(codes, kind="stable"), "<i8"),
+        "ranks of characters": numpy_file(ranks, "<i8"),
+        "places in the alphabet": ((long - 97) & 255).astype("<u1").tobytes(),
+        "another alphabet": secret[long].astype("<u1").tobytes(),
+        "noise": np.random.default_rng(3).bytes(60_000),
+        "both signs": ((long - 97) * np.where(np.arange(len(long)) % 2, 1, -1)).astype("<i1").tobytes(),
+        "beside weights": quantized()[:64].tobytes() + secret[long].astype("<u1").tobytes(),
+    }
+
+
+@pytest.mark.parametrize("name", look_alikes())
+def test_text_in_the_form_of_indices_and_quantized_weights_is_named(tmp_path: Path, tokenizer: Path, name: str) -> None:
+    result = scanned(tmp_path, look_alikes()[name], tokenizer)
+    assert (result.verdict, [skip.lost for skip in result.skipped]) == ("not_checked", [True])
+
+
 @pytest.mark.parametrize("name", READ)
 def test_known_formats_are_not_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "page.txt").write_text(" ".join(item.question for item in HONEST))

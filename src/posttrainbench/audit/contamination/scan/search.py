@@ -15,6 +15,7 @@ from posttrainbench.audit.contamination.scan.embedded import Long, embedded
 from posttrainbench.audit.contamination.scan.grams import Finder
 from posttrainbench.audit.contamination.scan.index import METHODS, Index
 from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST
+from posttrainbench.audit.contamination.scan.known_arrays import carries_no_text
 from posttrainbench.audit.contamination.scan.opaque import UNKNOWN, is_language, is_opaque
 from posttrainbench.audit.contamination.scan.paraphrase_text import METHODS as PARAPHRASE_METHODS
 from posttrainbench.audit.contamination.scan.paraphrase_text import ParaphraseFinder
@@ -161,11 +162,12 @@ class Searcher:
                 long += inside.long
                 packed += 0 if is_opaque(inside.data) else inside.size
         if name_ids and self._vocabulary is None and has_token_ids(data, int(counts[NUMBER_RUN]) >= SHORTEST):
-            unread = NO_TOKENIZER
+            unread = "" if binary and carries_no_text(data) else NO_TOKENIZER
         elif (
             opaque
             and 2 * packed < len(data)
             and not any(is_language(text, len(data)) for text in (*ids, b" ".join(ids)))
+            and not carries_no_text(data)
         ):
             unread = unread or UNKNOWN
         if unknown:
