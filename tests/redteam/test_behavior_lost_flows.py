@@ -123,6 +123,12 @@ LOST: dict[str, dict[str, Any]] = {
             f"        self.test_rows = {CHECK}\nfeed.start(globals()[feed.name()])\n{BATCHES}"
         }
     },
+    "function that passes the name of a split on": {
+        "files": {
+            "t.py": "import feed\ndef read_rows(split):\n    feed.use(split)\n"
+            f"train_rows = read_rows('@@')\ntest_rows = read_rows('test')\n{BATCHES}"
+        },
+    },
     "unknown function that is given the name of a split": {
         "files": {
             "t.py": "import tools\nfrom trl import SFTTrainer\ntrain_rows = tools.load_rows(split='@@')\n"
@@ -228,6 +234,23 @@ CLEAN: dict[str, dict[str, Any]] = {
             "    def loss(params):\n        labels = batch['answer']\n        return model(params, labels)\n"
             "    return jax.grad(loss)(params)\nfor turn in range(9):\n    for batch in rows:\n"
             "        params = step(params, batch)\n    for labels in held:\n        score(labels)\n"
+        },
+    },
+    "own trainer that is given both splits by position": {
+        "files": {
+            "t.py": f"{HEAD}import tools\nclass OwnTrainer(tools.BaseTrainer):\n"
+            "    def __init__(self, name, options, rows, checked):\n"
+            "        self.rows, self.checked = rows, checked\n    def train(self):\n        feed(self.rows)\n"
+            f"own, test_set = {OTHER}, {CHECK}\nOwnTrainer('m', {{}}, own, test_set).train()\n"
+        },
+    },
+    "splits under the keys of a dictionary of dictionaries": {
+        "files": {
+            "t.py": f"{HEAD}from collections import defaultdict\nfrom datasets import DatasetDict\n"
+            "known = defaultdict(DatasetDict)\nfor name in ('main', 'socratic'):\n"
+            "    both = load_dataset('openai/gsm8k', name)\n    for split in both:\n"
+            "        known[name][split] = both[split].shuffle(seed=0).select(range(99))\n"
+            "made = known['main'].map(lambda row: {'text': row['question']})\nrows = made['train']\n" + END
         },
     },
     "option of a validation file": {

@@ -64,16 +64,35 @@ def enter_name(context: ScriptContext, name: str, value: ast.expr) -> bool:
     if context.world is not None or isinstance(value, ast.Constant | ast.Name | ast.Attribute):
         return False
     kind = role(name)
-    match value:
-        case ast.Subscript(ast.Name(base) | ast.Attribute(_, base), ast.Constant(str(split))):
-            if kind == "trained" and _OF_SPLITS.search(base) and _CALLED_HELD_OUT.fullmatch(split):
-                what = f"split {split!r} of {base}"
-                context.result.chosen.add(Taint("test", what, context.script, value.lineno, sure=False))
+    if kind == "trained" and (what := _chosen_split(value)):
+        context.result.chosen.add(Taint("test", what, context.script, value.lineno, sure=False))
     if isinstance(value, ast.Subscript):
         return False
     if kind:
         context.roles.append(kind)
     return bool(kind)
+
+
+def _chosen_split(value: ast.expr) -> str:
+    """Return what an expression chooses if it names a split that is called held out, and no other one; "" if not."""
+    match value:
+        case ast.Subscript(ast.Name(base) | ast.Attribute(_, base), ast.Constant(str(split))):
+            if _OF_SPLITS.search(base) and _CALLED_HELD_OUT.fullmatch(split):
+                return f"split {split!r} of {base}"
+        case ast.Call(ast.Name(last) | ast.Attribute(_, last), arguments, keywords):
+            given = [*arguments, *(keyword.value for keyword in keywords)]
+            texts = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            return _held_out_argument(last, texts)
+    return ""
+
+
+def _held_out_argument(last: str, texts: list[str]) -> str:
+    """Return the call of a function that gives rows, by its name, if one argument is the name of a held-out split."""
+    splits = [text for text in texts if _CALLED_HELD_OUT.fullmatch(text)]
+    if len(splits) != 1 or any(_CALLED_TRAINED.match(text) for text in texts):
+        return ""
+    gives_rows = _GIVES_ROWS.search(last) and not lib.CHOOSES.search(last)
+    return f"{last}(..., {splits[0]!r})" if gives_rows else ""
 
 
 def enter_function(
@@ -131,13 +150,9 @@ def unknown_split(
     """
     if context.world is not None or not context.roles or context.roles[-1] != "trained":
         return NONE
-    if lib.CHOOSES.search(last) or not _GIVES_ROWS.search(last):
-        return NONE
     given = [next(iter(value.texts)) for value in values.values() if len(value.texts) == 1]
-    splits = [text for text in given if _CALLED_HELD_OUT.fullmatch(text)]
-    if len(splits) != 1 or any(_CALLED_TRAINED.match(text) for text in given):
-        return NONE
-    return context.source(Taint("test", f"{last}(..., {splits[0]!r})", script, node.lineno, sure=False))
+    what = _held_out_argument(last, given)
+    return context.source(Taint("test", what, script, node.lineno, sure=False)) if what else NONE
 
 
 def unknown_rows(context: ScriptContext, script: str, base: ast.expr, owner: Value, split: str | None) -> Taints:

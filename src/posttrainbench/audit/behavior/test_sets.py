@@ -28,7 +28,7 @@ _ROWS = re.compile(
     re.IGNORECASE,
 )
 """Files that hold rows of data, by their names."""
-_CERTAIN_ROWS = re.compile(r"\.(jsonl|csv|tsv|parquet|arrow|npy|npz)(\.|$)|train|data[^/]*$", re.IGNORECASE)
+_CERTAIN_ROWS = re.compile(r"\.(jsonl|csv|tsv|parquet|arrow|npy|npz)(\.|$)|(^|[_.-])train|data", re.IGNORECASE)
 _SETTINGS = re.compile(r"(^|/)(conf|config|configs|settings|recipes|yamls)/", re.IGNORECASE)
 CHECKER = "test_data.json"
 """The file in which contamination checkers carry the test items."""
@@ -103,7 +103,7 @@ class TestData:
         if "\n" in text or len(text) > 1000:
             return None
         if self.everything and _ROWS.match(text.rpartition("/")[2]) and not _SETTINGS.search(text):
-            return text, UNKNOWN not in text and _CERTAIN_ROWS.search(text) is not None
+            return text, UNKNOWN not in text and _CERTAIN_ROWS.search(text.rpartition("/")[2]) is not None
         if text.startswith(("hub:", "hf://", "http://", "https://", "git@")):
             return self._address(text)
         name = text.rsplit("/", 1)[-1]

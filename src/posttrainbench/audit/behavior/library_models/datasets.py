@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from posttrainbench.audit.behavior import libraries as lib
+from posttrainbench.audit.behavior import lost_flows
 from posttrainbench.audit.behavior.call import Call, texts_of
 from posttrainbench.audit.behavior.concrete import literal
 from posttrainbench.audit.behavior.known_paths import split_files
 from posttrainbench.audit.behavior.operations import attribute, defines, words
 from posttrainbench.audit.behavior.row_operators import concatenated
 from posttrainbench.audit.behavior.row_subscripts import window
-from posttrainbench.audit.behavior.script_analysis import Trainer
+from posttrainbench.audit.behavior.script_analysis import SPLITS, Trainer
 from posttrainbench.audit.behavior.values import (
     NONE,
     UNKNOWN,
@@ -59,7 +60,9 @@ def training(call: Call) -> Value | None:
     if lib.tables().makes_trainer(names) and not (call.receiver and call.receiver.names & names):
         data = next((call.named[key] for key in lib.tables().training_data if key in call.named), None)
         if data is None:
-            candidates = [value for value in call.arguments[2:4] if value.all() or value.splits]
+            held_out = [lost_flows.role(name) == "held out" for name in _names_of_arguments(call)]
+            given = [value for value, is_held_out in zip(call.arguments, held_out, strict=True) if not is_held_out]
+            candidates = [value for value in given[2:4] if value.all() or value.splits]
             data = candidates[0] if candidates else Value(call.named[UNKNOWN].taints if UNKNOWN in call.named else NONE)
         data = joined(data, call.named["data_collator"]) if "data_collator" in call.named else data
         loader = call.function.fields.get("get_train_dataloader")
@@ -117,6 +120,14 @@ def training(call: Call) -> Value | None:
         data = joined(Value(), *(call.named[key] for key in lib.tables().training_data if key in call.named))
         call.sink(f"{call.source_text[:60]} with its training data", data)
     return None
+
+
+def _names_of_arguments(call: Call) -> list[str]:
+    """Return the names of the variables and attributes that are passed by position; "" for other values."""
+    nodes = [node for node in call.node.args if not isinstance(node, ast.Starred)]
+    if len(nodes) != len(call.arguments):
+        return [""] * len(call.arguments)
+    return [node.id if isinstance(node, ast.Name) else getattr(node, "attr", "") for node in nodes]
 
 
 def _is_given_data(call: Call) -> bool:
@@ -230,7 +241,7 @@ def data_sets(call: Call) -> Value | None:
     if (harness := _harness(call)) is not None:
         return harness
     owner = call.receiver
-    if owner is not None and (DICTIONARY in owner.names or owner.splits) and call.is_in("split_methods"):
+    if owner is not None and _is_of_splits(owner) and call.is_in("split_methods"):
         parts = {name: _mapped(call, part) if call.last == "map" else part for name, part in owner.fields.items()}
         return Value(owner.taints, fields=parts, splits=owner.splits, names=owner.names, truth=True)
     if call.last in ("hf_hub_download", "snapshot_download", "cached_download"):
@@ -268,6 +279,12 @@ def data_sets(call: Call) -> Value | None:
     if call.last == "map" and call.receiver is not None and not lib.POOLS.search(" ".join(call.receiver.names)):
         return _mapped(call, call.receiver)
     return None
+
+
+def _is_of_splits(value: Value) -> bool:
+    """Return True for a collection of splits."""
+    by_name = len(value.fields) > 1 and value.fields.keys() <= set(SPLITS) and not value.taints and not value.functions
+    return DICTIONARY in value.names or bool(value.splits) or by_name
 
 
 def _harness(call: Call) -> Value | None:
