@@ -28,6 +28,17 @@ PREPARE = (
 )
 
 FOLLOWED: dict[str, dict[str, Any]] = {
+    "parameters that gin binds": {
+        "files": {
+            "t.py": "import gin, sys, steps\ngin.parse_config_files_and_bindings(sys.argv, [])\nsteps.run()\n",
+            "steps.py": f"{HEAD}import gin, rows\n@gin.configurable\ndef run(source=gin.REQUIRED):\n"
+            "    SFTTrainer(model='m', train_dataset=source()).train()\n",
+            "rows.py": "import gin\nfrom datasets import load_dataset\n@gin.configurable\n"
+            f"def load(part=gin.REQUIRED):\n    return load_dataset({GSM}, split=part)\n",
+            "c.gin": "run.source = @load\nload.part = '@@'  # rows\n",
+        },
+        "steps": ["python t.py --gin_file=c.gin"],
+    },
     "flag without a value": {
         "files": {
             "t.py": f"{HEAD}from dataclasses import dataclass\nfrom transformers import HfArgumentParser\n@dataclass\n"
@@ -129,6 +140,14 @@ LOST: dict[str, dict[str, Any]] = {
             f"train_rows = read_rows('@@')\ntest_rows = read_rows('test')\n{BATCHES}"
         },
     },
+    "configuration written in Python": {
+        "files": {
+            "c.py": "from datasets import load_dataset\nfrom xtuner.dataset import process_hf_dataset\n"
+            "source = dict(type=load_dataset, path='openai/gsm8k', name='main', split='@@')\n"
+            "rows = dict(type=process_hf_dataset, dataset=source)\n"
+        },
+        "steps": ["xtuner train c.py"],
+    },
     "unknown function that is given the name of a split": {
         "files": {
             "t.py": "import tools\nfrom trl import SFTTrainer\ntrain_rows = tools.load_rows(split='@@')\n"
@@ -183,6 +202,14 @@ CLEAN: dict[str, dict[str, Any]] = {
             "t.py": f"{HEAD}class Job:\n    def prepare(self):\n        self.train_rows = {CHECK}\n"
             f"rows = {OTHER}\n{END}"
         },
+    },
+    "configuration in Python that describes both splits": {
+        "files": {
+            "c.py": "from datasets import load_dataset\n"
+            "rows = dict(type=load_dataset, path='openai/gsm8k', split='train')\n"
+            "checked = dict(type=load_dataset, path='openai/gsm8k', split='test')\n"
+        },
+        "steps": ["xtuner train c.py"],
     },
     "descriptions of both splits": {
         "files": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from posttrainbench.audit.behavior import alternatives, concrete, lost_flows, operations, reordering
+from posttrainbench.audit.behavior import alternatives, concrete, gin_bindings, lost_flows, operations, reordering
 from posttrainbench.audit.behavior.call import Call
 from posttrainbench.audit.behavior.evaluator import MOST_NESTED_CALLS, Evaluator
 from posttrainbench.audit.behavior.imports import import_module
@@ -276,6 +276,9 @@ def _apply(evaluator: Evaluator, function: Function, arguments: list[Value], nam
     )
     if isinstance(node, ast.Lambda):
         return inner.value(node.body, scope)
+    if (bindings := evaluator.context.bindings) and evaluator.context.world is None:
+        passed = {parameter.arg for parameter in node.args.args[: len(arguments)]} | named.keys()
+        scope.names |= gin_bindings.bound(bindings, node, passed, list(evaluator.context.modules.values()))
     lost_flows.note_all(evaluator.context, function.script, node.lineno, scope.names)
     evaluator.context.active.append(node)
     entered = lost_flows.enter_function(evaluator.context, node, scope.names)

@@ -33,6 +33,10 @@ class Starter(Protocol):
         """Analyze a Python script that is started by its path, and return its output."""
         ...
 
+    def configuration(self, path: str, command: SimpleCommand) -> None:
+        """Analyze a Python script that configures a program which trains."""
+        ...
+
     def python_text(self, text: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
         """Analyze a Python program from `-c` or standard input, and return its output."""
         ...
@@ -83,6 +87,10 @@ def run_program(starter: Starter, path: str, arguments: list[str], effects: Data
         starter.python_text(declared, arguments, command, stdin)
     output = effects.run(program, arguments, stdin)
     if output is not None:
+        if program in tables().programs:
+            for word in arguments:
+                if word.endswith(".py"):
+                    starter.configuration(word, command)
         return output
     if path.endswith(".py"):
         return starter.python(path, arguments, command, stdin)

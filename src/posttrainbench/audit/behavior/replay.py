@@ -87,6 +87,7 @@ class Replay(Host, Starter):
         self._depth = 0
         self._evidence = evidence
         self._explored: Collection[Program] = ()
+        self._configures = False
 
     def analyze(self) -> FlowReport:
         """Replay all calls, analyze the scripts that were never started, and return the result."""
@@ -297,6 +298,14 @@ class Replay(Host, Starter):
         return self._started(script, argv, command, stdin)
 
     @override
+    def configuration(self, path: str, command: SimpleCommand) -> None:
+        """Analyze a Python script that configures a program which trains."""
+        if (script := self.find_script(path, command.cwd)) is not None:
+            self._configures = True
+            self._started(script, [], command, EMPTY)
+            self._configures = False
+
+    @override
     def python_text(self, text: str, argv: list[str], command: SimpleCommand, stdin: Stream) -> Stream:
         """Analyze a Python program from `-c` or standard input, and return its output."""
         label, line = self.state.label
@@ -381,6 +390,10 @@ class Replay(Host, Starter):
             report.unread[script.name] = "its analysis took too many steps"
             if state.executed:
                 report.exhausted.add(script.name)
+        if self._configures and result.described and not result.described_others:
+            taint = min(result.described, key=lambda one: (one.script, one.line))
+            how = "a configuration of training that describes no rows that are not held out"
+            result.sinks.append(Sink(taint.script, taint.line, how, frozenset(result.described)))
         for sink in result.sinks:
             state.add_sink(sink)
         report.trains |= result.trains and state.executed

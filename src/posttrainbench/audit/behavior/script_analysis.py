@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from posttrainbench.audit.behavior import gin_bindings
 from posttrainbench.audit.behavior.hazards import is_opaque
 from posttrainbench.audit.behavior.rows import World
 from posttrainbench.audit.behavior.state import Files
@@ -201,6 +202,7 @@ class ScriptContext:
         unreached: True while code is interpreted that the program was not seen to reach.
         explores: True if code is interpreted that the program is not seen to reach.
         loads: True if the program was seen to load rows, before code was interpreted that it was not seen to reach.
+        bindings: parameters that gin configurations bind, by function and name.
         most_steps: steps from which on the analysis stops.
     """
 
@@ -234,6 +236,7 @@ class ScriptContext:
     unreached: bool = False
     explores: bool = False
     loads: bool = False
+    bindings: dict[str, str] = field(default_factory=dict)
     most_steps: int = MOST_STEPS
     raised: bool = False
     active: list[ast.AST] = field(default_factory=list)
@@ -244,6 +247,7 @@ class ScriptContext:
 
     def __post_init__(self) -> None:
         self.home = self.cwd
+        self.bindings = gin_bindings.read(self.argv or [], lambda path: self.environment.text_of(path, self.cwd))
         self.world = self.environment.files.world
 
     @property
