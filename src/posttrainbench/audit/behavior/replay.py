@@ -24,7 +24,7 @@ from posttrainbench.audit.behavior.libraries import CALLED_TRAINING
 from posttrainbench.audit.behavior.library_models import LIBRARY_MODELS
 from posttrainbench.audit.behavior.lost_flows import is_published
 from posttrainbench.audit.behavior.programs import Starter, run_program
-from posttrainbench.audit.behavior.replay_state import FlowReport, LostTraining, Program, ReplayState
+from posttrainbench.audit.behavior.replay_state import PROGRESS, FlowReport, LostTraining, Program, ReplayState
 from posttrainbench.audit.behavior.script_analysis import NotReadError, ScriptContext, Sink, parse
 from posttrainbench.audit.behavior.script_finder import ScriptFinder
 from posttrainbench.audit.behavior.scripts_in_workspace import SUFFIXES, Script, digest_of, notebook_code
@@ -103,8 +103,12 @@ class Replay(Host, Starter):
             self._replay_action(action)
 
     def _suspect_lost_data(self) -> None:
-        """Add what indicates that programs whose training data was not followed were given held-out rows."""
-        if not self.report.silent:
+        """Add what indicates that programs whose training data was not followed were given held-out rows.
+
+        A complete record of file provenance shows what was trained on.
+        """
+        graph = self._evidence.provenance
+        if not self.report.silent or (graph is not None and not graph.missing):
             return
         everything = Replay(self._evidence, self._inline_items)
         everything.files.test_data = replace(everything.files.test_data, everything=True)
@@ -400,13 +404,17 @@ class Replay(Host, Starter):
         report.others |= result.others and state.executed
         if any(taint.kind == "test" and taint.sure for sink in result.sinks for taint in sink.taints):
             report.followed.add(program)
-        elif state.executed:
+        elif state.executed and (result.trains or result.sinks or not result.complete or self._shows_progress()):
             report.silent.add(program)
         report.lost += [LostTraining(program, state.training(sink)) for sink in result.suspected]
         for taint in result.sources:
             state.add_source(taint)
         self._analyzed.add((*key, self.files.version))
         return result.output
+
+    def _shows_progress(self) -> bool:
+        """Return True if the output of the current command is that of a training."""
+        return self.state.action is not None and PROGRESS.search(self.state.action.output) is not None
 
     def _tree(self, digest: str, text: str) -> ast.Module:
         tree = self._trees.get(digest)
