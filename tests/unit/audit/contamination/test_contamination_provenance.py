@@ -19,6 +19,7 @@ from muffins import ITEMS, ROWS
 from posttrainbench.audit.contamination.detector import detect
 from posttrainbench.audit.contamination.feeding import Feeding
 from posttrainbench.audit.contamination.scan.opaque import UNKNOWN
+from posttrainbench.audit.contamination.scan.unreadable import UNREADABLE
 from posttrainbench.audit.evidence import Evidence
 from posttrainbench.records import Finding
 from posttrainbench.sandbox.provenance.kernel import file_id
@@ -398,17 +399,21 @@ def test_the_kits_test_items_in_a_trainer_may_be_for_evaluation(tmp_path: Path) 
 NOISE = random.Random(3).randbytes(5000)
 
 
+CIPHER = "".join(random.Random(3).choices("qzxjkvbw pyfgcmu", k=9000)).encode()
+
+
+@pytest.mark.parametrize(("content", "reason"), [(NOISE, UNKNOWN), (CIPHER, UNREADABLE)])
 @pytest.mark.parametrize(
     ("reads", "checked"), [(["data.bin", "own.jsonl"], False), (["own.jsonl"], True), (["data.bin"], False)]
 )
-def test_data_of_an_unknown_format_matters_if_it_may_have_reached_the_submission(
-    tmp_path: Path, reads: list[str], checked: bool
+def test_unknown_content_matters_if_it_may_have_reached_the_submission(
+    tmp_path: Path, reads: list[str], checked: bool, content: bytes, reason: str
 ) -> None:
     run = Recorded(tmp_path, {"data.bin": "", "own.jsonl": OWN})
-    (tmp_path / "workspace" / "data.bin").write_bytes(NOISE)
+    (tmp_path / "workspace" / "data.bin").write_bytes(content)
     os.utime(tmp_path / "workspace" / "data.bin", (run.began - 10, run.began - 10))
     run.flow(1, reads, [MODEL])
     run.flow(2, ["data.bin"], ["notes.txt"])
     findings, coverage = detect(run.finish())
     assert (findings, coverage.checked) == ([], checked)
-    assert [(skip.path, skip.reason) for skip in coverage.skipped] == [("data.bin", UNKNOWN)]
+    assert [(skip.path, skip.reason) for skip in coverage.skipped] == [("data.bin", reason)]

@@ -6,7 +6,7 @@ import re
 from posttrainbench.audit.contamination.scan.encoded_digits import binary_runs
 from posttrainbench.audit.contamination.scan.opaque import is_floats, is_textless
 
-_SAMPLE = 2**13  # digits that are decoded
+_SAMPLE = 2**11  # digits that are decoded
 _BREAKS = re.compile(rb"\\+[rn]|[^A-Za-z0-9+/_-]")
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]+\Z")
 _KNOWN = (

@@ -31,7 +31,7 @@ from posttrainbench.untrusted import UnreadableError
 
 NO_TOKENIZER = "it may contain token ids, which cannot be read without the tokenizer (`ptb scan --tokenizer`)"
 _MAX_DEPTH = 3
-_WORTH_READING = 96  # bytes
+_WORTH_READING = 1024  # bytes in a window
 _MAX_UNPACKED = 2**26  # bytes unpacked from compressed data inside a text
 
 
@@ -174,8 +174,10 @@ class Searcher:
             texts: list[bytes] = []
             left: list[bytes] = []
             start = 0
-            for place, stretch in unread_text(data, unknown, end, understood, first=first):
-                if depth < _MAX_DEPTH and len(stretch) >= _WORTH_READING and (text_of := second_reading(stretch)):
+            parts = list(unread_text(data, unknown, end, understood, first=first))
+            worth = depth < _MAX_DEPTH and sum(len(stretch) for _, stretch in parts) >= _WORTH_READING
+            for place, stretch in parts:
+                if worth and (text_of := second_reading(stretch)):
                     start = start if texts else place
                     texts.append(text_of)
                 else:

@@ -64,8 +64,10 @@ _USUAL = 53
 _MIN_INFORMATION = 900
 """Information above the usual that a stretch must have."""
 _LONGEST_WORD, _IN_LONG_WORD, _IN_LONG_RUN = 21, 60, 70
+_F, _LONGEST_NAME, _HASH_512, _PREFIX = 5, 48, 84, 12  # a SHA-512 may be written in base64
 _ID, _LONGEST_ID, _IN_ID = 12, 130, 3  # characters of identifiers with digits, such as hashes
 _TAB_AND_SPACE, _DOT_AND_DASH = 20, 40
+_PART, _BLOCK, _BLOCK_STEP, _USUAL_IN_BLOCK = 2048, 64, 192, 44
 _MIN_PROSE, _NO_PROSE, _NEW_LINE, _SHORT_WORD, _LETTER_WORD, _SECOND_SHORT_WORD = 300, 7, 30, 12, 2, 2
 _USUAL_IN_PROSE, _FEW_IN_PROSE, _MOST_IN_PROSE, _NOT_IN_PROSE = 46, 30, 60, 8
 
@@ -128,8 +130,9 @@ def unknown_stretches(text: Words, data: bytes) -> list[Stretch]:
     while True:
         count, first, begin = _wordless(raw, text.hashes, text.starts, first, begin, known, maybe, rows)
         if count:
-            marks = np.empty((_ROWS, 2), dtype=np.int64)
-            size = _measured(raw, rows, count, _symbols(), _costs(), _pairs(), _short_words(), marks)
+            marks, some = np.empty((_ROWS, 2), dtype=np.int64), np.empty((count + len(raw) // _PART, 2), dtype=np.int64)
+            kept = _unusual(raw, rows, count, _symbols(), _pairs(), some)
+            size = _measured(raw, some, kept, _symbols(), _costs(), _pairs(), _short_words(), marks)
             found += [(int(start), int(end)) for start, end in marks[:size]]
         if first >= text.size:
             return found
@@ -247,6 +250,51 @@ def _wordless(
     return count, word, end
 
 
+@compiled
+def _unusual(data: Any, rows: Any, count: Any, symbols: Any, pairs: Any, some: Any) -> Any:
+    """Write the parts of stretches of which a sample may be in no known language; return their number."""
+    kept = np.int64(0)
+    for row in range(count):
+        start, end = rows[row, 0], rows[row, 1]
+        while start < end:
+            part = min(start + _PART, end)
+            if _has_unusual_block(data, start, part, symbols, pairs):
+                if kept > 0 and some[kept - 1, 1] == start and start > rows[row, 0]:
+                    some[kept - 1, 1] = part
+                else:
+                    some[kept, 0], some[kept, 1] = start, part
+                    kept += 1
+            start = part
+    return kept
+
+
+@compiled
+def _has_unusual_block(data: Any, start: Any, end: Any, symbols: Any, pairs: Any) -> Any:
+    """Return True if a block of a part has much information, the form of prose, or other characters than ASCII."""
+    step = _BLOCK if end - start < 4 * _BLOCK else _BLOCK_STEP
+    place = start
+    while True:
+        block = max(min(place, end - _BLOCK), start)
+        stop = min(block + _BLOCK, end)
+        before: Any = _SPACE
+        total, plain, spaces, others = before * 0, before * 0, before * 0, before * 0
+        for position in range(block, stop):
+            byte = np.int64(data[position])
+            symbol = np.int64(symbols[byte]) if byte < 128 else _OTHER
+            others += (byte >= 128 and (position < 3 or data[position - 3] != byte)) or byte == 92 or byte == 38
+            spaces += symbol == _SPACE
+            plain += symbol <= _DIGIT or (symbol == _SPACE and byte == 32)
+            if symbol != _SPACE or before != _SPACE:
+                total += np.int64(pairs[before * 64 + symbol])
+            before = symbol
+        size = stop - block
+        if total > _USUAL_IN_BLOCK * size or 8 * others > size or 2 * spaces > size or 8 * plain > 7 * size:
+            return True
+        place += step
+        if place >= end:
+            return False
+
+
 @inlined
 def _character(data: Any, position: Any, end: Any) -> Any:
     """Return code point and length of a character, which may be written as an escape or an entity."""
@@ -295,6 +343,7 @@ def _measured(data: Any, rows: Any, count: Any, symbols: Any, costs: Any, pairs:
         prose, most_prose, prose_begin, prose_peak = total, total, position, position
         before: Any = _SPACE
         second: Any = 0
+        beyond_f: Any = False
         first_letter, form, digits, letters, in_run = before, total, total, total, total
         word, kept, kept_prose, kept_most, kept_peak = position, total, total, total, position
         long_before, last_code, high = True, np.int64(0), np.int64(_SURROGATES)
@@ -333,9 +382,10 @@ def _measured(data: Any, rows: Any, count: Any, symbols: Any, costs: Any, pairs:
             in_word = symbol <= _DIGIT or code == 45 or code == 95 or code == 43 or code == 47 or code == 61
             if in_word and after < end:
                 if word < 0:
-                    word, digits, in_run = position, 0, 0
+                    word, digits, in_run, beyond_f = position, 0, 0, False
                     kept, kept_prose, kept_most, kept_peak = total, prose, most, peak
                 digits += symbol == _DIGIT
+                beyond_f |= _F < symbol < _LETTERS
                 in_run += symbol <= _DIGIT
                 if symbol < _LETTERS and not (65 <= code <= 90 and 97 <= last_code <= 122):  # part of a name
                     letters += 1
@@ -351,7 +401,9 @@ def _measured(data: Any, rows: Any, count: Any, symbols: Any, costs: Any, pairs:
                 elif letters > _LONGEST_WORD:
                     total += _IN_LONG_WORD
             else:
-                if word >= 0 and digits > 0 and _ID <= position - word <= _LONGEST_ID:
+                length = position - word if word >= 0 and digits > 0 else 0
+                hashed = length <= _LONGEST_NAME or _HASH_512 <= length <= _HASH_512 + _PREFIX
+                if _ID <= length <= _LONGEST_ID and (hashed or not beyond_f):
                     if total > kept:
                         total, most, peak = max(kept - _IN_ID * (position - word), 0), kept_most, kept_peak
                     prose = min(prose, kept_prose)
