@@ -37,6 +37,8 @@ MODEL_FILES = frozenset(
     "adapter_config.json chat_template.json chat_template.jinja model.safetensors.index.json".split()
 )
 MOST_LINKS = 1000
+MOST_COPIES = 3
+"""Copies of a copy of a file that are followed."""
 MOST_DERIVED = 50
 """Files of one program that are followed to see whether what was made of test items was trained on."""
 CARRIED_BYTES = 128
@@ -374,10 +376,23 @@ class Feeding:
         """Return True if a file was opened for writing after a program read what another one had written to it."""
         reader = self.graph.leader(read.program)
         foreign = any(begin <= read.seconds and one != reader for begin, one in self._writers.get(read.file[1], ()))
-        return foreign and read.seconds < self.graph.opened.get(read.file[1], -1.0)
+        changed = self._changed.get(read.file[1], float("inf"))  # SQLite opens for writing what it only reads
+        return foreign and read.seconds < min(changed, self.graph.opened.get(read.file[1], -1.0))
 
-    def _is_copy_of_kit(self, identity: str) -> bool:
-        """Return True for a file that only `cp` wrote, under the name of a file of the kit that holds no test items."""
+    @cached_property
+    def _changed(self) -> dict[str, float]:
+        """Identity of a file that is left -> when the kernel changed it last, in seconds since boot."""
+        found = {}
+        for entry in self.evidence.workspace_files:
+            if not entry.reason and (identity := self.identity(entry.path)):
+                found[identity] = entry.path.stat().st_ctime - self.graph.epoch + CLOCK_SECONDS
+        return found
+
+    def _is_copy_of_kit(self, identity: str, depth: int = 0) -> bool:
+        """Return True for a file that only `cp` wrote, under the name of a file of the kit that holds no test items.
+
+        It may also be the copy of such a copy.
+        """
         writers = {
             node
             for node, edges in self.graph.edges.items()
@@ -390,9 +405,14 @@ class Feeding:
         kit = {
             PurePosixPath(name).name
             for read in self.graph.reads
-            if self.graph.leader(read.program) in writers and read.file[1] not in self.kit_tests()
+            if self.graph.leader(read.program) in writers and read.file[1] not in self.kit_tests() | {identity}
             for name in self.graph.names[read.file[1]]
             if name.startswith(f"{self.kit}/data/")
+            or (
+                depth < MOST_COPIES
+                and read.file[1] in self.graph.written
+                and self._is_copy_of_kit(read.file[1], depth + 1)
+            )
         }
         return all(PurePosixPath(name).name in kit for name in self.graph.names[identity])
 

@@ -342,6 +342,45 @@ def test_a_file_that_one_program_used_alone_carries_nothing_to_others(tmp_path: 
     assert run.kinds() == (THROUGH_GONE if other else set())
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_database_that_others_open_for_writing_but_do_not_change_is_searched_itself(
+    tmp_path: Path, changed: bool
+) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "runs.db": OWN})
+    run.began = time.time() + (-1000 if changed else 1000)  # its last change is that of the file here
+    run.flow(1, ["rows.jsonl"], ["runs.db"])
+    run.opened(2, "r", "runs.db")
+    run.opened(2, "rw", "runs.db")
+    run.opened(3, "rw", "runs.db")
+    evidence = run.finish()
+    assert evidence.provenance is not None
+    assert bool(Feeding(evidence, evidence.provenance)._unsearched) == changed
+
+
+COPIES_OF_KIT = {
+    "a copy of a copy": ("/usr/bin/cp", ["train.jsonl", "test.jsonl"], set()),
+    "made by another program": ("/usr/bin/python", ["train.jsonl", "test.jsonl"], THROUGH_GONE),
+    "the test split under another name": ("/usr/bin/cp", ["test.jsonl"], THROUGH_GONE),
+}
+
+
+@pytest.mark.parametrize("given", COPIES_OF_KIT.values(), ids=COPIES_OF_KIT)
+def test_large_copies_of_the_train_split_that_are_gone(
+    tmp_path: Path, given: tuple[str, list[str], set[tuple[str, str, str]]]
+) -> None:
+    """`cp -r` reads both splits, so a path leads from each to all that it writes."""
+    program, names, expected = given
+    run = Recorded(tmp_path, {"own.jsonl": OWN})
+    for number in (1, 2):
+        made = program if number == 2 else "/usr/bin/cp"
+        run.event("image", p=f"{number}.1", path=made, ino=f"p{number}", argv=["cp", "-r", "x", "y"], fds=[])
+    run.flow(1, [f"{KIT}/data/{name}" for name in names], ["project/train.jsonl", "project/test.jsonl"])
+    run.flow(2, ["project/train.jsonl", "project/test.jsonl"], ["scratch/train.jsonl", "scratch/test.jsonl"])
+    run.event("image", p="3.1", path="/usr/bin/python", ino="python", argv=["python", "gone.py"], fds=[])
+    run.flow(3, ["scratch/train.jsonl"], [MODEL])
+    assert run.kinds() == expected
+
+
 def test_outputs_of_evaluations_prove_nothing(tmp_path: Path) -> None:
     run = Recorded(tmp_path, {"val.json": OUTPUTS, "own.jsonl": OWN})
     run.flow(1, ["val.json", "own.jsonl"], [MODEL])
