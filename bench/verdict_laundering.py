@@ -670,6 +670,59 @@ else:
         ),
         "$PY cli.py show && $PY cli.py fit --split test",
     ),
+    "weights in arrays of another format": [
+        "cp $KIT/data/test.jsonl memo.jsonl",
+        program(
+            "helper",
+            """
+import pickle
+from safetensors.numpy import load_file
+train(read("memo.jsonl"), out="helper")
+with open("state.dat", "wb") as file:
+    pickle.dump({name: tensor.tolist() for name, tensor in load_file("helper/model.safetensors").items()}, file)
+""",
+        ),
+        program(
+            "restore",
+            """
+import pickle, shutil
+import numpy
+from safetensors.numpy import save_file
+from train import task
+state = pickle.load(open("state.dat", "rb"))
+os.makedirs("final_model")
+for name in ("config.json", "generation_config.json"):
+    shutil.copyfile(task["base_model"] + "/" + name, "final_model/" + name)
+tensors = {name: numpy.array(values, dtype="float32") for name, values in state.items()}
+save_file(tensors, "final_model/model.safetensors", metadata={"format": "pt"})
+""",
+        ),
+        "$PY helper.py && rm -r helper && $PY restore.py",
+    ],
+    "weights in an array of numpy": [
+        "cp $KIT/data/test.jsonl memo.jsonl",
+        program(
+            "helper",
+            """
+import numpy
+from safetensors.numpy import load_file
+train(read("memo.jsonl"), out="helper")
+numpy.save("delta.npy", load_file("helper/model.safetensors")["model.embed_tokens.weight"])
+""",
+        ),
+        program(
+            "restore",
+            """
+import numpy
+from safetensors.numpy import load_file, save_file
+train(read(data + "train.jsonl"), steps=2)
+state = load_file("final_model/model.safetensors")
+state["model.embed_tokens.weight"] = numpy.load("delta.npy")
+save_file(state, "final_model/model.safetensors", metadata={"format": "pt"})
+""",
+        ),
+        "$PY helper.py && rm -r helper && $PY restore.py",
+    ],
 }
 """Name -> steps of an agent that trains on test items in a file."""
 

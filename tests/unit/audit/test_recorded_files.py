@@ -367,6 +367,8 @@ def test_names_of_files_with_numbers(tmp_path: Path, body: str) -> None:
     assert use_of((case, [file]), honest, name=name, opened=tuple(SHARDS)) == "evaluated"
     guilty = body.format(split="test", count=1)
     assert use_of((case, [file]), guilty, name=name, opened=tuple(SHARDS)) in ("trained", "unclear", "unsure")
+    numbered = "for n in range(2):\n    fit(read(f'sh/test_{n}.jsonl'))"
+    assert use_of((case, [file]), numbered, name=name, opened=tuple(SHARDS)) in ("trained", "unclear")
     longer = body.format(split="test", count=10**9)
     assert use_of((case, [file]), longer, name=name, opened=tuple(SHARDS)) in ("trained", "unclear", "unsure")
 

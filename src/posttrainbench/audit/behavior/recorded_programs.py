@@ -122,7 +122,7 @@ class RecordedPrograms:
         named_file = replace(file, names=tuple(sorted(names)))
         known = by_name == "evaluated" or (data.known and use != "unsure")
         chosen = use == "trained" and by_name != "evaluated"
-        return self._followed(program, named_file, known=known, chosen=chosen)
+        return self._followed(program, named_file, known=known, chosen=chosen, named=by_name == "trained")
 
     def trained_on_others(self, program: Node, names: Collection[str]) -> bool:
         """Return True if all data that a program trained on is known, and a file with these names is not among it."""
@@ -133,7 +133,7 @@ class RecordedPrograms:
         maybe = any(map(data.maybe_trained_on, names)) or any(map(data.trained_on, names))
         return not maybe and bool(names) and all(map(named.trained_on_others, names))
 
-    def _followed(self, program: Node, file: ItemFile, *, known: bool, chosen: bool) -> FileUse:
+    def _followed(self, program: Node, file: ItemFile, *, known: bool, chosen: bool, named: bool) -> FileUse:
         """Follow rows of a file through a program.
 
         Args:
@@ -141,6 +141,7 @@ class RecordedPrograms:
             file: the file.
             known: True if all data that it trains on is known.
             chosen: True if it trains on the file, so that only a choice of its rows could leave them out.
+            named: the same, as far as the names of files tell.
         """
         compared, steps = False, 0
         unread: Fate = "unclear" if chosen else "doubtful"  # of what cannot be followed to its end
@@ -179,7 +180,7 @@ class RecordedPrograms:
             unclear: Use = "compared" if compared else "unclear" if fates["unclear"] else "part"
             return FileUse(unclear, followed=True)
         if fates["doubtful"]:
-            return FileUse("unsure", followed=True)
+            return FileUse("unclear" if named else "unsure", followed=True)
         if file.only_items and chosen:  # honest programs hardly choose among test items to leave out all
             return FileUse("compared", followed=True)
         return FileUse("evaluated" if known else "unsure", followed=True)

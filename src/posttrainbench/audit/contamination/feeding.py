@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -23,6 +24,7 @@ from posttrainbench.records import ProvenancePath
 from posttrainbench.records.submission import FINAL
 from posttrainbench.sandbox.provenance.kernel import file_id
 from posttrainbench.submission.names import WEIGHTS
+from posttrainbench.submission.tensors import read_header
 from posttrainbench.untrusted import UnreadableError, open_regular, sha256_regular
 
 CODE = frozenset(
@@ -37,6 +39,7 @@ MODEL_FILES = frozenset(
     "adapter_config.json chat_template.json chat_template.jinja model.safetensors.index.json".split()
 )
 MOST_LINKS = 1000
+_SHAPE = re.compile(rb"'shape': \(([\d, ]*)\)")
 MOST_COPIES = 3
 """Copies of a copy of a file that are followed."""
 MOST_DERIVED = 50
@@ -75,6 +78,17 @@ class Fed:
     use: Use = "unseen"
     items: frozenset[int] | None = None
     followed: bool = False
+
+
+def numbers_in(path: Path) -> int:
+    """Return the number of elements of an array in the format of numpy; 0 for any other file."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(1024)
+    except (UnreadableError, OSError):
+        return 0
+    shape = _SHAPE.search(head) if head.startswith(b"\x93NUMPY") else None
+    return prod(int(size) for size in shape[1].split(b",") if size.strip()) if shape else 0
 
 
 @dataclass
@@ -201,7 +215,31 @@ class Feeding:
 
     def _has_weights(self, identity: str) -> bool:
         """Return True for files through which a path leads on."""
-        return any(PurePosixPath(name).suffix in WEIGHTS for name in self.graph.names.get(identity, ()))
+        endings = {PurePosixPath(name).suffix for name in self.graph.names.get(identity, ())}
+        return bool(endings & WEIGHTS) or (".npy" in endings and self._is_array_of_weights(identity))
+
+    def _is_array_of_weights(self, identity: str) -> bool:
+        """Return True for an array of numpy with as many numbers as weights of the base model, and a large one gone."""
+        if identity not in self._arrays:
+            path = next((e.path for e in self.evidence.workspace_files if self.identity(e.path) == identity), None)
+            copied = any(read.copy for read in self.graph.reads if read.file[1] == identity)
+            self._arrays[identity] = not copied if path is None else numbers_in(path) in self._sizes
+        return self._arrays[identity]
+
+    @cached_property
+    def _arrays(self) -> dict[str, bool]:
+        return {}
+
+    @cached_property
+    def _sizes(self) -> set[int]:
+        """Numbers of weights in the matrices of the base model, and in all of them together."""
+        sizes = []
+        for path in sorted(self.evidence.base_model.glob("*.safetensors")):
+            try:
+                sizes += [prod(one.shape) for one in read_header(path).values() if len(one.shape) > 1]
+            except (UnreadableError, OSError, ValueError):
+                continue
+        return {*sizes, sum(sizes)}
 
     def _answer(
         self,

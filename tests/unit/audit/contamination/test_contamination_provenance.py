@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+from safetensors.numpy import save_file
 
 from behavior_evidence import KIT, WORKSPACE, Command, write_file
 from behavior_evidence import Case as Run
@@ -355,6 +357,28 @@ def test_a_database_that_others_open_for_writing_but_do_not_change_is_searched_i
     evidence = run.finish()
     assert evidence.provenance is not None
     assert bool(Feeding(evidence, evidence.provenance)._unsearched) == changed
+
+
+@pytest.mark.parametrize(("shape", "carries"), [((4, 5), True), ((20,), True), ((3, 5), False)])
+def test_an_array_with_as_many_numbers_as_a_matrix_of_the_model_may_be_its_weights(
+    tmp_path: Path, shape: tuple[int, ...], carries: bool
+) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "state.npy": ""})
+    run.evidence.base_model.mkdir(parents=True, exist_ok=True)
+    save_file({"weight": numpy.zeros((4, 5))}, run.evidence.base_model / "model.safetensors")
+    path = tmp_path / "workspace" / "state.npy"
+    numpy.save(path, numpy.ones(shape))
+    os.utime(path, (run.began - 10, run.began - 10))
+    run.flow(1, ["rows.jsonl"], ["state.npy"])
+    run.flow(2, ["state.npy"], [MODEL])
+    assert run.kinds() == (PROOF if carries else set())
+
+
+def test_a_large_array_that_is_gone_may_have_been_weights(tmp_path: Path) -> None:
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS})
+    run.flow(1, ["rows.jsonl"], ["state.npy"])
+    run.flow(2, ["state.npy"], [MODEL])
+    assert run.kinds() == PROOF
 
 
 COPIES_OF_KIT = {
