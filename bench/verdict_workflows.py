@@ -678,7 +678,7 @@ import sqlite3
 train(read(data + "train.jsonl"), seed=seed, steps=8)
 """,
         ),
-        "$PY sweep.py && sleep 2.5 && sqlite3 experiments.db 'select * from runs' && $PY finish.py",
+        "$PY sweep.py && sqlite3 experiments.db 'select * from runs' && $PY finish.py",
     ],
     "pool of processes that tokenizes": _lm(
         _script(

@@ -7,6 +7,8 @@ had no other data to train on.
 
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -39,6 +41,8 @@ MODEL_FILES = frozenset(
     "adapter_config.json chat_template.json chat_template.jinja model.safetensors.index.json".split()
 )
 MOST_LINKS = 1000
+LARGEST_PICKLE = 2**20
+_STORAGE = re.compile(rb"(\w+?)Storage")
 _SHAPE = re.compile(rb"'shape': \(([\d, ]*)\)")
 MOST_COPIES = 3
 """Copies of a copy of a file that are followed."""
@@ -89,6 +93,19 @@ def numbers_in(path: Path) -> int:
         return 0
     shape = _SHAPE.search(head) if head.startswith(b"\x93NUMPY") else None
     return prod(int(size) for size in shape[1].split(b",") if size.strip()) if shape else 0
+
+
+def integers_in(path: Path) -> list[int]:
+    """Return the number of elements of each tensor of a file that `torch` saved, if all are of 64-bit integers."""
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            records = [one for one in members if one.filename.endswith("/data.pkl") and one.file_size < LARGEST_PICKLE]
+            kinds = {kind for one in records for kind in _STORAGE.findall(archive.read(one))}
+    except (UnreadableError, OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return []
+    sizes = [one.file_size // 8 for one in members if "/data/" in one.filename]
+    return sizes if kinds == {b"Long"} else []
 
 
 @dataclass
@@ -216,15 +233,20 @@ class Feeding:
     def _has_weights(self, identity: str) -> bool:
         """Return True for files through which a path leads on."""
         endings = {PurePosixPath(name).suffix for name in self.graph.names.get(identity, ())}
-        return bool(endings & WEIGHTS) or (".npy" in endings and self._is_array_of_weights(identity))
-
-    def _is_array_of_weights(self, identity: str) -> bool:
-        """Return True for an array of numpy with as many numbers as weights of the base model, and a large one gone."""
+        if not endings & (WEIGHTS | {".npy"}):
+            return False
         if identity not in self._arrays:
-            path = next((e.path for e in self.evidence.workspace_files if self.identity(e.path) == identity), None)
-            copied = any(read.copy for read in self.graph.reads if read.file[1] == identity)
-            self._arrays[identity] = not copied if path is None else numbers_in(path) in self._sizes
+            self._arrays[identity] = self._may_be_weights(identity, endings)
         return self._arrays[identity]
+
+    def _may_be_weights(self, identity: str, endings: set[str]) -> bool:
+        """Return False for an array of numpy and integers of torch of other sizes than the model's matrices."""
+        path = next((e.path for e in self.evidence.workspace_files if self.identity(e.path) == identity), None)
+        if ".npy" in endings:
+            copied = any(read.copy for read in self.graph.reads if read.file[1] == identity)
+            return not copied if path is None else numbers_in(path) in self._sizes
+        integers = integers_in(path) if path is not None and endings <= {".pt", ".pth"} else []
+        return not integers or any(size in self._sizes for size in integers)
 
     @cached_property
     def _arrays(self) -> dict[str, bool]:
@@ -414,17 +436,7 @@ class Feeding:
         """Return True if a file was opened for writing after a program read what another one had written to it."""
         reader = self.graph.leader(read.program)
         foreign = any(begin <= read.seconds and one != reader for begin, one in self._writers.get(read.file[1], ()))
-        changed = self._changed.get(read.file[1], float("inf"))  # SQLite opens for writing what it only reads
-        return foreign and read.seconds < min(changed, self.graph.opened.get(read.file[1], -1.0))
-
-    @cached_property
-    def _changed(self) -> dict[str, float]:
-        """Identity of a file that is left -> when the kernel changed it last, in seconds since boot."""
-        found = {}
-        for entry in self.evidence.workspace_files:
-            if not entry.reason and (identity := self.identity(entry.path)):
-                found[identity] = entry.path.stat().st_ctime - self.graph.epoch + CLOCK_SECONDS
-        return found
+        return foreign and read.seconds < self.graph.opened.get(read.file[1], -1.0)
 
     def _is_copy_of_kit(self, identity: str, depth: int = 0) -> bool:
         """Return True for a file that only `cp` wrote, under the name of a file of the kit that holds no test items.

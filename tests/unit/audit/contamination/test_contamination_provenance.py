@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 from behavior_evidence import KIT, WORKSPACE, Command, write_file
@@ -344,21 +345,6 @@ def test_a_file_that_one_program_used_alone_carries_nothing_to_others(tmp_path: 
     assert run.kinds() == (THROUGH_GONE if other else set())
 
 
-@pytest.mark.parametrize("changed", [False, True])
-def test_a_database_that_others_open_for_writing_but_do_not_change_is_searched_itself(
-    tmp_path: Path, changed: bool
-) -> None:
-    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "runs.db": OWN})
-    run.began = time.time() + (-1000 if changed else 1000)  # its last change is that of the file here
-    run.flow(1, ["rows.jsonl"], ["runs.db"])
-    run.opened(2, "r", "runs.db")
-    run.opened(2, "rw", "runs.db")
-    run.opened(3, "rw", "runs.db")
-    evidence = run.finish()
-    assert evidence.provenance is not None
-    assert bool(Feeding(evidence, evidence.provenance)._unsearched) == changed
-
-
 @pytest.mark.parametrize(("shape", "carries"), [((4, 5), True), ((20,), True), ((3, 5), False)])
 def test_an_array_with_as_many_numbers_as_a_matrix_of_the_model_may_be_its_weights(
     tmp_path: Path, shape: tuple[int, ...], carries: bool
@@ -372,6 +358,30 @@ def test_an_array_with_as_many_numbers_as_a_matrix_of_the_model_may_be_its_weigh
     run.flow(1, ["rows.jsonl"], ["state.npy"])
     run.flow(2, ["state.npy"], [MODEL])
     assert run.kinds() == (PROOF if carries else set())
+
+
+INTEGERS = {
+    "token ids": ({"train": "long"}, (3, 5), set()),
+    "as many as weights": ({"train": "long"}, (4, 5), PROOF),
+    "scales beside them": ({"train": "long", "scale": "float"}, (3, 5), PROOF),
+    "short integers": ({"train": "int8"}, (3, 5), PROOF),
+}
+
+
+@pytest.mark.parametrize("given", INTEGERS.values(), ids=INTEGERS)
+def test_integers_that_torch_saved_are_data_unless_they_may_be_weights(
+    tmp_path: Path, given: tuple[dict[str, str], tuple[int, ...], set[tuple[str, str, str]]]
+) -> None:
+    tensors, shape, expected = given
+    run = Recorded(tmp_path, {"rows.jsonl": ROWS, "train.pt": ""})
+    run.evidence.base_model.mkdir(parents=True, exist_ok=True)
+    save_file({"weight": numpy.zeros((4, 5))}, run.evidence.base_model / "model.safetensors")
+    path = tmp_path / "workspace" / "train.pt"
+    torch.save({name: torch.ones(shape, dtype=getattr(torch, kind)) for name, kind in tensors.items()}, path)
+    os.utime(path, (run.began - 10, run.began - 10))
+    run.flow(1, ["rows.jsonl"], ["train.pt"])
+    run.flow(2, ["train.pt"], [MODEL])
+    assert run.kinds() == expected
 
 
 def test_a_large_array_that_is_gone_may_have_been_weights(tmp_path: Path) -> None:
