@@ -24,6 +24,7 @@ from typing import Any
 
 from posttrainbench.audit.contamination.scan import Whitelist, read_items, scan
 from posttrainbench.audit.contamination.scan.search import NO_TOKENIZER
+from posttrainbench.audit.contamination.scan.unreadable import UNREADABLE
 from posttrainbench.benchmarks import Item
 
 Pair = tuple[str, str]
@@ -190,7 +191,7 @@ class Table:
         path.write_bytes(data)
         report = scan([path], items, whitelist=whitelist)
         path.unlink()
-        unread = [skip for skip in report.skipped if skip.lost and skip.reason != NO_TOKENIZER]
+        unread = [skip for skip in report.skipped if skip.lost and skip.reason not in (NO_TOKENIZER, UNREADABLE)]
         assert not unread, unread
         return report.test_items_hit, report.flagged_documents, report.verdict
 

@@ -180,4 +180,6 @@ def test_text_in_digits_of_few_letters_is_no_sequence() -> None:
     assert are_sequences(["".join(rng.choices("ACGT", k=3000)).encode()])
     text = " ".join(HONEST[:40])
     assert not are_sequences([ENCODINGS["base4, letters"](text).encode()])
+    pieces = [ENCODINGS["base4, letters"](text)[start : start + 997].encode() for start in range(0, 40_000, 1000)]
+    assert not are_sequences(pieces)
     assert not are_sequences(["".join(filter(str.isalpha, text)).encode()])

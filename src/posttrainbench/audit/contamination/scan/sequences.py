@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 _WORDS = re.compile(rb"[A-Za-z]{40,}")
 _MIN_SHARE = 0.7  # of the stretches
@@ -14,7 +15,8 @@ _MOST_LETTERS = 25
 _MIN_PAIRS = 8  # for each pair of letters
 _MOST_SHARED = 0.12  # bits that a letter tells of the next one
 _PERIODS = range(2, 13)
-_MOST_DIFFERENT = 0.12  # total variation between the letters at one place of a group and all
+_WORDS_TESTED, _FEWEST_IN_PLACE = 20, 16
+_MOST_DIFFERENT = 0.1  # total variation between the letters at one place of a group and all, beside chance
 
 
 def are_sequences(stretches: Sequence[bytes]) -> bool:
@@ -33,10 +35,20 @@ def are_sequences(stretches: Sequence[bytes]) -> bool:
     chance = (size - 1) ** 2 / (2 * np.log(2) * len(codes))
     if shared - chance > _MOST_SHARED:
         return False
+    lengths = [len(word) for word in words]
+    apart = np.split(codes, np.cumsum(lengths)[:-1])  # groups of digits begin anew in each word
+    return not any(_has_groups(part, size) for part in sorted(apart, key=len)[-_WORDS_TESTED:])
+
+
+def _has_groups(codes: NDArray[np.int64], size: int) -> bool:
+    """Return True if letters depend on their place in a group of digits."""
     usual = np.bincount(codes, minlength=size) / len(codes)
-    return all(
-        np.abs(np.bincount(codes[start::period], minlength=size) / len(codes[start::period]) - usual).sum() / 2
-        <= _MOST_DIFFERENT
-        for period in _PERIODS
-        for start in range(period)
-    )
+    for period in _PERIODS:
+        for start in range(period):
+            here = codes[start::period]
+            if len(here) < _FEWEST_IN_PLACE:
+                continue
+            different = np.abs(np.bincount(here, minlength=size) / len(here) - usual).sum() / 2
+            if different > _MOST_DIFFERENT + np.sqrt(size / len(here)) / 2:
+                return True
+    return False
