@@ -31,7 +31,7 @@ from posttrainbench.untrusted import UnreadableError
 
 NO_TOKENIZER = "it may contain token ids, which cannot be read without the tokenizer (`ptb scan --tokenizer`)"
 _MAX_DEPTH = 3
-_WORTH_READING = 1024  # bytes in a window
+_WORTH_READING = 192  # bytes of information in a window
 _MAX_UNPACKED = 2**26  # bytes unpacked from compressed data inside a text
 
 
@@ -175,7 +175,7 @@ class Searcher:
             left: list[bytes] = []
             start = 0
             parts = list(unread_text(data, unknown, end, understood, first=first))
-            worth = depth < _MAX_DEPTH and sum(len(stretch) for _, stretch in parts) >= _WORTH_READING
+            worth = depth < _MAX_DEPTH and information(b" ".join(part for _, part in parts)) >= _WORTH_READING
             for place, stretch in parts:
                 if worth and (text_of := second_reading(stretch)):
                     start = start if texts else place
