@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posttrainbench.audit.contamination.scan import ScanReport, scan, windows
+from posttrainbench.audit.contamination.scan import ScanReport, Whitelist, scan, windows
 from posttrainbench.audit.contamination.scan.sequences import are_sequences
 from posttrainbench.audit.contamination.scan.unreadable import UNREADABLE
+from posttrainbench.benchmarks import Item
 from scan_problems import problems
 from text_encodings import ENCODINGS
 
@@ -183,3 +184,33 @@ def test_text_in_digits_of_few_letters_is_no_sequence() -> None:
     pieces = [ENCODINGS["base4, letters"](text)[start : start + 997].encode() for start in range(0, 40_000, 1000)]
     assert not are_sequences(pieces)
     assert not are_sequences(["".join(filter(str.isalpha, text)).encode()])
+
+
+def strings_in_tests(seed: int) -> list[dict[str, object]]:
+    """Return rows of a code benchmark whose tests compare strings of random letters."""
+    rng = random.Random(seed)
+    made = ["".join(rng.choices("bdklmnrst", k=9)) * 3 for _ in range(240)]
+    return [
+        {
+            "question": f"Write f, which repeats text number {n} three times.",
+            "answer": "def f(x): return 3 * x",
+            "tests": part,
+        }
+        for n, part in enumerate(made[start : start + 6] for start in range(0, len(made), 6))
+    ]
+
+
+@pytest.mark.parametrize("form", ["rows", "chats", "other rows"])
+def test_strange_words_of_the_permitted_split_are_no_encoding(form: str, tmp_path: Path) -> None:
+    permitted = strings_in_tests(1)
+    rows: list[object] = [*(strings_in_tests(2) if form == "other rows" else permitted)]
+    if form == "chats":
+        rows = [
+            {"messages": [{"role": "user", "content": "\n".join([row["question"], *row["tests"]])}]}
+            for row in permitted
+        ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text(lines(rows))
+    split = [Item(f"train/{n}", str(row["question"]), str(row["answer"]), row) for n, row in enumerate(permitted)]
+    report = scan([file], TESTS, whitelist=Whitelist(items=split))
+    assert [one.reason for one in report.skipped] == [UNREADABLE] * (form == "other rows")

@@ -199,7 +199,8 @@ class Evidence:
         from posttrainbench.audit.contamination.scan.index import build_index
         from posttrainbench.audit.contamination.scan.whitelist import Whitelist
 
-        return build_index(self.test_items, Whitelist(items=self.legal_items).texts)
+        permitted = Whitelist(items=self.legal_items)
+        return build_index(self.test_items, permitted.texts, permitted.rows)
 
 
 Detector = Callable[[Evidence], tuple[list[Finding], Coverage | list[Coverage]]]

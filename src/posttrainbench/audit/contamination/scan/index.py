@@ -13,9 +13,10 @@ are not distinctive comes from a template; it needs a share of 0.8, both of the 
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from posttrainbench.audit.contamination.scan.paraphrase_index import Problems, f
 from posttrainbench.audit.contamination.scan.paraphrase_text import ParaphraseFinder
 from posttrainbench.audit.contamination.scan.table import Table, make_table
 from posttrainbench.audit.contamination.scan.tokens import Hashes, Numbers, Tokenizer
+from posttrainbench.audit.contamination.scan.unreadable import strange_words
 from posttrainbench.benchmarks import Item
 
 VERSION = 8
@@ -107,6 +109,8 @@ class Index:
         patterns: the patterns.
         problems: the word problems among the items, or None if there are too few.
         unsearchable: ids of items without a searchable primary unit: too short, or part of permitted text.
+        strange_words: hashes of the words in text of the benchmark's rows, permitted ones included, that is in no known
+            language, such as strings of random letters: a copy of them is no encoding.
         test_items: number of different items; the units of an item that occurs twice belong to its first occurrence.
         fingerprint: hash of everything that results depend on.
     """
@@ -120,6 +124,7 @@ class Index:
     unsearchable: list[str]
     test_items: int
     fingerprint: str
+    strange_words: frozenset[int] = frozenset()
 
     @property
     def programs(self) -> bool:
@@ -146,12 +151,13 @@ class _Pattern:
     offset: int
 
 
-def build_index(items: Sequence[Item], permitted: Sequence[str] = ()) -> Index:
+def build_index(items: Sequence[Item], permitted: Sequence[str] = (), rows: Iterable[str] = ()) -> Index:
     """Build an index over test items.
 
     Args:
         items: the test items.
         permitted: permitted texts, such as the train split; n-grams that occur in them are ignored.
+        rows: the rows of the permitted texts with all their values, as JSON.
     """
     parts = units(items)
     bodies = bodies_of(parts, len(items))
@@ -171,7 +177,9 @@ def build_index(items: Sequence[Item], permitted: Sequence[str] = ()) -> Index:
             gram = plain_grams(body)[offset : offset + 1]
             of_unit = [_Pattern(number, EXACT, gram, 1, len(body), 0.0, body, offset)]
         patterns += of_unit
-    return _indexed(items, parts, patterns, _problems(items, parts, templates, permitted))
+    index = _indexed(items, parts, patterns, _problems(items, parts, templates, permitted))
+    everything = [*rows, *(json.dumps(item.row, ensure_ascii=False) for item in items)]
+    return replace(index, strange_words=strange_words("\n".join(everything).encode("utf-8", "replace")))
 
 
 def _problems(

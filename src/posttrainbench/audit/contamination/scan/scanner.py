@@ -18,6 +18,7 @@ from posttrainbench.audit.contamination.scan.item_parts import ANSWER
 from posttrainbench.audit.contamination.scan.paraphrase_index import NUMBERS
 from posttrainbench.audit.contamination.scan.report import NotRead, ScanReport, Verdict
 from posttrainbench.audit.contamination.scan.search import Searcher
+from posttrainbench.audit.contamination.scan.unreadable import LEAST, UNREADABLE
 from posttrainbench.audit.contamination.scan.verdict import (
     BACKGROUND,
     TOLERANCE,
@@ -91,7 +92,7 @@ def scan(
     started = time.perf_counter()
     files = [entry for path in paths for entry in entries(path)]  # first, so that later changes are noticed
     permitted = whitelist or Whitelist()
-    index = build_index(items, permitted.texts)
+    index = build_index(items, permitted.texts, permitted.rows)
     allowed = allowed_keys(permitted.files, index)
     vocabulary = load_vocabulary(tokenizer) if tokenizer else None
     results = Cache(cache, _fingerprint(index, allowed, vocabulary)) if cache else None
@@ -220,6 +221,9 @@ def _joined(parts: list[FileResult]) -> FileResult:
         whole.documents += part.documents
         whole.size += part.size
         whole.lines += part.lines
+        whole.unreadable += part.unreadable
+    if whole.unreadable >= LEAST:
+        whole.reason = whole.reason or UNREADABLE
     whole.counted = joined([part.counted for part in parts])
     return whole
 

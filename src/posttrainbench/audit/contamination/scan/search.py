@@ -174,7 +174,7 @@ class Searcher:
             texts: list[bytes] = []
             left: list[bytes] = []
             start = 0
-            parts = list(unread_text(data, unknown, end, understood, first=first))
+            parts = list(unread_text(data, unknown, end, understood, first=first, strange=self._index.strange_words))
             worth = depth < _MAX_DEPTH and information(b" ".join(part for _, part in parts)) >= _WORTH_READING
             for place, stretch in parts:
                 if worth and (text_of := second_reading(stretch)):

@@ -15,7 +15,7 @@ Sums that fall back to zero (CUSUM) find where such text begins and ends, so tha
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,7 +26,7 @@ from posttrainbench.audit.contamination.scan.characters import utf8
 from posttrainbench.audit.contamination.scan.encoded_binary import known_binary
 from posttrainbench.audit.contamination.scan.jit import compiled, inlined
 from posttrainbench.audit.contamination.scan.languages import LETTERS, PAIRS, SHORT, SYMBOLS, WORDS
-from posttrainbench.audit.contamination.scan.tokens import Hashes, Words, hash_set, word_hashes
+from posttrainbench.audit.contamination.scan.tokens import Hashes, Words, hash_set, word_hashes, words
 
 UNREADABLE = "it contains text that is in no known language or encoding"
 LEAST = 640
@@ -47,6 +47,7 @@ _KNOWN_WORD = 45  # bytes without a frequent word that one frequent word makes u
 _SHORTEST = 120  # bytes without frequent words that are measured
 _FALL = 150
 _ROWS = 4096
+_COPIED = 0.8
 
 _OTHER = len(SYMBOLS)  # number of the symbol of all characters without one of their own
 _SPACE, _DIGIT = SYMBOLS.index(" "), SYMBOLS.index("0")
@@ -73,7 +74,13 @@ _USUAL_IN_PROSE, _FEW_IN_PROSE, _MOST_IN_PROSE, _NOT_IN_PROSE = 46, 30, 60, 8
 
 
 def unread_text(
-    data: bytes, stretches: Sequence[Stretch], fresh: int, read: Sequence[Stretch], *, first: bool
+    data: bytes,
+    stretches: Sequence[Stretch],
+    fresh: int,
+    read: Sequence[Stretch],
+    *,
+    first: bool,
+    strange: Container[int] = (),
 ) -> Iterator[tuple[int, bytes]]:
     """Yield offset and content of the parts of a text that are in no known language or encoding.
 
@@ -83,14 +90,28 @@ def unread_text(
         fresh: offset from which on stretches are not reported.
         read: stretches that were decoded.
         first: whether the content begins here: otherwise, digits at the start continue what was judged before.
+        strange: hashes of words that the benchmark's own rows have in such parts; copies of them are left out.
     """
     position = 0
     known = known_binary(data, first=first) if stretches else []
     for start, end in sorted(stretches):
         for before, after in _without(max(start, position), end, [*read, *known]):
-            if before < fresh and not _is_code(data[before:after]):
-                yield before, data[before:after]
+            part = data[before:after]
+            if before < fresh and not _is_code(part) and not (strange and _is_copied(part, strange)):
+                yield before, part
         position = max(position, end)
+
+
+def strange_words(data: bytes) -> frozenset[int]:
+    """Return the hashes of the words in the parts of a text that are in no known language or encoding."""
+    parts = unread_text(data, unknown_stretches(words(data), data), len(data), (), first=True)
+    return frozenset(word for _, part in parts for word in word_hashes(part))
+
+
+def _is_copied(part: bytes, strange: Container[int]) -> bool:
+    """Return True if nearly all words are strange words; those at the ends may be cut off."""
+    own = word_hashes(part)
+    return sum(word in strange for word in own) >= max(_COPIED * len(own) - 1, 1)
 
 
 def _without(start: int, end: int, read: Sequence[Stretch]) -> Iterator[Stretch]:

@@ -1,5 +1,6 @@
 """Permitted documents: test items that occur in them are not evidence."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,11 @@ class Whitelist:
     def texts(self) -> list[str]:
         """Texts of the permitted items."""
         return [f"{item.question}\n{item.answer}" for item in self.items]
+
+    @property
+    def rows(self) -> list[str]:
+        """The permitted items with all their values, as JSON."""
+        return [json.dumps(item.row, ensure_ascii=False) for item in self.items]
 
 
 def allowed_keys(files: Iterable[Path], index: Index) -> frozenset[bytes]:
