@@ -6,6 +6,7 @@ import pickle
 import random
 import re
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -74,6 +75,29 @@ def test_identifiers_and_images_are_not_decoded() -> None:
         assert encoded_runs(data) == []
     assert encoded_runs(TEXT.hex().encode()) == [(0, 2 * len(TEXT))]
     assert encoded_runs(base64.b64encode(TEXT)[:44]) == []  # too short
+
+
+@pytest.mark.parametrize(
+    ("row", "size", "encode"),
+    [
+        ("commit {}\nAuthor: Ann\n\n    Mend the table\n", 20, bytes.hex),
+        ("{}  data/shard.parquet\n", 32, bytes.hex),
+        ('{{"id": "{}", "text": "An honest row."}}\n', 18, lambda part: base64.urlsafe_b64encode(part).decode()),
+        ('"integrity": "sha512-{}",\n', 64, lambda part: base64.b64encode(part).decode()),
+    ],
+)
+def test_text_that_is_cut_into_identifiers_is_joined(row: str, size: int, encode: Callable[[bytes], str]) -> None:
+    text = TEXT * (600 // len(TEXT) + 1)
+
+    def decoded(parts: list[bytes]) -> list[bytes]:
+        data = "".join(row.format(encode(part)) for part in parts).encode()
+        return [decoding.data for decoding in decodings(data, Tokenizer()(data).counts, None)]
+
+    parts = [text[start : start + size] for start in range(0, len(text) // size * size, size)]
+    assert b"".join(parts) in decoded(parts)
+    assert b"".join(parts[:7]) not in decoded(parts[:7])  # too few
+    rng = random.Random(1)
+    assert all(len(one) <= 2 * size for one in decoded([rng.randbytes(size) for _ in range(200)]))
 
 
 def test_only_lines_near_spaced_letters_are_joined() -> None:

@@ -15,11 +15,11 @@ from functools import lru_cache
 from posttrainbench.audit.contamination.scan.character_codes import coded_texts, other_codes
 from posttrainbench.audit.contamination.scan.cut_words import joined_letters, without_inner_markup
 from posttrainbench.audit.contamination.scan.dense_text import decoded_run, dense_runs
-from posttrainbench.audit.contamination.scan.encoded_digits import MIN_READABLE, SAMPLE, encoded_runs
+from posttrainbench.audit.contamination.scan.encoded_digits import MIN_DIGITS, MIN_READABLE, SAMPLE, encoded_runs
 from posttrainbench.audit.contamination.scan.integer_runs import SHORTEST
 from posttrainbench.audit.contamination.scan.letter_patterns import MIN_SPACED, spaced_regions, wide_texts
 from posttrainbench.audit.contamination.scan.markup import unmarked
-from posttrainbench.audit.contamination.scan.tokens import LETTER_RUN, LONG_WORDS, NUMBER_RUN, Numbers
+from posttrainbench.audit.contamination.scan.tokens import LETTER_RUN, LONG, LONG_WORDS, NUMBER_RUN, Numbers
 from posttrainbench.audit.contamination.scan.vocabulary import Vocabulary
 from posttrainbench.audit.contamination.scan.word_runs import NUMBERS, Stretch
 
@@ -47,7 +47,10 @@ _DUMP = re.compile(
     rb"(?<![0-9a-f])[0-9a-f]{7,8}:? ((?:(?: ?(?:[0-9a-f]{2}){2,4}| {0,2}[0-9a-f]{2})(?![0-9a-f])){1,16})"
 )
 _MIN_ZEROS = 0.9  # share of zeros among the other bytes of UTF-16 and UTF-32
-_UNPRINTABLE = bytes(byte for byte in range(256) if byte not in (9, 10, 13, *range(32, 127)))
+_PRINTABLE = bytes((9, 10, 13, *range(32, 127)))
+_UNPRINTABLE = bytes(byte for byte in range(256) if byte not in _PRINTABLE)
+_NAME_OF_HASH = re.compile(rb"\A.{0,5}[^\t\n\r -~]", re.DOTALL)  # such as `sha512-`, decoded like the digits after it
+_FEWEST_PIECES, _LONGEST_PIECE = 8, 256  # runs of digits that are joined, and digits of each
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,20 @@ def _spaced(data: bytes) -> bytes:
 
 
 def _encoded(data: bytes) -> Iterator[Decoding]:
-    for start, end in encoded_runs(data):
-        decoded = _decoded(_BREAKS.sub(b"", data[start:end]))
-        if decoded is not None:
+    """Yield the texts in runs of digits, and the texts of short runs as one: a text may be cut into identifiers."""
+    pieces = []
+    for start, end in encoded_runs(data, LONG):
+        digits = _BREAKS.sub(b"", data[start:end])
+        decoded = _decoded(digits)
+        if decoded is None:
+            continue
+        if len(digits) >= MIN_DIGITS:
             yield Decoding(decoded, start, packed=decoded.startswith(_PACKED), read=((start, end),))
+        piece = _NAME_OF_HASH.sub(b"", decoded)
+        if len(digits) <= _LONGEST_PIECE and not piece.translate(None, _PRINTABLE):
+            pieces.append(piece)
+    if len(pieces) >= _FEWEST_PIECES:
+        yield Decoding(b"".join(pieces), 0)
 
 
 def _decoded(digits: bytes) -> bytes | None:

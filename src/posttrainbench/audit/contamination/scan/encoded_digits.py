@@ -33,9 +33,9 @@ _PRINTABLE = np.zeros(256, dtype=np.bool_)
 _PRINTABLE[[9, 10, 13, *range(32, 127)]] = True
 
 
-def encoded_runs(data: bytes) -> list[tuple[int, int]]:
-    """Return start and end of each run of at least `MIN_DIGITS` digits that may be text or compressed."""
-    return _digit_runs(data, MIN_DIGITS, True)
+def encoded_runs(data: bytes, shortest: int = MIN_DIGITS) -> list[tuple[int, int]]:
+    """Return start and end of each run of at least `shortest` digits that may be text or compressed."""
+    return _digit_runs(data, shortest, True)
 
 
 def binary_runs(data: bytes) -> list[tuple[int, int]]:
