@@ -69,6 +69,21 @@ FOLLOWED: dict[str, dict[str, Any]] = {
         },
         "upper": True,
     },
+    "value of a member of an enumeration": {
+        "files": {
+            "t.py": f"{HEAD}import enum\nclass Part(enum.Enum):\n    TRAIN = 'train'\n    TEST = 'test'\n"
+            f"rows = load_dataset({GSM}, split=Part.@@.value)\n{END}",
+        },
+        "upper": True,
+    },
+    "phase that is a member of an enumeration": {
+        "files": {
+            "t.py": f"{HEAD}import enum\nclass Part(enum.Enum):\n    TRAIN = 'train'\n    TEST = 'test'\n"
+            f"for part in (Part.TRAIN, Part.TEST):\n    rows = load_dataset({GSM}, split=part.value)\n"
+            f"    if part is Part.@@:\n        {END}    else:\n        print(len(rows))\n",
+        },
+        "upper": True,
+    },
     "entry point of a package": {
         "files": {
             "pyproject.toml": "[project]\nname = 'own'\n[project.scripts]\nown-go = 'own.cli:main'\n",

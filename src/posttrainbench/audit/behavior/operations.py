@@ -74,7 +74,8 @@ def attribute(base: Value, name: str) -> Value:
     names = frozenset(f"{owner}.{name}"[:300] for owner in base.names)
     if name in DESCRIBES or (name in DESCRIBES_DATASET and any(DATASET.search(owner) for owner in base.names)):
         return Value(names=names)
-    texts = base.texts if name in ("name", "stem", "parent", "path") and base.handles == frozenset() else frozenset()
+    same = name in ("name", "stem", "parent", "path", "value")  # of a path, or of a member of an enumeration
+    texts = base.texts if same and base.handles == frozenset() else frozenset()
     if name == "parent":
         texts = frozenset(text.rpartition("/")[0] or "." for text in base.texts)
     return Value(base.all(), texts, names, splits=base.splits, handles=base.handles)
@@ -163,8 +164,9 @@ def compare(left: Value, operators: list[ast.cmpop], others: list[Value]) -> Val
     """Return the result of a comparison; its truth is known if two known texts are tested for equality."""
     if len(others) == 1 and len(left.texts) == 1 and len(others[0].texts) == 1:
         first, second = next(iter(left.texts)), next(iter(others[0].texts))
-        if UNKNOWN not in first + second and not left.number and isinstance(operators[0], ast.Eq | ast.NotEq):
-            return Value(truth=(first == second) is isinstance(operators[0], ast.Eq))
+        tested = isinstance(operators[0], ast.Eq | ast.NotEq | ast.Is | ast.IsNot)  # the latter for enumerations
+        if UNKNOWN not in first + second and not left.number and tested:
+            return Value(truth=(first == second) is isinstance(operators[0], ast.Eq | ast.Is))
     if len(others) == 1 and isinstance(operators[0], ast.In | ast.NotIn):
         word = exact_text(left)
         if word is not None and others[0].texts and not others[0].fields and UNKNOWN not in "".join(others[0].texts):
