@@ -90,12 +90,21 @@ def fit(base: Matrix, rows: Matrix, least: float, columns: Order | None = None, 
     changes = [moved] if moved else []
     if columns is not None:
         changes.append(COLUMNS)
-    if _may_be_scaled(rows, base):
+    even = _without_decay(rows, base)
+    if _may_be_scaled(even, base):
         plain = unscaled(rows, base)
-        near, far = float(((plain - base) ** 2).sum()), float(((rows - base) ** 2).sum())
+        near, far = float(((plain - base) ** 2).sum()), float(((even - base) ** 2).sum())
         if near < _MIN_EXPLAINED * far and cosine(plain, base) >= least:
             return Arranged(plain, ", ".join([*changes, SCALED]), columns)
-    return Arranged(rows, ", ".join(changes), columns) if cosine(rows, base) >= least else None
+    return Arranged(even, ", ".join(changes), columns) if cosine(even, base) >= least else None
+
+
+def _without_decay(rows: Matrix, base: Matrix) -> Matrix:
+    """Divide out the one factor by which most rows are smaller, as weight decay leaves them."""
+    sizes = np.einsum("ij,ij->i", base, base)
+    shrunk = np.einsum("ij,ij->i", rows, base)[sizes > 0] / sizes[sizes > 0]
+    factor = float(np.median(shrunk)) if len(shrunk) else 1.0
+    return (rows / factor).astype(np.float32) if 0 < factor < 1 - _MIN_SCALED else rows
 
 
 def _may_be_scaled(rows: Matrix, base: Matrix) -> bool:

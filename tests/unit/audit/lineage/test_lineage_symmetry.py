@@ -43,7 +43,13 @@ def test_weight_decay_is_not_a_rescaling() -> None:
     """Rows of tokens that do not occur only shrink."""
     decayed = WHOLE * np.where(np.arange(200) % 10 == 0, 0.9975, 0.998)[:, None].astype(np.float32)
     assert arrange(WHOLE[CHOSEN], read(decayed), 200, CHOSEN, 0.8).how == ""
-    assert arrange(WHOLE[CHOSEN], read(WHOLE * np.float32(0.99)), 200, CHOSEN, 0.8).how == "rescaled"
+    strong = WHOLE * np.float32(0.99)
+    strong[::10] = TRAINED[::10]
+    found = arrange(WHOLE[CHOSEN], read(strong), 200, CHOSEN, 0.8)
+    assert found.how == ""
+    np.testing.assert_allclose(found.rows[CHOSEN % 10 != 0], WHOLE[CHOSEN][CHOSEN % 10 != 0], rtol=1e-4)
+    uneven = WHOLE * np.where(np.arange(200) % 2, 0.98, 0.995)[:, None].astype(np.float32)
+    assert arrange(WHOLE[CHOSEN], read(uneven), 200, CHOSEN, 0.8).how == "rescaled"
 
 
 def test_a_permuted_residual_stream_is_undone_with_its_order() -> None:
