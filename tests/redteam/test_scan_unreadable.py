@@ -214,3 +214,13 @@ def test_strange_words_of_the_permitted_split_are_no_encoding(form: str, tmp_pat
     split = [Item(f"train/{n}", str(row["question"]), str(row["answer"]), row) for n, row in enumerate(permitted)]
     report = scan([file], TESTS, whitelist=Whitelist(items=split))
     assert [one.reason for one in report.skipped] == [UNREADABLE] * (form == "other rows")
+
+
+@pytest.mark.parametrize(("letters", "length"), [("ACGT", 70), ("ACDEFGHIKLMNPQRSTVWY", 60)])
+def test_lines_of_independent_letters_are_sequences(letters: str, length: int) -> None:
+    for seed in range(5):
+        rng = random.Random(seed)
+        assert are_sequences(["".join(rng.choices(letters, k=length)).encode() for _ in range(1000)])
+    text = ENCODINGS["base4, letters"](" ".join(HONEST[:60]))
+    for cut in (60, 61, 70):  # groups of four letters begin at any place of a line
+        assert not are_sequences([text[start : start + cut].encode() for start in range(0, len(text), cut)])

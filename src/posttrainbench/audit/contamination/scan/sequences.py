@@ -15,7 +15,7 @@ _MOST_LETTERS = 25
 _MIN_PAIRS = 8  # for each pair of letters
 _MOST_SHARED = 0.12  # bits that a letter tells of the next one
 _PERIODS = range(2, 13)
-_WORDS_TESTED, _FEWEST_IN_PLACE = 20, 16
+_FEWEST_IN_PLACE = 16
 _MOST_DIFFERENT = 0.1  # total variation between the letters at one place of a group and all, beside chance
 
 
@@ -36,16 +36,16 @@ def are_sequences(stretches: Sequence[bytes]) -> bool:
     if shared - chance > _MOST_SHARED:
         return False
     lengths = [len(word) for word in words]
-    apart = np.split(codes, np.cumsum(lengths)[:-1])  # groups of digits begin anew in each word
-    return not any(_has_groups(part, size) for part in sorted(apart, key=len)[-_WORDS_TESTED:])
+    apart = np.split(codes, np.cumsum(lengths)[:-1])
+    return not (_has_groups([codes], size) or _has_groups(apart, size))
 
 
-def _has_groups(codes: NDArray[np.int64], size: int) -> bool:
-    """Return True if letters depend on their place in a group of digits."""
-    usual = np.bincount(codes, minlength=size) / len(codes)
+def _has_groups(words: Sequence[NDArray[np.int64]], size: int) -> bool:
+    """Return True if letters depend on their place in a group of digits; groups begin anew in each word."""
+    usual = np.bincount(np.concatenate(words), minlength=size) / sum(map(len, words))
     for period in _PERIODS:
         for start in range(period):
-            here = codes[start::period]
+            here = np.concatenate([codes[start::period] for codes in words])
             if len(here) < _FEWEST_IN_PLACE:
                 continue
             different = np.abs(np.bincount(here, minlength=size) / len(here) - usual).sum() / 2
