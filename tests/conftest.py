@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import posttrainbench
@@ -26,6 +27,8 @@ from support import Finished, ptb
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: several workers share the cores
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the same modules
 sys.dont_write_bytecode = False
+hypothesis.settings.register_profile("untimed", deadline=None)  # other processes must not make a test fail
+hypothesis.settings.load_profile("untimed")
 
 
 LONGEST = ("test_image_build", "test_lineage_zoo", "test_catalogue", "test_agents_models", "test_parity_humaneval")

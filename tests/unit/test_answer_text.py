@@ -59,14 +59,14 @@ nested = st.builds(
 )
 
 
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(400))
 @given(st.one_of(st.text("ab", max_size=80), st.lists(pieces, max_size=8).map("".join), nested))
 @pytest.mark.slow
 def test_as_the_reference(text: str) -> None:
     assert limit_repetitions(text) == naive_limit(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(nested)
 def test_nothing_is_left_to_cut(text: str) -> None:
     once = limit_repetitions(text)
@@ -75,7 +75,7 @@ def test_nothing_is_left_to_cut(text: str) -> None:
     assert len(once) <= len(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60).filter(lambda text: not naive_repetitions(text + "\n")))
 def test_any_other_text_stays(text: str) -> None:
     assert limit_repetitions(text) == text

@@ -38,7 +38,7 @@ from posttrainbench.usage.calls import read_calls
 from support import examples
 
 BASE = catalog.find(catalog.models(), "micro-base", "model").directory
-FUZZ = settings(max_examples=examples(450), deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=examples(450), suppress_health_check=list(HealthCheck))
 TEXT = b"Is 7 a prime number?\n" * 20
 
 

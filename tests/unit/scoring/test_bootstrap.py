@@ -36,7 +36,7 @@ def width(drawn: Any) -> float:
     return ends[1] - ends[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(SCORES | BINARY, min_size=1, max_size=3))
 def test_contains_the_score_and_stays_a_fraction(seeds: list[list[float]]) -> None:
     drawn = draws(*seeds)
@@ -47,13 +47,13 @@ def test_contains_the_score_and_stays_a_fraction(seeds: list[list[float]]) -> No
             assert score - 1e-9 <= ends[1] <= 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SCORES)
 def test_deterministic(items: list[float]) -> None:
     assert interval(draws(items).total) == interval(draws(items).total)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0, 1), st.integers(2, 40), st.integers(2, 3))
 def test_nothing_varies(value: float, items: int, seeds: int) -> None:
     drawn = draws(*[[value] * items] * seeds)

@@ -42,7 +42,7 @@ def by_hand(blocks: list[Block]) -> float:
     return min(1.0, 2 * min(tails) / len(all_of_them))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(block(), min_size=1, max_size=3))
 def test_exact_p(blocks: list[Block]) -> None:
     result = permutation_test(blocks)
@@ -52,7 +52,7 @@ def test_exact_p(blocks: list[Block]) -> None:
     assert result.smallest <= result.p_value
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(block(), min_size=2, max_size=3), st.floats(-0.5, 0.5))
 def test_interval_holds_what_the_test_does_not_reject(blocks: list[Block], shift: float) -> None:
     result = permutation_test(blocks)
@@ -65,7 +65,7 @@ def test_interval_holds_what_the_test_does_not_reject(blocks: list[Block], shift
         assert result.ci[0] <= sum(one.weight * one.difference for one in blocks) / total + 1e-9
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(block(), min_size=2, max_size=3))
 def test_exchanging_the_agents_turns_the_sign(blocks: list[Block]) -> None:
     result, other = (permutation_test(bs) for bs in (blocks, [Block(one.weight, one.b, one.a) for one in blocks]))

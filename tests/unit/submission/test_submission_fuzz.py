@@ -117,7 +117,7 @@ def fill(final: Path, contents: dict[str, bytes]) -> None:
         (final / name).write_bytes(data)
 
 
-FUZZ = settings(max_examples=examples(500), deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=examples(500), suppress_health_check=list(HealthCheck))
 
 
 @FUZZ

@@ -71,7 +71,7 @@ def spoiled_recordings(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @pytest.mark.slow
 @given(recording=spoiled_recordings())
-@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_spoiled_recordings_become_valid_trajectories(recording: tuple[str, list[str]], tmp_path: Path) -> None:
     format, lines = recording
     converted(tmp_path, format, lines)

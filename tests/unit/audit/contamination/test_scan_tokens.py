@@ -78,7 +78,7 @@ def test_writings_that_do_not(one: str, other: str) -> None:
     assert hashes(one) != hashes(other)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters(exclude_characters="\\&\b", exclude_categories=("Cs",)), max_size=80))
 def test_json_escapes_change_nothing_however_often(text: str) -> None:
     once = json.dumps(text)
@@ -86,7 +86,7 @@ def test_json_escapes_change_nothing_however_often(text: str) -> None:
     assert hashes(once) == hashes(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_split_in_order(data: bytes) -> None:
     found = words(data)
