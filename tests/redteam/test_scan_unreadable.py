@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from posttrainbench.audit.contamination.scan import ScanReport, Whitelist, scan, windows
+from posttrainbench.audit.contamination.scan.files import FileResult
+from posttrainbench.audit.contamination.scan.scanner import _joined
 from posttrainbench.audit.contamination.scan.sequences import are_sequences
-from posttrainbench.audit.contamination.scan.unreadable import UNREADABLE
+from posttrainbench.audit.contamination.scan.unreadable import LEAST, UNREADABLE
 from posttrainbench.benchmarks import Item
 from scan_problems import problems
 from text_encodings import ENCODINGS
@@ -224,3 +226,8 @@ def test_lines_of_independent_letters_are_sequences(letters: str, length: int) -
     text = ENCODINGS["base4, letters"](" ".join(HONEST[:60]))
     for cut in (60, 61, 70):  # groups of four letters begin at any place of a line
         assert not are_sequences([text[start : start + cut].encode() for start in range(0, len(text), cut)])
+
+
+@pytest.mark.parametrize(("each", "reason"), [(LEAST // 2, UNREADABLE), (LEAST // 4, "")])
+def test_unread_text_in_segments_of_a_file_is_added_up(each: int, reason: str) -> None:
+    assert _joined([FileResult(unreadable=each), FileResult(unreadable=each)]).reason == reason

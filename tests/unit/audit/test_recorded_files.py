@@ -238,7 +238,7 @@ def test_files_that_are_read_by_unusual_means(tmp_path: Path, body: str) -> None
 def test_a_file_that_is_read_twice_with_other_content_is_not_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What another program read later is not what this one was given."""
+    """A program is not judged by the content that another program read later."""
     case = Case(tmp_path, files=FILES, items=ITEMS)
     evidence = case.evidence()
     digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("first", "second")}

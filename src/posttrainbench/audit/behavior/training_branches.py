@@ -16,7 +16,7 @@ _DATA = "train_dataset"
 
 @dataclass
 class Position:
-    """How many training calls and trainers there were when a branch began."""
+    """The number of training calls and of trainers that were found before a branch."""
 
     sinks: int
     trainers: int

@@ -109,8 +109,8 @@ class Index:
         patterns: the patterns.
         problems: the word problems among the items, or None if there are too few.
         unsearchable: ids of items without a searchable primary unit: too short, or part of permitted text.
-        strange_words: hashes of the words in text of the benchmark's rows, permitted ones included, that is in no known
-            language, such as strings of random letters: a copy of them is no encoding.
+        strange_words: hashes of words in those parts of the benchmark's own rows (permitted ones included) that are in
+            no known language, such as strings of random letters. Copies of such parts are not reported as unread.
         test_items: number of different items; the units of an item that occurs twice belong to its first occurrence.
         fingerprint: hash of everything that results depend on.
     """

@@ -56,7 +56,7 @@ class Peekable(Reader):
 
     @property
     def is_read_otherwise(self) -> bool:
-        """Whether the binary data that it contains is searched in other contents of the file."""
+        """True if the binary data in this content is also searched as another content of the same file."""
         return getattr(self._source, "is_read_otherwise", False)
 
     def peek(self, size: int) -> bytes:

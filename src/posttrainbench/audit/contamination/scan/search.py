@@ -258,7 +258,7 @@ class Searcher:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """What was found in a decoded text, and whether it could be unpacked."""
+    """Matches and unread information in decoded text; `complete` is False if it could not be decompressed."""
 
     matches: list[Match]
     unreadable: int

@@ -41,7 +41,7 @@ def are_sequences(stretches: Sequence[bytes]) -> bool:
 
 
 def _has_groups(words: Sequence[NDArray[np.int64]], size: int) -> bool:
-    """Return True if letters depend on their place in a group of digits; groups begin anew in each word."""
+    """Return True if letters depend on their position in groups of a fixed length, from the start of each word."""
     usual = np.bincount(np.concatenate(words), minlength=size) / sum(map(len, words))
     for period in _PERIODS:
         for start in range(period):
